@@ -1,0 +1,27 @@
+/* Clocks. Everything that reads wall time takes a `struct df_clock`, so that tests and `--now` can fix it. */
+#ifndef DF_BASE_CLOCK_H
+#define DF_BASE_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DF_NS_PER_S INT64_C(1000000000)
+#define DF_NS_PER_MS INT64_C(1000000)
+
+struct df_clock {
+	bool fixed;
+	int64_t fixed_ns; /* nanoseconds since 1970-01-01T00:00:00Z */
+};
+
+/* Wall time in ns since 1970; clock NULL reads the system's. Range 1677..2262. */
+int64_t df_clock_now(const struct df_clock *clock);
+
+/* Monotonic time in ns; only differences mean something. */
+int64_t df_clock_monotonic(void);
+
+/* CPU time of the process in ns; resident memory now and at its peak in bytes (0 when unknown). */
+int64_t df_clock_cpu(void);
+int64_t df_memory_resident(void);
+int64_t df_memory_peak(void);
+
+#endif
