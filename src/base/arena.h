@@ -46,7 +46,8 @@ static inline void *df_arena_alloc(struct df_arena *arena, size_t size)
 {
 	size_t rounded = (size + (DF_ARENA_ALIGN - 1)) & ~(size_t)(DF_ARENA_ALIGN - 1);
 
-	if (__builtin_expect(rounded >= size && rounded <= (size_t)(arena->end - arena->next), 1)) {
+	/* One comparison: 0 (also from an overflow) wraps and takes the slow path. */
+	if (__builtin_expect(rounded - 1 < (size_t)(arena->end - arena->next), 1)) {
 		void *p = arena->next;
 		arena->next += rounded;
 		return p;

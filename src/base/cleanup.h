@@ -3,6 +3,7 @@
 #define DF_BASE_CLEANUP_H
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -44,7 +44,7 @@ struct df_error {
 
 /* Sets code and text, clears `remote`. err may be NULL. Returns code, for `return df_error_set(...)`. */
 int df_error_set(struct df_error *err, int code, const char *fmt, ...) df_printf(3, 4);
-int df_error_setv(struct df_error *err, int code, const char *fmt, va_list args);
+int df_error_setv(struct df_error *err, int code, const char *fmt, va_list args) df_printf(3, 0);
 
 /* Like df_error_set with ": <strerror>" appended and `remote` set to the errno's name (ENOSPC). */
 int df_error_errno(struct df_error *err, int code, int errnum, const char *fmt, ...) df_printf(4, 5);
