@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -32,7 +33,8 @@ struct df_arena_pool {
 	struct df_arena_block *idle;
 	size_t idle_bytes;
 	size_t keep_bytes;
-	size_t out; /* blocks with arenas */
+	size_t out;		 /* usual-sized blocks with arenas */
+	atomic_size_t out_bytes; /* of all blocks with arenas */
 };
 
 static char *df_arena_payload(struct df_arena_block *block)
@@ -63,6 +65,11 @@ void df_arena_pool_free(struct df_arena_pool *pool)
 	}
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
+}
+
+size_t df_arena_pool_used(const struct df_arena_pool *pool)
+{
+	return atomic_load_explicit(&pool->out_bytes, memory_order_relaxed);
 }
 
 static struct df_arena_block *df_arena_pool_get(struct df_arena_pool *pool)
@@ -131,15 +138,24 @@ static struct df_arena_block *df_arena_block_new(struct df_arena_pool *pool, siz
 	return block;
 }
 
-/* Releases all blocks of a list. Oversize blocks were never the pool's. */
+/* Counts a block that goes to an arena. pool may be NULL. */
+static void df_arena_count(struct df_arena_pool *pool, size_t bytes)
+{
+	if (pool)
+		atomic_fetch_add_explicit(&pool->out_bytes, bytes, memory_order_relaxed);
+}
+
+/* Releases all blocks of a list. Oversize blocks are counted by the pool and never kept. */
 static void df_arena_blocks_free(struct df_arena_pool *pool, struct df_arena_block *blocks)
 {
 	struct df_arena_block *usual = NULL;
 	size_t count = 0;
+	size_t bytes = 0;
 
 	while (blocks) {
 		struct df_arena_block *block = blocks;
 		blocks = block->next;
+		bytes += block->size;
 		if (pool && block->size == DF_ARENA_BLOCK) {
 			block->next = usual;
 			usual = block;
@@ -148,6 +164,8 @@ static void df_arena_blocks_free(struct df_arena_pool *pool, struct df_arena_blo
 			free(block);
 		}
 	}
+	if (pool && bytes)
+		atomic_fetch_sub_explicit(&pool->out_bytes, bytes, memory_order_relaxed);
 	if (usual)
 		df_arena_pool_put(pool, usual, count);
 }
@@ -194,6 +212,7 @@ static void *df_arena_oversize(struct df_arena *arena, size_t size)
 	block->next = *place;
 	*place = block;
 	arena->allocated += whole;
+	df_arena_count(arena->pool, whole);
 	return df_arena_payload(block);
 }
 
@@ -212,6 +231,7 @@ void *df_arena_grow(struct df_arena *arena, size_t size)
 	block->next = arena->blocks;
 	arena->blocks = block;
 	arena->allocated += block->size;
+	df_arena_count(arena->pool, block->size);
 	arena->next = df_arena_payload(block) + size;
 	arena->end = (char *)block + block->size;
 	return df_arena_payload(block);

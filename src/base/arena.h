@@ -30,6 +30,8 @@ struct df_arena {
 struct df_arena_pool *df_arena_pool_new(size_t keep_bytes);
 /* All arenas of the pool must be done. NULL is accepted. */
 void df_arena_pool_free(struct df_arena_pool *pool);
+/* Bytes of blocks that arenas of the pool hold now, larger ones included. Thread-safe. */
+size_t df_arena_pool_used(const struct df_arena_pool *pool);
 
 /* pool may be NULL. Allocates nothing yet. */
 void df_arena_init(struct df_arena *arena, struct df_arena_pool *pool);
