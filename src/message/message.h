@@ -51,6 +51,7 @@ struct df_message {
 	bool changed;         /* document differs from payload, or there is no payload */
 	int64_t timestamp_ns; /* event time, ns since 1970; 0 unknown */
 	int64_t read_ns;      /* df_clock_monotonic when the source emitted it */
+	const struct df_error *failure; /* the source could not decode it: poison at stage `decode`; in the arena */
 	uint32_t index;       /* `transform`: the input line it came from; else unused */
 };
 
@@ -102,7 +103,7 @@ struct df_batch {
 	struct df_message *messages;
 	size_t count;
 	size_t cap;
-	size_t bytes;      /* payload bytes, for limits; kept by the source (df_batch_add_bytes) */
+	size_t bytes;      /* payload bytes, for limits; kept by who fills the batch */
 	uint64_t sequence; /* order of emission, for parallel transform workers */
 	atomic_size_t open; /* the processor's: messages whose end is not known yet */
 	struct df_batch_pool *pool;

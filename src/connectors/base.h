@@ -1,0 +1,120 @@
+/*
+ * Base connectors: the state and the locks that every connector shares. One of them is the first member of every connector's
+ * own struct. Both hold a cancellation context of the connector's own, so that close never waits for a slow connect or a
+ * long query: guard_close cancels first and takes the lock afterwards.
+ *
+ *   df_base_connector     a mutex: one operation at a time. Take it when the connection allows only one user.
+ *   df_base_connector_rw  a writer-preferring rwlock: many readers, and close gets in (glibc's default starves writers).
+ *
+ * A connection that is used without the lock is *borrowed*: df_base_borrow / df_base_return count its users, and
+ * df_base_wait_returned lets close wait for the (cancelled) borrowers before it frees the connection.
+ */
+#ifndef DF_CONNECTORS_BASE_H
+#define DF_CONNECTORS_BASE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/cleanup.h"
+#include "connectors/interface.h"
+
+struct df_base_state {
+	union {
+		struct df_source source;
+		struct df_sink sink;
+	};
+	struct df_connector_env env; /* logger set before connect */
+	struct df_context *context;  /* the connector's own; cancelled by close. Child of nothing */
+	atomic_bool closed;
+	bool connected; /* the connector's to set under the lock */
+	pthread_mutex_t borrow_lock;
+	pthread_cond_t borrow_returned;
+	unsigned borrowed;
+};
+
+struct df_base_connector {
+	struct df_base_state state;
+	pthread_mutex_t mutex;
+};
+
+struct df_base_connector_rw {
+	struct df_base_state state;
+	pthread_rwlock_t rwlock;
+};
+
+/* DF_ERR_NO_MEMORY. done accepts a zeroed or half-initialised base; nobody may use the connector any more. */
+int df_base_connector_init(struct df_base_connector *base, const struct df_connector_env *env, struct df_error *err)
+	df_must_check;
+void df_base_connector_done(struct df_base_connector *base);
+int df_base_connector_rw_init(struct df_base_connector_rw *base, const struct df_connector_env *env,
+			      struct df_error *err) df_must_check;
+void df_base_connector_rw_done(struct df_base_connector_rw *base);
+
+/*
+ * guard_connect: true, and the caller holds the lock; or false, the connector is closed, no lock is held, and err says
+ *   "connector is closed" (DF_ERR_CLOSED).
+ * guard_close: true: already closed, nothing to do, no lock is held. false: closed is now set, the own context is cancelled,
+ *   and the caller holds the lock.
+ */
+bool df_base_guard_connect(struct df_base_connector *base, struct df_error *err) df_must_check;
+bool df_base_guard_close(struct df_base_connector *base) df_must_check;
+void df_base_lock(struct df_base_connector *base);
+void df_base_unlock(struct df_base_connector *base);
+bool df_base_closed(const struct df_base_connector *base); /* no lock needed */
+
+bool df_base_rw_guard_connect(struct df_base_connector_rw *base, struct df_error *err) df_must_check;
+bool df_base_rw_guard_close(struct df_base_connector_rw *base) df_must_check;
+void df_base_rw_lock(struct df_base_connector_rw *base);
+void df_base_rw_unlock(struct df_base_connector_rw *base);
+void df_base_rw_rlock(struct df_base_connector_rw *base);
+void df_base_rw_runlock(struct df_base_connector_rw *base);
+bool df_base_rw_closed(const struct df_base_connector_rw *base);
+
+static inline void df_base_unlock_cleanup(struct df_base_connector **base)
+{
+	if (*base)
+		df_base_unlock(*base);
+}
+static inline void df_base_rw_unlock_cleanup(struct df_base_connector_rw **base)
+{
+	if (*base)
+		df_base_rw_unlock(*base);
+}
+
+/* C's `defer Unlock()`: the lock that is held is released when the enclosing scope ends. Takes either kind of base. */
+#define DF_UNLOCK_ON_RETURN(base)                                                                                      \
+	__attribute__((cleanup(df_unlock_cleanup_)))                                                                   \
+	struct df_unlock_ DF_CONCAT(df_unlock_, __LINE__) = _Generic((base),                                           \
+		struct df_base_connector *: (struct df_unlock_){ (base), false },                                      \
+		struct df_base_connector_rw *: (struct df_unlock_){ (base), true })
+
+struct df_unlock_ {
+	void *base;
+	bool rw;
+};
+static inline void df_unlock_cleanup_(struct df_unlock_ *u)
+{
+	if (u->rw)
+		df_base_rw_unlock(u->base);
+	else
+		df_base_unlock(u->base);
+}
+
+/* The caller's context and the connector's own as one: cancelled when either is. df_context_free it after use.
+ * DF_ERR_NO_MEMORY, DF_ERR_CLOSED. */
+struct df_base_scope {
+	struct df_context *ctx; /* what to wait on */
+	struct df_context_callback from_own, from_caller;
+	struct df_context *own, *caller;
+};
+int df_base_scope_begin(struct df_base_state *state, struct df_context *caller, struct df_base_scope *ret,
+			struct df_error *err) df_must_check;
+void df_base_scope_end(struct df_base_scope *scope);
+
+/* Borrowing: false when closed. Every true needs a return. */
+bool df_base_borrow(struct df_base_state *state) df_must_check;
+void df_base_return(struct df_base_state *state);
+/* For close, after guard_close: waits until nobody borrows. Call it without holding anything a borrower needs. */
+void df_base_wait_returned(struct df_base_state *state);
+
+#endif

@@ -1,0 +1,47 @@
+/* The connectors of this program, from src/connectors/list.h, and how to make one by its type. */
+#ifndef DF_CONNECTORS_FACTORY_H
+#define DF_CONNECTORS_FACTORY_H
+
+#include "connectors/interface.h"
+
+/* All source or sink types in the order of the list, also those without a driver. Static. */
+const struct df_type *const *df_source_types(size_t *ret_count);
+const struct df_type *const *df_sink_types(size_t *ret_count);
+
+/* Everything that a manifest may name: connectors and transformations. Static. */
+const struct df_registry *df_registry(void);
+
+/* The descriptor of a type; NULL when it is unknown. */
+const struct df_connector *df_connector_find(enum df_component_kind kind, struct df_str type);
+/* Is the driver in this build? */
+bool df_connector_built(enum df_component_kind kind, const struct df_type *type);
+
+/*
+ * DF_ERR_CONFIG: `unknown source type: X` (with the nearest known name), `X source configuration is required` when settings
+ * is NULL, `this build has no X source (...)` when the driver is not there. sinks alike. settings must outlive the instance.
+ */
+int df_source_create(struct df_str type, const void *settings, const struct df_connector_env *env,
+		     struct df_source **ret, struct df_error *err) df_must_check;
+int df_sink_create(struct df_str type, const void *settings, const struct df_connector_env *env, struct df_sink **ret,
+		   struct df_error *err) df_must_check;
+
+/* ---- calls that check the op ---------------------------------------------------------------------------------------- */
+
+void df_source_free(struct df_source *s); /* accepts NULL */
+void df_sink_free(struct df_sink *s);
+
+/* ---- for the processor and for tests: running one write -------------------------------------------------------------- */
+
+/* scratch gives the state arrays. The write keeps no reference to messages beyond w->messages. DF_ERR_NO_MEMORY. */
+int df_write_init(struct df_write *w, struct df_message *const *messages, size_t count, struct df_arena *arena,
+		  struct df_error *err) df_must_check;
+void df_write_destroy(struct df_write *w);
+
+/* Calls the sink's write and, when it is pending, waits (within ctx) until every message has a result. Afterwards
+ * df_write_result gives each. Returns 0 also when single messages failed; a negative code when the whole write failed. */
+int df_write_run(struct df_sink *sink, struct df_context *ctx, struct df_write *w, struct df_error *err) df_must_check;
+
+/* NULL: written. Else why not. */
+const struct df_error *df_write_result(const struct df_write *w, size_t i);
+
+#endif

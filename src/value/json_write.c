@@ -1,0 +1,335 @@
+/*
+ * The JSON writer: compact, by code points, fewest escapes. Bytes go through a cursor over room that is reserved ahead, in
+ * a df_buf or in an arena, so that the inner loops check the room once a node.
+ */
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "value/json_escape.h"
+#include "value/value.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define STACK 64         /* open containers a call of write_tree holds; deeper ones are written by a further call */
+#define ESCAPE_MAX 6     /* \u00xx */
+#define ARENA_FIRST 1024 /* bytes asked of an arena whose block has less left */
+#define SLACK 8          /* room for the punctuation around a node */
+
+struct writer {
+	char *start;
+	char *end;
+	struct df_buf *buf; /* one of the two */
+	struct df_arena *arena;
+	bool failed;
+};
+
+/* Room for n bytes at p; returns where p is now. NULL: out of memory, remembered in `failed`. */
+static __attribute__((noinline)) char *make_room(struct writer *w, char *p, size_t n)
+{
+	size_t used = (size_t)(p - w->start);
+
+	if (w->failed)
+		return NULL;
+	if (w->buf) {
+		/* What was written so far counts, so that it survives when the buffer moves. */
+		size_t len = w->buf->len;
+		w->buf->len += used;
+		char *room = df_buf_reserve(w->buf, n);
+		w->buf->len = len;
+		if (!room) {
+			w->failed = true;
+			return NULL;
+		}
+		w->start = w->buf->data + len;
+		w->end = w->buf->data + w->buf->cap;
+		return w->start + used;
+	}
+
+	size_t cap = (size_t)(w->end - w->start);
+	size_t more = n > cap ? n : cap;
+	char *moved = df_arena_extend(w->arena, w->start, cap, cap + more);
+	if (!moved) {
+		w->failed = true;
+		return NULL;
+	}
+	w->start = moved;
+	w->end = moved + cap + more;
+	return moved + used;
+}
+
+static inline __attribute__((always_inline)) char *room(struct writer *w, char *p, size_t n)
+{
+	if (likely((size_t)(w->end - p) >= n))
+		return p;
+	return make_room(w, p, n);
+}
+
+/* memcpy for text that is mostly short: overlapping words instead of a call. */
+static inline __attribute__((always_inline)) char *copy(char *p, const char *from, size_t len)
+{
+	if (len >= 8) {
+		if (unlikely(len > 32)) {
+			memcpy(p, from, len);
+		} else if (len > 16) {
+			memcpy(p, from, 16);
+			memcpy(p + len - 16, from + len - 16, 16);
+		} else {
+			memcpy(p, from, 8);
+			memcpy(p + len - 8, from + len - 8, 8);
+		}
+	} else if (len >= 4) {
+		memcpy(p, from, 4);
+		memcpy(p + len - 4, from + len - 4, 4);
+	} else if (len) {
+		p[0] = from[0];
+		p[len >> 1] = from[len >> 1];
+		p[len - 1] = from[len - 1];
+	}
+	return p + len;
+}
+
+/* ---- strings ------------------------------------------------------------------------------------------------- */
+
+/* How many bytes from p can be written as they are. A surrogate in WTF-8 begins with 0xED. */
+static size_t plain_run(const char *p, const char *end)
+{
+	const char *start = p;
+
+#if defined(__SSE2__)
+	while (end - p >= 16) {
+		__m128i block = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1F)), block),
+							 _mm_cmpeq_epi8(block, _mm_set1_epi8((char)0xED))),
+					    _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')),
+							 _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))));
+		unsigned mask = (unsigned)_mm_movemask_epi8(stop);
+		if (mask)
+			return (size_t)(p - start) + (unsigned)__builtin_ctz(mask);
+		p += 16;
+	}
+#endif
+	while (p < end && (uint8_t)*p >= 0x20 && *p != '"' && *p != '\\' && (uint8_t)*p != 0xED)
+		p++;
+	return (size_t)(p - start);
+}
+
+static char *put_escape(char *p, uint32_t code_unit)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	p[0] = '\\';
+	p[1] = 'u';
+	p[2] = hex[code_unit >> 12 & 15];
+	p[3] = hex[code_unit >> 8 & 15];
+	p[4] = hex[code_unit >> 4 & 15];
+	p[5] = hex[code_unit & 15];
+	return p + 6;
+}
+
+/* A code point that is a quote, a backslash or a control. */
+static char *put_special(char *p, uint32_t c)
+{
+	static const char letter[0x20] = { ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
+
+	if (c < 0x20 && !letter[c])
+		return put_escape(p, c);
+	p[0] = '\\';
+	p[1] = c < 0x20 ? letter[c] : (char)c;
+	return p + 2;
+}
+
+/* The surrogate whose WTF-8 form is at p, or 0. */
+static uint32_t surrogate_at(const char *p, const char *end)
+{
+	if (end - p < 3 || (uint8_t)p[0] != 0xED || (uint8_t)p[1] < 0xA0 || (uint8_t)p[1] > 0xBF)
+		return 0;
+	return 0xD000 | ((uint32_t)(uint8_t)p[1] & 0x3F) << 6 | ((uint32_t)(uint8_t)p[2] & 0x3F);
+}
+
+/* Decoded text between quotes. */
+static __attribute__((noinline)) char *put_text(struct writer *w, char *p, struct df_str text)
+{
+	const char *from = text.ptr;
+	const char *end = from + text.len;
+
+	p = room(w, p, text.len + ESCAPE_MAX + SLACK);
+	if (!p)
+		return NULL;
+	*p++ = '"';
+	for (;;) {
+		size_t run = plain_run(from, end);
+		p = copy(p, from, run);
+		from += run;
+		if (from == end)
+			break;
+
+		uint32_t high = surrogate_at(from, end);
+		uint32_t low = high >= 0xD800 && high < 0xDC00 ? surrogate_at(from + 3, end) : 0;
+		if (low >= 0xDC00) {
+			/* Halves that were put side by side: readers of the text would see one code point anyway. */
+			p += df_utf8_encode(0x10000 + ((high & 0x3FF) << 10 | (low & 0x3FF)), p);
+			from += 6;
+		} else if (high) {
+			p = put_escape(p, high);
+			from += 3;
+		} else if ((uint8_t)*from == 0xED) {
+			*p++ = *from++;
+		} else {
+			p = put_special(p, (uint8_t)*from++);
+		}
+		p = room(w, p, (size_t)(end - from) + ESCAPE_MAX + SLACK);
+		if (!p)
+			return NULL;
+	}
+	*p++ = '"';
+	return p;
+}
+
+/* The source of a string with escapes, in canonical form; never longer than the source. */
+static __attribute__((noinline)) char *put_escaped(struct writer *w, char *p, struct df_str text)
+{
+	const char *from = text.ptr;
+	const char *end = from + text.len;
+
+	p = room(w, p, text.len + ESCAPE_MAX + SLACK);
+	if (!p)
+		return NULL;
+	*p++ = '"';
+	while (from < end) {
+		const char *stop = memchr(from, '\\', (size_t)(end - from));
+		size_t run = (size_t)((stop ? stop : end) - from);
+		p = copy(p, from, run);
+		from += run;
+		if (from == end)
+			break;
+
+		struct df_escape e = df_escape_read(from, (size_t)(end - from));
+		if (e.code_point < 0x20 || e.code_point == '"' || e.code_point == '\\')
+			p = put_special(p, e.code_point);
+		else if (df_is_surrogate(e.code_point))
+			p = copy(p, from, e.taken);
+		else
+			p += df_utf8_encode(e.code_point, p);
+		from += e.taken;
+	}
+	*p++ = '"';
+	return p;
+}
+
+/* Standard base64 with padding, between quotes. */
+static __attribute__((noinline)) char *put_base64(struct writer *w, char *p, struct df_str bytes)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const uint8_t *from = (const uint8_t *)bytes.ptr;
+	size_t left = bytes.len;
+
+	p = room(w, p, (left / 3 + 1) * 4 + SLACK);
+	if (!p)
+		return NULL;
+	*p++ = '"';
+	for (; left; p += 4) {
+		size_t n = left < 3 ? left : 3;
+		uint32_t group = (uint32_t)from[0] << 16 | (n > 1 ? (uint32_t)from[1] << 8 : 0) | (n > 2 ? from[2] : 0u);
+		p[0] = alphabet[group >> 18];
+		p[1] = alphabet[group >> 12 & 63];
+		p[2] = n > 1 ? alphabet[group >> 6 & 63] : '=';
+		p[3] = n > 2 ? alphabet[group & 63] : '=';
+		from += n;
+		left -= n;
+	}
+	*p++ = '"';
+	return p;
+}
+
+/* ---- trees --------------------------------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) char *put_other(struct writer *w, char *p, const struct df_value *v)
+{
+	switch (v->repr) {
+	case DF_REPR_ESCAPED:
+		return put_escaped(w, p, df_str(v->text, v->len));
+	case DF_REPR_BYTES:
+		return put_base64(w, p, df_str(v->text, v->len));
+	case DF_REPR_INT64:
+		p = room(w, p, DF_NUMBER_MAX + SLACK);
+		return p ? p + df_number_from_int64(v->int64, p) : NULL;
+	case DF_REPR_FLOAT64:
+		p = room(w, p, DF_NUMBER_MAX + SLACK);
+		if (!p)
+			return NULL;
+		if (v->kind == DF_STRING) {
+			struct df_str text = df_float64_special(v->float64);
+			*p++ = '"';
+			p = copy(p, text.ptr, text.len);
+			*p++ = '"';
+			return p;
+		}
+		return p + df_float64_text(v, p);
+	default:
+		return put_text(w, p, df_str(v->text, v->len));
+	}
+}
+
+/* Writes v; NULL when out of memory. Recursive once every STACK levels. */
+static char *write_tree(struct writer *w, char *p, const struct df_value *v)
+{
+	const struct df_value *open[STACK];
+	size_t depth = 0;
+
+	for (;;) {
+		p = room(w, p, v->len + SLACK);
+		if (unlikely(!p))
+			return NULL;
+		switch (v->kind) {
+		case DF_STRING:
+			if (likely(v->repr == DF_REPR_PLAIN)) {
+				*p++ = '"';
+				p = copy(p, v->text, v->len);
+				*p++ = '"';
+				break;
+			}
+			p = put_other(w, p, v);
+			if (unlikely(!p))
+				return NULL;
+			break;
+		case DF_NUMBER:
+			if (likely(v->repr == DF_REPR_TEXT)) {
+				p = copy(p, v->text, v->len);
+				break;
+			}
+			p = put_other(w, p, v);
+			if (unlikely(!p))
+				return NULL;
+			break;
+		case DF_NULL:
+			memcpy(p, "null", 4);
+			p += 4;
+			break;
+		case DF_TRUE:
+			memcpy(p, "true", 4);
+			p += 4;
+			break;
+		case DF_FALSE:
+			memcpy(p, "false", 5);
+			p += 5;
+			break;
+		default:
+			*p++ = v->kind == DF_OBJECT ? '{' : '[';
+			if (v->first) {
+				if (unlikely(depth == STACK)) {
+					p = write_children(w, p, v);
+					if (!p)
+						return NULL;
+					break;
+				}
+				open[depth++] = v;
+				v = v->first;
+				goto key;
+			}
+			*p++ = v->kind == DF_OBJECT ? '}' : ']';
+			break;
+		}
+	}
+}
