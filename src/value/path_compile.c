@@ -10,7 +10,7 @@ struct compiler {
 	struct df_path *path;
 	struct df_str text; /* what is compiled: all of the path's text */
 	size_t pos;
-	size_t base;	     /* bytes before `text` in what the user wrote (for a query's path) */
+	size_t base; /* bytes before `text` in what the user wrote (for a query's path) */
 	enum df_path_use use;
 	size_t *steps_total; /* of the outermost path with all its queries */
 	bool reach;	     /* a wildcard, `#`, `[*]` or `#(q)#` stands in the part since the last `|` */
@@ -38,8 +38,8 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Blanks off both ends; a blank at the end that is escaped stays. */
-static struct df_str trim_escaped(struct df_str s)
+/* The length without the blanks at the end; one that is escaped stays. */
+static size_t trimmed_len(struct df_str s)
 {
 	size_t end = s.len;
 	size_t slashes = 0;
@@ -48,9 +48,12 @@ static struct df_str trim_escaped(struct df_str s)
 		end--;
 	while (slashes < end && s.ptr[end - 1 - slashes] == '\\')
 		slashes++;
-	if (slashes % 2 == 1 && end < s.len)
-		end++;
-	s.len = end;
+	return slashes % 2 == 1 && end < s.len ? end + 1 : end;
+}
+
+static struct df_str trim_path(struct df_str s)
+{
+	s.len = trimmed_len(s);
 	while (s.len > 0 && is_blank(s.ptr[0])) {
 		s.ptr++;
 		s.len--;
@@ -99,9 +102,9 @@ static int check_use(struct compiler *c, enum df_step_kind kind, size_t at)
 	(*c->steps_total)++;
 	if (c->use == DF_PATH_PLAIN && kind != DF_STEP_KEY)
 		return bad(c, at, "only keys and indices are allowed here%s",
-			   kind == DF_STEP_WILD ? "; write \\* and \\? for the characters themselves" :
-			   kind == DF_STEP_MODIFIER ? "; write \\@ for a key that begins with @" :
-						      "");
+			   kind == DF_STEP_WILD	      ? "; write \\* and \\? for the characters themselves"
+			   : kind == DF_STEP_MODIFIER ? "; write \\@ for a key that begins with @"
+						      : "");
 	if (c->use == DF_PATH_LOCATION && kind == DF_STEP_MODIFIER)
 		return bad(c, at, "a modifier names no place in the document; write \\@ for a key that begins with @");
 	/* With a `|` behind it the `|` is what is wrong, see separator(). */
@@ -229,9 +232,9 @@ static int parse_bracket(struct compiler *c)
 
 /*
  * The query whose first byte is text[pos] (behind `#(`), as gjson's parseQuery: the first ! = < > or % outside of inner
- * parentheses begins the operator; `\` hides the next character; parentheses are balanced; what stands in "" is skipped.
- * *ret_op is its offset, or SIZE_MAX; *ret_end is that of the closing parenthesis. On error *ret_bad is the byte to blame
- * and the text what is wrong with it; NULL when all is well.
+ * parentheses begins the operator; `\` hides the next character; parentheses are balanced; what stands in "" is
+ * skipped. *ret_op is its offset, or SIZE_MAX; *ret_end is that of the closing parenthesis. On error *ret_bad is the
+ * byte to blame and the text what is wrong with it; NULL when all is well.
  */
 static const char *query_extent(struct df_str text, size_t pos, size_t *ret_op, size_t *ret_end, size_t *ret_bad)
 {
@@ -318,8 +321,8 @@ static void set_tilde(struct df_query *query)
 		query->tilde = DF_TILDE_ANY;
 }
 
-/* The value of a query: text[from..to), `"..."` or bare. Any other `~word`, and a quoted "~true", is text like any other
- * (gjson never matches the first and tests the kind for the second; the reference knows only the four words). */
+/* The value of a query: text[from..to), `"..."` or bare. Any other `~word`, and a quoted "~true", is text like any
+ * other (gjson never matches the first and tests the kind for the second; the reference knows only the four words). */
 static int parse_query_value(struct compiler *c, struct df_query *query, size_t from, size_t to)
 {
 	struct df_str raw = df_str_trim(df_str(c->text.ptr + from, to - from));
@@ -391,7 +394,7 @@ static int parse_query(struct compiler *c, size_t start)
 	step->query = calloc(1, sizeof(*step->query));
 	if (!step->query)
 		return df_error_no_memory(c->err);
-	path = trim_escaped(df_str(c->text.ptr + first, (op == SIZE_MAX ? end : op) - first));
+	path = trim_path(df_str(c->text.ptr + first, (op == SIZE_MAX ? end : op) - first));
 	if (path.len > 0) {
 		rc = compile(path, c->base + (size_t)(path.ptr - c->text.ptr), DF_PATH_READING, c->steps_total,
 			     &step->query->path, c->err);
@@ -435,10 +438,18 @@ static const struct {
 	const char *name;
 	int modifier; /* -1: known to gjson, not supported */
 } modifiers[] = {
-	{ "this", DF_MODIFIER_SAME },	    { "valid", DF_MODIFIER_SAME },	{ "ugly", DF_MODIFIER_SAME },
-	{ "pretty", DF_MODIFIER_SAME },	    { "reverse", DF_MODIFIER_REVERSE }, { "keys", DF_MODIFIER_KEYS },
-	{ "values", DF_MODIFIER_VALUES },   { "flatten", DF_MODIFIER_FLATTEN }, { "tostr", DF_MODIFIER_TOSTR },
-	{ "fromstr", DF_MODIFIER_FROMSTR }, { "join", -1 },			{ "group", -1 },
+	{ "this", DF_MODIFIER_SAME },
+	{ "valid", DF_MODIFIER_SAME },
+	{ "ugly", DF_MODIFIER_SAME },
+	{ "pretty", DF_MODIFIER_SAME },
+	{ "reverse", DF_MODIFIER_REVERSE },
+	{ "keys", DF_MODIFIER_KEYS },
+	{ "values", DF_MODIFIER_VALUES },
+	{ "flatten", DF_MODIFIER_FLATTEN },
+	{ "tostr", DF_MODIFIER_TOSTR },
+	{ "fromstr", DF_MODIFIER_FROMSTR },
+	{ "join", -1 },
+	{ "group", -1 },
 	{ "dig", -1 },
 };
 
@@ -460,8 +471,8 @@ static size_t deep_argument(struct df_str s)
 	return pos;
 }
 
-/* At an `@`: a modifier (*ret_is true), or a name that only looks like one. The raw text is compared, as in gjson, so that
- * an escape anywhere in it makes it a key. */
+/* At an `@`: a modifier (*ret_is true), or a name that only looks like one. The raw text is compared, as in gjson, so
+ * that an escape anywhere in it makes it a key. */
 static int parse_modifier(struct compiler *c, bool *ret_is)
 {
 	const char *text = c->text.ptr;
@@ -635,7 +646,8 @@ void df_path_free(struct df_path *path)
 	free(path);
 }
 
-/* ---- looking at a compiled path ----------------------------------------------------------------------------------- */
+/* ---- looking at a compiled path -----------------------------------------------------------------------------------
+ */
 
 struct df_str df_path_text(const struct df_path *path)
 {
@@ -702,8 +714,7 @@ int df_path_check_select(const struct df_path *path, struct df_error *err)
 		if (wild && step->piped)
 			return bad_at(err, step->column - 2, "a wildcard before this | cannot be selected; write .");
 		if (step->kind == DF_STEP_WILD && collects)
-			return bad_at(err, step->column - 1,
-				      "a wildcard behind #, [*] or a query cannot be selected");
+			return bad_at(err, step->column - 1, "a wildcard behind #, [*] or a query cannot be selected");
 		wild = wild || step->kind == DF_STEP_WILD;
 		named = named || step->kind == DF_STEP_WILD || step->kind == DF_STEP_KEY;
 		collects = collects || (step->kind >= DF_STEP_LENGTH && step->kind <= DF_STEP_MATCHING);
@@ -713,7 +724,8 @@ int df_path_check_select(const struct df_path *path, struct df_error *err)
 	return 0;
 }
 
-/* ---- a path within a condition ------------------------------------------------------------------------------------ */
+/* ---- a path within a condition ------------------------------------------------------------------------------------
+ */
 
 /* Does an operator, `&&`, `||` or `)` begin at text[i]? */
 static bool ends_path(struct df_str text, size_t i)
@@ -755,8 +767,9 @@ int df_path_scan(struct df_str text, size_t *ret_len, struct df_error *err)
 			return bad_at(err, i, "unexpected %c in a path%s; write \\%c for the character itself", ch,
 				      ch == '=' ? " (equal is ==)" : "", ch);
 		if (ch == '$' && blank)
-			return bad_at(err, i, "unexpected $ behind a space: an operator, && or || is missing; write "
-					      "\\$ for the character itself");
+			return bad_at(err, i,
+				      "unexpected $ behind a space: an operator, && or || is missing; write "
+				      "\\$ for the character itself");
 		if (ch == '#' && step_begins && i + 1 < text.len && text.ptr[i + 1] == '(') {
 			what = query_extent(text, i + 2, &op, &i, &wrong);
 			if (what)
@@ -766,6 +779,6 @@ int df_path_scan(struct df_str text, size_t *ret_len, struct df_error *err)
 		step_begins = ch == '.' || ch == '|';
 		i += ch == '\\' ? 2 : 1;
 	}
-	*ret_len = trim_escaped(df_str(text.ptr, i)).len;
+	*ret_len = trimmed_len(df_str(text.ptr, i));
 	return 0;
 }

@@ -12,7 +12,7 @@
 #include "value/value.h"
 
 #define DF_PATH_TEXT_MAX ((size_t)64 * 1024) /* bytes of one path */
-#define DF_PATH_STEPS_MAX 256		     /* steps of one path, those of its queries included: bounds every recursion */
+#define DF_PATH_STEPS_MAX 256 /* steps of one path, those of its queries included: bounds every recursion */
 
 enum df_step_kind {
 	DF_STEP_KEY,	  /* a name; an index too when `index` is not SIZE_MAX */
@@ -60,12 +60,12 @@ struct df_query {
 };
 
 struct df_step {
-	uint8_t kind;	  /* enum df_step_kind */
-	uint8_t modifier; /* enum df_modifier */
-	bool piped;	  /* a `|` that ends the reach of a step before it stands before this step */
-	struct df_str key; /* KEY: unescaped. WILD: pattern, `\` before a literal * ? \ */
-	size_t index;	   /* KEY: SIZE_MAX when it cannot be an index */
-	size_t column;	   /* 1-based byte in the path's text */
+	uint8_t kind;		/* enum df_step_kind */
+	uint8_t modifier;	/* enum df_modifier */
+	bool piped;		/* a `|` that ends the reach of a step before it stands before this step */
+	struct df_str key;	/* KEY: unescaped. WILD: pattern, `\` before a literal * ? \ */
+	size_t index;		/* KEY: SIZE_MAX when it cannot be an index */
+	size_t column;		/* 1-based byte in the path's text */
 	struct df_query *query; /* FIRST, MATCHING */
 };
 
@@ -86,7 +86,7 @@ struct df_path {
 bool df_path_glob(struct df_str text, struct df_str pattern);
 
 /* Does the element match the query? DF_ERR_NO_MEMORY only. */
-int df_query_match(const struct df_query *query, struct df_value *element, struct df_arena *arena, bool *ret)
-	df_must_check;
+int df_query_match(const struct df_query *query, struct df_value *element, struct df_arena *arena,
+		   bool *ret) df_must_check;
 
 #endif
