@@ -43,14 +43,14 @@ int df_path_read(const struct df_path *path, struct df_value *root, struct df_ar
 	df_must_check;
 
 /* A place in a document: a child, its container, and the sibling before it. */
-struct df_place {
+struct df_location {
 	struct df_value *container;
 	struct df_value *prev; /* NULL: first child. Stale once an earlier sibling was removed */
 	struct df_value *value;
 };
 
 struct df_places {
-	struct df_place *items; /* in document order; in the arena */
+	struct df_location *items; /* in document order; in the arena */
 	size_t count;
 };
 

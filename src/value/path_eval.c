@@ -486,7 +486,7 @@ struct df_value *df_path_get(const struct df_path *path, struct df_value *root, 
 struct finder {
 	struct reader reader;
 	const struct df_step *end;
-	struct df_place *items;
+	struct df_location *items;
 	size_t count;
 	size_t cap;
 };
@@ -495,7 +495,7 @@ static void add_place(struct finder *f, struct df_value *container, struct df_va
 {
 	if (f->count == f->cap) {
 		size_t cap = f->cap ? f->cap * 2 : 4;
-		struct df_place *items =
+		struct df_location *items =
 			df_arena_extend(f->reader.arena, f->items, f->cap * sizeof(*items), cap * sizeof(*items));
 
 		if (!items) {
@@ -505,7 +505,7 @@ static void add_place(struct finder *f, struct df_value *container, struct df_va
 		f->items = items;
 		f->cap = cap;
 	}
-	f->items[f->count++] = (struct df_place){ container, prev, value };
+	f->items[f->count++] = (struct df_location){ container, prev, value };
 }
 
 /* Does the step lead from the container to this child? */

@@ -5,7 +5,7 @@ void df_places_remove(const struct df_places *places)
 {
 	/* From the last to the first: the sibling before a place is then always still there. */
 	for (size_t i = places->count; i > 0; i--) {
-		const struct df_place *place = &places->items[i - 1];
+		const struct df_location *place = &places->items[i - 1];
 
 		df_container_remove(place->container, place->prev, place->value);
 	}
