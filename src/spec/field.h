@@ -196,6 +196,7 @@ struct df_field {
 	enum df_component_kind component; /* COMPONENT, COMPONENTS */
 	const char *ref;            /* SECRET(_STRINGS): the twin's name when it is not "<name>SecretRef" */
 	const char *alias_of;       /* G aliases: this name is read into the row of that name, with a warning */
+	const char *def_doc;        /* for people: what applies when the field is absent and nothing is filled in; else NULL */
 	const char *doc;            /* sentences for people: reference page, CRD description, schema */
 	const char *example;        /* one YAML value */
 };
