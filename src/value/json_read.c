@@ -2,10 +2,9 @@
  * The JSON parser: RFC 8259, strict. One loop without recursion; open containers are on an explicit stack.
  *
  * The loop is compiled three times from one inline function, so that the verdicts cannot differ:
- *   tree    a document that ends in a bracket. That last byte stops every scan outside of strings, so that the loop needs
- *           no bounds checks there;
- *   strict  any document, with bounds checks: scalar roots, and everything that is broken at its end;
- *   check   as strict, builds nothing.
+ *   tree    a document that ends in a bracket. That last byte stops every scan outside of strings, so that the loop
+ * needs no bounds checks there; strict  any document, with bounds checks: scalar roots, and everything that is broken
+ * at its end; check   as strict, builds nothing.
  */
 #include <stdlib.h>
 
@@ -13,8 +12,7 @@
 #include <emmintrin.h>
 #endif
 
-#include "value/json_escape.h"
-#include "value/value.h"
+#include "value/value_internal.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -38,7 +36,7 @@ struct key_tables {
 struct frame {
 	struct df_value *container;
 	struct df_value **link; /* where the next child goes */
-	uint64_t bloom;         /* one bit a key; ~0 once `table` is in use */
+	uint64_t bloom;		/* one bit a key; ~0 once `table` is in use */
 	struct key_table *table;
 	uint32_t count;
 };
@@ -388,38 +386,38 @@ static __attribute__((noinline)) bool decode_key(struct parser *ps, const char *
 	return true;
 }
 
-#define FAIL(at, text)                                                                                                 \
-	do {                                                                                                           \
-		ps->bad = (at);                                                                                        \
-		ps->what = (text);                                                                                     \
-		return DF_PARSE_NOT_JSON;                                                                              \
+#define FAIL(at, text)                    \
+	do {                              \
+		ps->bad = (at);           \
+		ps->what = (text);        \
+		return DF_PARSE_NOT_JSON; \
 	} while (0)
 
 /* Goes on at a byte that is there. */
-#define NEED()                                                                                                         \
-	do {                                                                                                           \
-		if (strict && unlikely(p == end))                                                                      \
-			FAIL(p, "unexpected end");                                                                     \
+#define NEED()                                     \
+	do {                                       \
+		if (strict && unlikely(p == end))  \
+			FAIL(p, "unexpected end"); \
 	} while (0)
 
-#define SKIP_BLANKS()                                                                                                  \
-	do {                                                                                                           \
-		NEED();                                                                                                \
-		if (unlikely((uint8_t) * p <= ' ')) {                                                                  \
-			p = skip_blanks(p, end);                                                                       \
-			NEED();                                                                                        \
-		}                                                                                                      \
+#define SKIP_BLANKS()                               \
+	do {                                        \
+		NEED();                             \
+		if (unlikely((uint8_t)*p <= ' ')) { \
+			p = skip_blanks(p, end);    \
+			NEED();                     \
+		}                                   \
 	} while (0)
 
 /* From the digit expected at p to behind the last digit. */
-#define DIGITS()                                                                                                       \
-	do {                                                                                                           \
-		NEED();                                                                                                \
-		if (unlikely(!is_class(*p, CLASS_DIGIT)))                                                              \
-			FAIL(p, "invalid number");                                                                     \
-		do                                                                                                     \
-			p++;                                                                                           \
-		while ((!strict || p < end) && is_class(*p, CLASS_DIGIT));                                             \
+#define DIGITS()                                                           \
+	do {                                                               \
+		NEED();                                                    \
+		if (unlikely(!is_class(*p, CLASS_DIGIT)))                  \
+			FAIL(p, "invalid number");                         \
+		do                                                         \
+			p++;                                               \
+		while ((!strict || p < end) && is_class(*p, CLASS_DIGIT)); \
 	} while (0)
 
 #define AT(c) ((!strict || p < end) && *p == (c))
@@ -432,7 +430,7 @@ static inline __attribute__((always_inline)) enum df_parse_result parse(struct p
 	size_t depth = 0;
 	bool in_object = false;
 	uint64_t objects[DF_VALUE_DEPTH_MAX / 64 + 1] = { 0 }; /* check: one bit an open container */
-	struct frame *frame = ps->frames;              /* build: the innermost open container */
+	struct frame *frame = ps->frames;		       /* build: the innermost open container */
 	struct df_value *node = NULL;
 	const char *start;
 	size_t len;

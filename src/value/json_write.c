@@ -1,21 +1,20 @@
 /*
- * The JSON writer: compact, by code points, fewest escapes. Bytes go through a cursor over room that is reserved ahead, in
- * a df_buf or in an arena, so that the inner loops check the room once a node.
+ * The JSON writer: compact, by code points, fewest escapes. Bytes go through a cursor over room that is reserved ahead,
+ * in a df_buf or in an arena, so that the inner loops check the room once a node.
  */
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
-#include "value/json_escape.h"
-#include "value/value.h"
+#include "value/value_internal.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define STACK 64         /* open containers a call of write_tree holds; deeper ones are written by a further call */
-#define ESCAPE_MAX 6     /* \u00xx */
+#define STACK 64	 /* open containers a call of write_tree holds; deeper ones are written by a further call */
+#define ESCAPE_MAX 6	 /* \u00xx */
 #define ARENA_FIRST 1024 /* bytes asked of an arena whose block has less left */
-#define SLACK 8          /* room for the punctuation around a node */
+#define SLACK 8		 /* room for the punctuation around a node */
 
 struct writer {
 	char *start;
@@ -100,10 +99,11 @@ static size_t plain_run(const char *p, const char *end)
 #if defined(__SSE2__)
 	while (end - p >= 16) {
 		__m128i block = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1F)), block),
-							 _mm_cmpeq_epi8(block, _mm_set1_epi8((char)0xED))),
-					    _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')),
-							 _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))));
+		__m128i stop =
+			_mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1F)), block),
+						  _mm_cmpeq_epi8(block, _mm_set1_epi8((char)0xED))),
+				     _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')),
+						  _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))));
 		unsigned mask = (unsigned)_mm_movemask_epi8(stop);
 		if (mask)
 			return (size_t)(p - start) + (unsigned)__builtin_ctz(mask);
@@ -231,7 +231,8 @@ static __attribute__((noinline)) char *put_base64(struct writer *w, char *p, str
 	*p++ = '"';
 	for (; left; p += 4) {
 		size_t n = left < 3 ? left : 3;
-		uint32_t group = (uint32_t)from[0] << 16 | (n > 1 ? (uint32_t)from[1] << 8 : 0) | (n > 2 ? from[2] : 0u);
+		uint32_t group =
+			(uint32_t)from[0] << 16 | (n > 1 ? (uint32_t)from[1] << 8 : 0) | (n > 2 ? from[2] : 0u);
 		p[0] = alphabet[group >> 18];
 		p[1] = alphabet[group >> 12 & 63];
 		p[2] = n > 1 ? alphabet[group >> 6 & 63] : '=';
@@ -259,26 +260,47 @@ static __attribute__((noinline)) char *put_other(struct writer *w, char *p, cons
 		p = room(w, p, DF_NUMBER_MAX + SLACK);
 		if (!p)
 			return NULL;
-		if (v->kind == DF_STRING) {
-			struct df_str text = df_float64_special(v->float64);
-			*p++ = '"';
-			p = copy(p, text.ptr, text.len);
-			*p++ = '"';
-			return p;
-		}
-		return p + df_float64_text(v, p);
+		if (v->kind == DF_NUMBER)
+			return p + df_float64_text(v, p);
+		*p++ = '"';
+		p += df_float64_text(v, p);
+		*p++ = '"';
+		return p;
 	default:
 		return put_text(w, p, df_str(v->text, v->len));
 	}
 }
 
-/* Writes v; NULL when out of memory. Recursive once every STACK levels. */
+/*
+ * Writes v at p; returns the end, NULL when out of memory. After every node there is room for one byte more: the comma
+ * or the closing bracket. Recursive once every STACK levels.
+ */
 static char *write_tree(struct writer *w, char *p, const struct df_value *v)
 {
 	const struct df_value *open[STACK];
 	size_t depth = 0;
+	bool in_object = false;
 
+	p = room(w, p, SLACK);
+	if (unlikely(!p))
+		return NULL;
 	for (;;) {
+		if (in_object) {
+			if (likely(v->key_plain)) {
+				p = room(w, p, v->key_len + SLACK);
+				if (unlikely(!p))
+					return NULL;
+				*p++ = '"';
+				p = copy(p, v->key, v->key_len);
+				*p++ = '"';
+			} else {
+				p = put_text(w, p, df_str(v->key, v->key_len));
+				if (unlikely(!p))
+					return NULL;
+			}
+			*p++ = ':';
+		}
+
 		p = room(w, p, v->len + SLACK);
 		if (unlikely(!p))
 			return NULL;
@@ -288,20 +310,20 @@ static char *write_tree(struct writer *w, char *p, const struct df_value *v)
 				*p++ = '"';
 				p = copy(p, v->text, v->len);
 				*p++ = '"';
-				break;
+			} else {
+				p = put_other(w, p, v);
+				if (unlikely(!p))
+					return NULL;
 			}
-			p = put_other(w, p, v);
-			if (unlikely(!p))
-				return NULL;
 			break;
 		case DF_NUMBER:
 			if (likely(v->repr == DF_REPR_TEXT)) {
 				p = copy(p, v->text, v->len);
-				break;
+			} else {
+				p = put_other(w, p, v);
+				if (unlikely(!p))
+					return NULL;
 			}
-			p = put_other(w, p, v);
-			if (unlikely(!p))
-				return NULL;
 			break;
 		case DF_NULL:
 			memcpy(p, "null", 4);
@@ -316,20 +338,87 @@ static char *write_tree(struct writer *w, char *p, const struct df_value *v)
 			p += 5;
 			break;
 		default:
+			if (unlikely(depth == STACK)) {
+				p = write_tree(w, p, v);
+				if (!p)
+					return NULL;
+				break;
+			}
 			*p++ = v->kind == DF_OBJECT ? '{' : '[';
 			if (v->first) {
-				if (unlikely(depth == STACK)) {
-					p = write_children(w, p, v);
-					if (!p)
-						return NULL;
-					break;
-				}
+				in_object = v->kind == DF_OBJECT;
 				open[depth++] = v;
 				v = v->first;
-				goto key;
+				continue;
 			}
 			*p++ = v->kind == DF_OBJECT ? '}' : ']';
 			break;
 		}
+
+		for (;;) {
+			if (depth == 0)
+				return p;
+			if (v->next)
+				break;
+			v = open[--depth];
+			*p++ = in_object ? '}' : ']';
+			in_object = depth > 0 && open[depth - 1]->kind == DF_OBJECT;
+			p = room(w, p, SLACK);
+			if (unlikely(!p))
+				return NULL;
+		}
+		*p++ = ',';
+		v = v->next;
 	}
+}
+
+/* A writer over the room behind buf->len; NULL in *ret_p when there is none. */
+static struct writer writer_over_buf(struct df_buf *buf, char **ret_p)
+{
+	*ret_p = df_buf_reserve(buf, SLACK);
+	if (!*ret_p)
+		return (struct writer){ .failed = true };
+	return (struct writer){ .start = *ret_p, .end = buf->data + buf->cap, .buf = buf };
+}
+
+void df_value_write(const struct df_value *v, struct df_buf *buf)
+{
+	char *p;
+	struct writer w = writer_over_buf(buf, &p);
+
+	if (p)
+		p = write_tree(&w, p, v);
+	if (p)
+		buf->len += (size_t)(p - w.start);
+}
+
+void df_json_write_string(struct df_str text, struct df_buf *buf)
+{
+	char *p;
+	struct writer w = writer_over_buf(buf, &p);
+
+	if (p)
+		p = put_text(&w, p, text);
+	if (p)
+		buf->len += (size_t)(p - w.start);
+}
+
+struct df_str df_value_to_arena(const struct df_value *v, struct df_arena *arena)
+{
+	/* Takes what the block has left, writes, and gives the rest back. */
+	size_t cap = (size_t)(arena->end - arena->next) & ~(size_t)(DF_ARENA_ALIGN - 1);
+	if (cap < ARENA_FIRST / 2)
+		cap = ARENA_FIRST;
+
+	char *p = df_arena_alloc(arena, cap);
+	if (!p)
+		return df_str(NULL, 0);
+	struct writer w = { .start = p, .end = p + cap, .arena = arena };
+	p = write_tree(&w, p, v);
+	if (!p)
+		return df_str(NULL, 0);
+	size_t len = (size_t)(p - w.start);
+	if (arena->next == w.end)
+		arena->next = w.start + ((len + (DF_ARENA_ALIGN - 1)) & ~(size_t)(DF_ARENA_ALIGN - 1));
+	return df_str(w.start, len);
 }

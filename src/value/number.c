@@ -1,9 +1,9 @@
 /*
- * Numbers as decimal text, exactly. Every function is linear in the length of the text and allocates nothing; the digits of
- * the mantissa and those of the exponent may both be arbitrarily many.
+ * Numbers as decimal text, exactly. Every function is linear in the length of the text and allocates nothing; the
+ * digits of the mantissa and those of the exponent may both be arbitrarily many.
  *
- * A number that is not zero is taken as 0.d1d2d3... * 10^magnitude with d1 != 0; its magnitude is the exponent as written
- * plus a shift that comes from the place of the point and is bounded by the length of the text.
+ * A number that is not zero is taken as 0.d1d2d3... * 10^magnitude with d1 != 0; its magnitude is the exponent as
+ * written plus a shift that comes from the place of the point and is bounded by the length of the text.
  */
 #include <float.h>
 #include <math.h>
@@ -20,9 +20,9 @@
 struct decimal {
 	bool negative;
 	bool exponent_negative;
-	const char *digits; /* the first digit that is not zero; NULL: the number is zero */
+	const char *digits;	/* the first digit that is not zero; NULL: the number is zero */
 	const char *digits_end; /* behind the mantissa; a point may be in between */
-	const char *exponent; /* digits without leading zeros, may be empty */
+	const char *exponent;	/* digits without leading zeros, may be empty */
 	size_t exponent_len;
 	int64_t shift;
 };
@@ -216,7 +216,7 @@ bool df_number_to_int64(struct df_str text, int64_t *ret)
 /* Clinger's fast path: both the digits and the power of ten are exact doubles, so that one rounding is all there is. */
 static bool double_fast(struct df_str text, double *ret)
 {
-	static const double power[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+	static const double power[] = { 1e0,  1e1,  1e2,  1e3,	1e4,  1e5,  1e6,  1e7,	1e8,  1e9,  1e10, 1e11,
 					1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
 	size_t i = 0;
 	bool negative = text.len > 0 && text.ptr[0] == '-';

@@ -1,16 +1,16 @@
-/* Escapes of JSON strings, for the files of this floor that read them (RFC 8259, section 7). */
-#ifndef DF_VALUE_JSON_ESCAPE_H
-#define DF_VALUE_JSON_ESCAPE_H
+/* What the files of the document share: escapes of JSON strings (RFC 8259, section 7), text of doubles. */
+#ifndef DF_VALUE_VALUE_INTERNAL_H
+#define DF_VALUE_VALUE_INTERNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/str.h"
+#include "value/value.h"
 
 struct df_escape {
 	uint32_t code_point; /* a lone surrogate when the source has one */
-	uint32_t taken;      /* bytes of the source: 2, 6 or, for a surrogate pair, 12 */
+	uint32_t taken;	     /* bytes of the source: 2, 6 or, for a surrogate pair, 12 */
 };
 
 static inline bool df_is_surrogate(uint32_t code_point)
@@ -34,7 +34,8 @@ static inline uint32_t df_hex4(const char *p)
 	       (uint32_t)df_hex_digit(p[2]) << 4 | (uint32_t)df_hex_digit(p[3]);
 }
 
-/* Reads the escape at p (p[0] is the backslash) of a string that the parser accepted; `left` bytes are in the string. */
+/* Reads the escape at p (p[0] is the backslash) of a string that the parser accepted; `left` bytes are in the string.
+ */
 static inline struct df_escape df_escape_read(const char *p, size_t left)
 {
 	switch (p[1]) {
@@ -66,5 +67,9 @@ static inline struct df_escape df_escape_read(const char *p, size_t left)
 /* Decodes the source between the quotes into dst, which has room for src.len bytes; returns the decoded length.
  * *ret_plain: the result can be written without any escape. */
 size_t df_escape_decode(struct df_str src, char *dst, bool *ret_plain);
+
+/* The text (without quotes) of a node of repr FLOAT64, finite or not; returns its length; out has DF_NUMBER_MAX bytes.
+ * The logical type FLOAT32 gives the shortest text that reads back to the same float. */
+size_t df_float64_text(const struct df_value *v, char *out);
 
 #endif
