@@ -293,20 +293,20 @@ static void df_layout_put_fraction(const struct df_layout_op *op, int nanosecond
 		df_buf_add(buf, text, (size_t)n + 1);
 }
 
+/* Years 1..9999 in nanoseconds are more than 64 bits hold. */
 static void df_layout_unix(struct df_instant t, int digits, struct df_buf *buf)
 {
-	int64_t scale = digits == 0 ? 1 : digits == 3 ? 1000 : digits == 6 ? 1000000 : 1000000000;
-	int64_t part = t.nanoseconds / (1000000000 / scale);
+	int scale = digits == 0 ? 1 : digits == 3 ? 1000 : digits == 6 ? 1000000 : 1000000000;
+	__int128 count = (__int128)t.seconds * scale + t.nanoseconds / (1000000000 / scale);
+	int64_t billions = (int64_t)(count / 1000000000);
+	int64_t rest = (int64_t)(count % 1000000000);
 
-	if (t.seconds < 0 && part > 0) { /* -1.25 s is -2 s and 0.75 s */
-		df_buf_add_c(buf, t.seconds == -1 ? "-" : "");
-		df_layout_number(buf, t.seconds + 1, 1, '0');
-		part = scale - part;
-	} else {
-		df_layout_number(buf, t.seconds, 1, '0');
+	if (billions == 0) {
+		df_layout_number(buf, rest, 1, '0');
+		return;
 	}
-	if (digits)
-		df_layout_number(buf, part, digits, '0');
+	df_layout_number(buf, billions, 1, '0');
+	df_layout_number(buf, rest < 0 ? -rest : rest, 9, '0');
 }
 
 static int df_layout_hour12(const struct df_civil *c)

@@ -36,7 +36,9 @@ struct df_log_line {
 
 static size_t df_log_room(const struct df_log_line *line)
 {
-	return sizeof(line->data) - DF_LOG_TAIL - line->len;
+	size_t limit = sizeof(line->data) - DF_LOG_TAIL;
+
+	return line->len < limit ? limit - line->len : 0;
 }
 
 /* For what is known to fit: constants and what stands in the tail. */

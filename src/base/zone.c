@@ -374,6 +374,8 @@ static bool df_zone_fixed(struct df_str name, int32_t *ret_offset)
 
 static int df_zone_unknown(struct df_str name, struct df_error *err)
 {
+	if (name.len > DF_ZONE_NAME_MAX)
+		name.len = DF_ZONE_NAME_MAX;
 	return df_error_set(err, DF_ERR_CONFIG,
 			    "unknown time zone \"" DF_STR_FMT
 			    "\": use an IANA name such as Europe/Berlin (case counts), "
