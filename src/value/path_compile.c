@@ -341,8 +341,10 @@ static int parse_query_value(struct compiler *c, struct df_query *query, size_t 
 
 		while (close < raw.len && raw.ptr[close] != '"')
 			close += raw.ptr[close] == '\\' ? 2 : 1;
-		if (close + 1 < raw.len)
-			return bad(c, at + close + 1, "only ) may stand behind the query's value");
+		for (close++; close < raw.len && is_blank(raw.ptr[close]); close++)
+			;
+		if (close < raw.len)
+			return bad(c, at + close, "only ) may stand behind the query's value");
 		df_arena_init(&arena, NULL);
 		result = df_value_parse(raw, &arena, &v, &where);
 		if (result == DF_PARSE_OK) {
