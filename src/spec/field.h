@@ -194,6 +194,7 @@ struct df_field {
 	df_field_check check;       /* after the rest; may be NULL */
 	const struct df_table *table; /* OBJECT, OBJECTS; COMPONENT: the keys beside `type`, or NULL */
 	enum df_component_kind component; /* COMPONENT, COMPONENTS */
+	enum df_kind json;          /* RAW: the kind it must have (DF_OBJECT, DF_ARRAY); 0: any */
 	const char *ref;            /* SECRET(_STRINGS): the twin's name when it is not "<name>SecretRef" */
 	const char *alias_of;       /* G aliases: this name is read into the row of that name, with a warning */
 	const char *def_doc;        /* for people: what applies when the field is absent and nothing is filled in; else NULL */
@@ -263,7 +264,12 @@ struct df_type {
 	const struct df_table *settings;
 	bool settings_optional; /* `config` may be absent: defaults apply */
 	bool later;             /* documented and validated, but no driver exists yet */
-	const char *example;    /* YAML of the whole component, as it stands in a manifest; runs in the tests */
+	const char *example;    /* YAML of the whole component (`type: ...`, `config: ...`); runs in the tests */
+
+	/* What the rules across a whole manifest ask (api/v1/check.c), so that they need no list of types. */
+	bool scales_out; /* source: replicas share the work (a consumer group); it has no end of its own */
+	bool (*keeps_position)(const void *settings); /* source: a checkpoint holds its position. NULL: never */
+	bool (*repeatable)(const void *settings);     /* sink: a row written twice stands there once. NULL: never */
 };
 
 /* The types known to this program; made by src/connectors/factory.c and src/transformers/factory.c. Sorted as listed. */
