@@ -1,0 +1,10 @@
+/* The only list of subcommands, in the order of the help. No include guard. */
+DF_COMMAND(run)
+DF_COMMAND(transform)
+DF_COMMAND(validate)
+DF_COMMAND(connectors)
+DF_COMMAND(transformations)
+DF_COMMAND(generate)
+DF_COMMAND(processor)
+DF_COMMAND(completion)
+DF_COMMAND(version)

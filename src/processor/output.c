@@ -1,0 +1,327 @@
+/*
+ * An output: collects messages into flushes by the batch rules of the manifest reference (section 7), writes them, and sees
+ * to it that each message ends: written, retried, stored in the error sink, or the pipeline stops.
+ */
+#include <string.h>
+
+#include "processor/internal.h"
+
+/* ---- what waits --------------------------------------------------------------------------------------------------- */
+
+static void enqueue(struct df_output *o, struct df_batch *batch)
+{
+	batch->next = NULL;
+	if (o->last)
+		o->last->next = batch;
+	else
+		o->first = batch;
+	o->last = batch;
+	o->waiting += batch->count;
+	o->waiting_bytes += batch->bytes;
+}
+
+/* The next n waiting messages as o->flush. They stay in their batches until `consume`. */
+static int gather(struct df_output *o, size_t n, struct df_error *err)
+{
+	const struct df_batch *batch = o->first;
+	size_t at = o->cursor;
+
+	if (n > o->flush_cap) {
+		struct df_message **flush = realloc(o->flush, n * sizeof(struct df_message *));
+		struct df_message **done;
+
+		if (!flush)
+			return df_error_no_memory(err);
+		o->flush = flush;
+		done = realloc(o->done, n * sizeof(struct df_message *));
+		if (!done)
+			return df_error_no_memory(err);
+		o->done = done;
+		o->flush_cap = n;
+	}
+	for (size_t i = 0; i < n; i++) {
+		while (at == batch->count) {
+			batch = batch->next;
+			at = 0;
+		}
+		o->flush[i] = &batch->messages[at++];
+	}
+	return 0;
+}
+
+/* n messages from the front have ended: gives back the batches that are through. */
+static void consume(struct df_output *o, size_t n)
+{
+	o->waiting -= n;
+	o->cursor += n;
+	while (o->first && o->cursor >= o->first->count) {
+		struct df_batch *batch = o->first;
+
+		o->cursor -= batch->count;
+		o->waiting_bytes -= batch->bytes;
+		o->first = batch->next;
+		if (!o->first)
+			o->last = NULL;
+		df_batch_release(batch);
+	}
+}
+
+/* When the oldest waiting row must go out; INT64_MAX: no timer runs. */
+static int64_t timer(const struct df_output *o)
+{
+	if (o->waiting == 0 || o->interval_ns == 0)
+		return INT64_MAX;
+	return o->first->messages[o->cursor].read_ns + o->interval_ns;
+}
+
+/* ---- what became of the messages of one write ---------------------------------------------------------------------- */
+
+/* Written (or stored in the error sink): done, unless the error sink's ackPolicy keeps the position back. */
+static void settle_written(struct df_output *o, size_t n, const struct df_write *w)
+{
+	struct df_counters *c = &o->p->counters;
+
+	if (n == 0)
+		return;
+	if (!o->is_error || strcmp(o->p->ack_policy, "afterWrite") == 0)
+		df_ledger_done(o->done, n);
+	atomic_fetch_add_explicit(o->is_error ? &c->error_sinked : &c->written, n, memory_order_relaxed);
+	if (!o->is_error && w->unchanged)
+		atomic_fetch_add_explicit(&c->unchanged, w->unchanged, memory_order_relaxed);
+	if (w->unknown_fields)
+		atomic_fetch_add_explicit(&c->unknown_fields, w->unknown_fields, memory_order_relaxed);
+}
+
+static int give_up(struct df_output *o, struct df_message *m, int attempts, const struct df_error *why)
+{
+	struct df_error err = *why;
+
+	if (!o->is_error)
+		return df_processor_poison(o->p, m,
+					   &(struct df_poison){ .stage = "sink_write",
+								.original_sink = o->component->type->name,
+								.attempts = attempts },
+					   why);
+	df_error_prefix(&err, "the error sink %s cannot store a record", o->component->type->name);
+	df_processor_fail(o->p, &err);
+	return err.code;
+}
+
+enum fate { FATE_WRITTEN, FATE_POISON, FATE_RETRY, FATE_SPLIT, FATE_STOP };
+
+/* Decided by code. A data error of a whole write says nothing about a single message unless it stood alone. */
+static enum fate fate_of(const struct df_error *result, bool whole, size_t n)
+{
+	if (!result)
+		return FATE_WRITTEN;
+	if (df_code_poison(result->code))
+		return whole && n > 1 ? FATE_SPLIT : FATE_POISON;
+	return df_code_retryable(result->code) ? FATE_RETRY : FATE_STOP;
+}
+
+struct delivery {
+	struct df_retry retry;
+	int attempts;
+};
+
+/*
+ * One attempt. On return messages[0..*n) are those that remain, in order: to be tried again, or, with *split, to be written
+ * in two halves. 0, or the code that stops the pipeline; *last is why the remaining ones failed.
+ */
+static int attempt(struct df_output *o, struct df_message **messages, size_t *n, struct delivery *d, bool *split,
+		   struct df_error *last)
+{
+	struct df_write w;
+	size_t written = 0, left = 0;
+	int whole, r;
+
+	r = df_write_init(&w, messages, *n, &o->arena, last);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&o->sink_lock);
+	whole = df_write_run(o->sink, o->p->work_ctx, &w, last);
+	pthread_mutex_unlock(&o->sink_lock);
+	r = 0;
+	for (size_t i = 0; i < *n; i++) {
+		const struct df_error *result = df_write_result(&w, i);
+		enum fate fate = fate_of(result, whole < 0, *n);
+
+		if (fate == FATE_WRITTEN)
+			o->done[written++] = messages[i];
+		if (fate == FATE_WRITTEN || r < 0)
+			continue; /* what was written counts, also behind the one that stops the pipeline */
+		if (fate == FATE_POISON) {
+			r = give_up(o, messages[i], d->attempts, result);
+		} else if (fate == FATE_STOP) {
+			*last = *result;
+			r = result->code;
+		} else {
+			*split = fate == FATE_SPLIT;
+			*last = *result;
+			messages[left++] = messages[i];
+		}
+	}
+	settle_written(o, written, &w);
+	df_write_destroy(&w);
+	*n = left;
+	return r;
+}
+
+/* Waits before the next attempt; a lost connection is opened again, for ever, and does not use attempts up. */
+static int before_retry(struct df_output *o, struct df_message **messages, size_t n, struct delivery *d,
+			struct df_error *last)
+{
+	int64_t delay;
+	int r;
+
+	atomic_fetch_add(&o->p->counters.retries, 1);
+	if (last->code == DF_ERR_CONNECTION) {
+		df_log_error(&o->logger, DF_LOG_WARN, last, "connection lost with %zu messages in flight, opening it again",
+			     n);
+		d->attempts--;
+		return df_output_reconnect(o, o->p->work_ctx, last);
+	}
+	delay = df_retry_next(&d->retry);
+	if (delay < 0) {
+		for (size_t i = 0; i < n; i++) {
+			r = give_up(o, messages[i], d->attempts, last);
+			if (r < 0)
+				return r;
+		}
+		return 1;
+	}
+	df_log_error(&o->logger, DF_LOG_WARN, last, "write of %zu messages failed, attempt %d, again in %.1f s", n,
+		     d->attempts, (double)delay / (double)DF_NS_PER_S);
+	atomic_store(&o->p->waiting, "the sink refuses writes");
+	r = df_context_sleep(o->p->work_ctx, delay);
+	atomic_store(&o->p->waiting, NULL);
+	return r < 0 ? df_error_set(last, DF_ERR_CANCELED, "stopped while waiting to write again") : 0;
+}
+
+/* Writes messages[0..n) until each has ended. Splits a write that failed as a whole until the poison stands alone: log2(n)
+ * deep. The array is used up. */
+static int deliver(struct df_output *o, struct df_message **messages, size_t n, struct df_error *err)
+{
+	struct delivery d = { .attempts = 0 };
+
+	df_retry_init(&d.retry, &df_retry_write, (uint64_t)df_clock_monotonic());
+	while (n > 0) {
+		bool split = false;
+		int r;
+
+		d.attempts++;
+		r = attempt(o, messages, &n, &d, &split, err);
+		if (r < 0)
+			return r;
+		if (split) {
+			r = deliver(o, messages, n / 2, err);
+			return r < 0 ? r : deliver(o, messages + n / 2, n - n / 2, err);
+		}
+		if (n == 0)
+			return 0;
+		r = before_retry(o, messages, n, &d, err);
+		if (r)
+			return r < 0 ? r : 0;
+	}
+	return 0;
+}
+
+/* ---- flushing ------------------------------------------------------------------------------------------------------ */
+
+static int flush(struct df_output *o, size_t n, struct df_error *err)
+{
+	int r = gather(o, n, err);
+
+	if (r == 0)
+		r = deliver(o, o->flush, n, err);
+	if (r < 0)
+		return r;
+	df_arena_reset(&o->arena);
+	consume(o, n);
+	df_processor_progressed(o->p);
+	return 0;
+}
+
+static int flush_ready(struct df_output *o, bool all, struct df_error *err)
+{
+	while (o->waiting > 0 && (all || o->waiting >= o->wait_for || o->waiting_bytes >= DF_FLUSH_BYTES)) {
+		int r = flush(o, o->waiting < o->together ? o->waiting : o->together, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Rows that already wait travel together. *closed when the channel has nothing more. */
+static int take_waiting(struct df_output *o, bool *closed, struct df_error *err)
+{
+	while (o->waiting < o->together && o->waiting_bytes < DF_FLUSH_BYTES) {
+		struct df_batch *batch = NULL;
+		int r = df_channel_receive(o->channel, o->p->work_ctx, 0, &batch, err);
+
+		if (r == DF_ERR_TIMEOUT)
+			return 0;
+		if (r < 0)
+			return r;
+		if (!batch) {
+			*closed = true;
+			return 0;
+		}
+		enqueue(o, batch);
+	}
+	return 0;
+}
+
+static int run(struct df_output *o, struct df_error *err)
+{
+	bool closed = false;
+	int r = 0;
+
+	while (!closed && r == 0) {
+		struct df_batch *batch = NULL;
+
+		r = df_channel_receive(o->channel, o->p->work_ctx, timer(o), &batch, err);
+		if (r == DF_ERR_TIMEOUT) {
+			r = flush_ready(o, true, err);
+			continue;
+		}
+		if (r < 0)
+			break;
+		closed = !batch;
+		if (batch) {
+			enqueue(o, batch);
+			r = take_waiting(o, &closed, err);
+		}
+		if (r == 0)
+			r = flush_ready(o, closed, err);
+	}
+	return r;
+}
+
+static void *output_main(void *arg)
+{
+	struct df_output *o = arg;
+	struct df_error err = DF_ERROR_INIT;
+	int r = run(o, &err);
+
+	if (r < 0) {
+		if (r != DF_ERR_CANCELED && r != DF_ERR_CLOSED) {
+			df_error_prefix(&err, "%s %s", o->is_error ? "error sink" : "sink", o->component->type->name);
+			df_processor_fail(o->p, &err);
+		}
+		df_channel_close(o->channel); /* whoever sends must not wait for us */
+	}
+	df_processor_output_ended(o);
+	return NULL;
+}
+
+int df_output_start(struct df_output *o, struct df_error *err)
+{
+	int r = pthread_create(&o->thread, NULL, output_main, o);
+
+	if (r)
+		return df_error_errno(err, DF_ERR_NO_MEMORY, r, "cannot start an output thread");
+	o->started = true;
+	return 0;
+}

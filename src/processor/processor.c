@@ -1,0 +1,513 @@
+#include "processor/processor.h"
+
+#include <string.h>
+
+#include "processor/internal.h"
+
+/* ---- shared by the threads ------------------------------------------------------------------------------------------ */
+
+void df_processor_fail(struct df_processor *p, const struct df_error *err)
+{
+	pthread_mutex_lock(&p->state_lock);
+	if (p->failure.code == 0)
+		p->failure = *err;
+	atomic_store(&p->failed, true);
+	pthread_cond_broadcast(&p->state_changed);
+	pthread_mutex_unlock(&p->state_lock);
+	df_context_cancel(p->read_ctx);
+}
+
+void df_processor_progressed(struct df_processor *p)
+{
+	pthread_mutex_lock(&p->state_lock);
+	p->progress++;
+	pthread_cond_signal(&p->state_changed);
+	pthread_mutex_unlock(&p->state_lock);
+}
+
+void df_processor_worker_ended(struct df_processor *p)
+{
+	bool last;
+
+	pthread_mutex_lock(&p->state_lock);
+	last = --p->workers_running == 0;
+	pthread_mutex_unlock(&p->state_lock);
+	if (!last)
+		return;
+	/* Workers that failed leave batches behind; the reader must not wait for room. */
+	df_context_cancel(p->read_ctx);
+	for (size_t i = 0; i < p->output_count; i++)
+		if (!p->outputs[i].is_error)
+			df_channel_close(p->outputs[i].channel);
+}
+
+void df_processor_output_ended(struct df_output *o)
+{
+	struct df_processor *p = o->p;
+	bool close_errors;
+
+	pthread_mutex_lock(&p->state_lock);
+	if (o->is_error)
+		p->error_output_running = false;
+	else
+		p->outputs_running--;
+	close_errors = p->outputs_running == 0 && p->error_output;
+	pthread_cond_broadcast(&p->state_changed);
+	pthread_mutex_unlock(&p->state_lock);
+	if (close_errors)
+		df_channel_close(p->error_output->channel);
+}
+
+/* ---- construction ----------------------------------------------------------------------------------------------------- */
+
+static int new_monotonic_cond(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+	int r = pthread_condattr_init(&attr);
+
+	if (r)
+		return r;
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	r = pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+	return r;
+}
+
+static int new_chains(struct df_processor *p, struct df_diags *diags, struct df_error *err)
+{
+	p->worker_count = (size_t)p->spec->transform_workers;
+	p->workers = calloc(p->worker_count, sizeof(*p->workers));
+	if (!p->workers)
+		return df_error_no_memory(err);
+	for (size_t i = 0; i < p->worker_count; i++) {
+		struct df_diags repeated = { 0 };
+		int r;
+
+		p->workers[i].p = p;
+		/* The second chain says the same as the first. */
+		r = df_chain_new(&p->spec->transformations, p->options.clock, &p->workers[i].chain,
+				 i == 0 ? diags : &repeated);
+		df_diags_done(&repeated);
+		if (r < 0)
+			return df_error_set(err, r, "the transformations cannot be compiled");
+	}
+	return 0;
+}
+
+static size_t at_least_one(int64_t n)
+{
+	return n < 1 ? 1 : (size_t)n;
+}
+
+/* The batch table of the manifest reference, section 7. */
+static void set_flush_rule(struct df_output *o, const struct df_sink_ops *ops)
+{
+	const struct df_dataflow_spec *spec = o->p->spec;
+	struct df_batching b = { .default_size = 1, .default_together = DF_BATCH_MESSAGES_MAX };
+
+	if (ops && ops->batching)
+		ops->batching(o->component->settings, &b);
+	o->interval_ns = (int64_t)b.interval_seconds * DF_NS_PER_S;
+	if (strcmp(spec->ack_granularity, "message") == 0 && spec->collapse_batch_on_message_ack) {
+		o->wait_for = o->together = 1;
+	} else if (!b.size.set) {
+		o->wait_for = at_least_one(b.default_size);
+		o->together = at_least_one(b.default_together);
+	} else if (b.size.value > 0) {
+		o->wait_for = o->together = (size_t)b.size.value;
+	} else {
+		o->wait_for = o->together = DF_FLUSH_MESSAGES_MAX;
+	}
+	if (o->together < o->wait_for)
+		o->together = o->wait_for;
+}
+
+static int new_output(struct df_processor *p, struct df_output *o, const struct df_component *component,
+		      const char *label, struct df_error *err)
+{
+	const struct df_connector *connector = df_connector_find(DF_SINK, df_str_c(component->type->name));
+
+	o->p = p;
+	o->component = component;
+	snprintf(o->label, sizeof(o->label), "%s", label);
+	snprintf(o->connector_type, sizeof(o->connector_type), "%s-sink", component->type->name);
+	o->logger = (struct df_logger){ p->options.namespace, p->options.name, o->connector_type };
+	o->env = (struct df_connector_env){ &o->logger, p->options.clock, p->options.namespace, p->options.name,
+					    p->options.once };
+	pthread_mutex_init(&o->sink_lock, NULL);
+	df_arena_init(&o->arena, NULL);
+	set_flush_rule(o, connector ? connector->sink_ops : NULL);
+	o->channel = df_channel_new((size_t)p->spec->channel_buffer_size, DF_CHANNEL_BYTES);
+	return o->channel ? 0 : df_error_no_memory(err);
+}
+
+static int new_outputs(struct df_processor *p, struct df_error *err)
+{
+	const struct df_route *routes;
+	size_t route_count = df_chain_routes(p->workers[0].chain, &routes);
+	bool errors = p->spec->errors.type != NULL;
+	int r;
+
+	p->outputs = calloc(route_count + 2, sizeof(*p->outputs));
+	if (!p->outputs)
+		return df_error_no_memory(err);
+	p->output_count = 1;
+	r = new_output(p, &p->outputs[0], &p->spec->sink, "sink", err);
+	for (size_t i = 0; i < route_count && r == 0; i++) {
+		char label[32];
+
+		snprintf(label, sizeof(label), "route_%zu", i);
+		r = new_output(p, &p->outputs[p->output_count++], routes[i].sink, label, err);
+	}
+	if (r < 0 || !errors)
+		return r;
+	p->error_output = &p->outputs[p->output_count++];
+	p->error_output->is_error = true;
+	p->ack_policy = ((const struct df_errors_extra *)p->spec->errors.extra)->ack_policy;
+	return new_output(p, p->error_output, &p->spec->errors, "error_sink", err);
+}
+
+static int setup(struct df_processor *p, struct df_diags *diags, struct df_error *err)
+{
+	const struct df_processor_options *options = &p->options;
+	int r;
+
+	pthread_mutex_init(&p->state_lock, NULL);
+	pthread_mutex_init(&p->source_lock, NULL);
+	pthread_mutex_init(&p->commit_lock, NULL);
+	pthread_mutex_init(&p->turn_lock, NULL);
+	if (pthread_cond_init(&p->turn, NULL) || new_monotonic_cond(&p->state_changed))
+		return df_error_no_memory(err);
+	snprintf(p->source_type, sizeof(p->source_type), "%s", p->spec->source.type->name);
+	p->logger = (struct df_logger){ options->namespace, options->name, NULL };
+	p->source_logger = (struct df_logger){ options->namespace, options->name, p->source_type };
+	p->source_env = (struct df_connector_env){ &p->source_logger, options->clock, options->namespace, options->name,
+						   options->once };
+	df_arena_init(&p->checkpoint_arena, NULL);
+	df_arena_init(&p->held_arena, NULL);
+	p->batches_pool = df_batch_pool_new(DF_CHANNEL_BYTES);
+	p->ledger = df_ledger_new();
+	p->input = df_channel_new((size_t)p->spec->channel_buffer_size, DF_CHANNEL_BYTES);
+	p->read_ctx = df_context_new(NULL);
+	p->work_ctx = df_context_new(NULL);
+	if (!p->batches_pool || !p->ledger || !p->input || !p->read_ctx || !p->work_ctx)
+		return df_error_no_memory(err);
+	r = new_chains(p, diags, err);
+	return r < 0 ? r : new_outputs(p, err);
+}
+
+int df_processor_new(const struct df_processor_options *options, struct df_processor **ret, struct df_diags *diags,
+		     struct df_error *err)
+{
+	struct df_processor *p = calloc(1, sizeof(*p));
+	int r;
+
+	*ret = NULL;
+	if (!p)
+		return df_error_no_memory(err);
+	p->options = *options;
+	p->spec = options->spec;
+	r = setup(p, diags, err);
+	if (r < 0) {
+		df_processor_free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+static void output_done(struct df_output *o)
+{
+	if (!o->p)
+		return;
+	df_sink_free(o->sink);
+	while (o->first) {
+		struct df_batch *next = o->first->next;
+
+		df_batch_release(o->first);
+		o->first = next;
+	}
+	for (struct df_batch *batch = NULL; o->channel;) {
+		df_channel_close(o->channel);
+		if (df_channel_receive(o->channel, NULL, 0, &batch, NULL) < 0 || !batch)
+			break;
+		df_batch_release(batch);
+	}
+	df_channel_free(o->channel);
+	df_arena_done(&o->arena);
+	free(o->flush);
+	free(o->done);
+	pthread_mutex_destroy(&o->sink_lock);
+}
+
+void df_processor_free(struct df_processor *p)
+{
+	if (!p)
+		return;
+	df_source_free(p->source);
+	for (size_t i = 0; p->outputs && i < p->output_count; i++)
+		output_done(&p->outputs[i]);
+	free(p->outputs);
+	for (size_t i = 0; p->workers && i < p->worker_count; i++)
+		df_chain_free(p->workers[i].chain);
+	free(p->workers);
+	df_channel_free(p->input);
+	df_ledger_free(p->ledger);
+	df_batch_pool_free(p->batches_pool);
+	df_arena_done(&p->checkpoint_arena);
+	df_arena_done(&p->held_arena);
+	df_context_free(p->read_ctx);
+	df_context_free(p->work_ctx);
+	pthread_cond_destroy(&p->turn);
+	pthread_cond_destroy(&p->state_changed);
+	pthread_mutex_destroy(&p->turn_lock);
+	pthread_mutex_destroy(&p->commit_lock);
+	pthread_mutex_destroy(&p->source_lock);
+	pthread_mutex_destroy(&p->state_lock);
+	free(p);
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------------------- */
+
+static int open_everything(struct df_processor *p, struct df_error *err)
+{
+	int r = df_processor_load_checkpoint(p, err);
+
+	if (r == 0)
+		r = df_processor_create_source(p, err);
+	for (size_t i = 0; i < p->output_count && r == 0; i++)
+		r = df_output_connect(&p->outputs[i], p->read_ctx, err);
+	return r < 0 ? r : df_processor_connect_source(p, p->read_ctx, err);
+}
+
+/* Counts first, so that a thread that ends at once finds them right. */
+static int start_threads(struct df_processor *p, struct df_error *err)
+{
+	int r = 0;
+
+	p->workers_running = p->worker_count;
+	p->outputs_running = p->output_count - (p->error_output ? 1 : 0);
+	p->error_output_running = p->error_output != NULL;
+	for (size_t i = 0; i < p->output_count && r == 0; i++)
+		r = df_output_start(&p->outputs[i], err);
+	for (size_t i = 0; i < p->worker_count && r == 0; i++)
+		r = df_worker_start(&p->workers[i], err);
+	return r < 0 ? r : df_reader_start(p, err);
+}
+
+static void join_threads(struct df_processor *p)
+{
+	if (p->reader_started)
+		pthread_join(p->reader, NULL);
+	for (size_t i = 0; i < p->worker_count; i++)
+		if (p->workers[i].started)
+			pthread_join(p->workers[i].thread, NULL);
+	for (size_t i = 0; i < p->output_count; i++)
+		if (p->outputs[i].started)
+			pthread_join(p->outputs[i].thread, NULL);
+}
+
+/* How long finished work may wait until its positions are committed. */
+static int64_t commit_interval(const struct df_processor *p)
+{
+	if (p->source_ops->restore)
+		return p->spec->checkpoint_save_interval.ns;
+	return strcmp(p->spec->ack_granularity, "message") == 0 ? 0 : DF_COMMIT_INTERVAL;
+}
+
+/* A disk that is full now may have room at the next commit; the position only stays behind. */
+static int commit_or_wait(struct df_processor *p, struct df_error *err)
+{
+	int r = df_processor_commit(p, false, err);
+
+	if (r < 0 && df_code_retryable(r)) {
+		df_log_error(&p->logger, DF_LOG_WARN, err, "committing failed, tried again at the next interval");
+		return 0;
+	}
+	return r;
+}
+
+static bool wait_state(struct df_processor *p, int64_t until)
+{
+	struct timespec at = { until / DF_NS_PER_S, until % DF_NS_PER_S };
+
+	if (until == INT64_MAX)
+		return pthread_cond_wait(&p->state_changed, &p->state_lock) == 0;
+	return pthread_cond_timedwait(&p->state_changed, &p->state_lock, &at) == 0;
+}
+
+/* Commits while the threads work; returns when all outputs have ended. Sleeps without a timer while nothing moves. */
+static int supervise(struct df_processor *p, struct df_context *stop, struct df_error *err)
+{
+	int64_t interval = commit_interval(p), last = df_clock_monotonic(), grace_end = INT64_MAX;
+	int64_t grace = p->options.grace_ns ? p->options.grace_ns : DF_GRACE_DEFAULT;
+	uint64_t committed = 0;
+	int r = 0;
+
+	pthread_mutex_lock(&p->state_lock);
+	while (p->outputs_running > 0 || p->error_output_running) {
+		int64_t now = df_clock_monotonic();
+		bool moved = p->progress != committed;
+
+		if (df_context_canceled(stop) && grace_end == INT64_MAX) {
+			atomic_store(&p->phase, DF_PHASE_STOPPING);
+			grace_end = now + grace;
+		}
+		if (now >= grace_end) {
+			df_error_set(&p->failure, DF_ERR_TIMEOUT, "what was in flight could not be flushed within the "
+								  "grace period; it will be read again");
+			atomic_store(&p->failed, true);
+			df_context_cancel(p->work_ctx);
+			grace_end = INT64_MAX - 1;
+		}
+		if (moved && now >= last + interval && r == 0) {
+			committed = p->progress;
+			pthread_mutex_unlock(&p->state_lock);
+			r = commit_or_wait(p, err);
+			if (r < 0)
+				df_processor_fail(p, err);
+			last = df_clock_monotonic();
+			pthread_mutex_lock(&p->state_lock);
+			continue;
+		}
+		now = moved && r == 0 ? last + interval : INT64_MAX;
+		wait_state(p, now < grace_end ? now : grace_end);
+	}
+	pthread_mutex_unlock(&p->state_lock);
+	return r;
+}
+
+static void on_stop(void *arg)
+{
+	struct df_processor *p = arg;
+
+	df_context_cancel(p->read_ctx);
+	pthread_mutex_lock(&p->state_lock);
+	pthread_cond_broadcast(&p->state_changed);
+	pthread_mutex_unlock(&p->state_lock);
+}
+
+static void on_kill(void *arg)
+{
+	struct df_processor *p = arg;
+
+	df_context_cancel(p->read_ctx);
+	df_context_cancel(p->work_ctx);
+}
+
+/* Both ends are told; the first error is what counts. */
+static int close_everything(struct df_processor *p, struct df_error *err)
+{
+	struct df_error ignored = DF_ERROR_INIT;
+	int r = 0;
+
+	for (size_t i = 0; i < p->output_count; i++) {
+		struct df_output *o = &p->outputs[i];
+
+		if (o->sink && o->sink->ops->close(o->sink, r ? &ignored : err) < 0 && r == 0)
+			r = df_error_prefix(err, "sink %s, close", o->component->type->name);
+	}
+	if (p->source && p->source_ops->close(p->source, r ? &ignored : err) < 0 && r == 0)
+		r = df_error_prefix(err, "source %s, close", p->source_type);
+	return r;
+}
+
+/* From the first thread to the last commit. */
+static int run_opened(struct df_processor *p, struct df_context *stop, struct df_context *kill, struct df_error *err)
+{
+	bool killed;
+	int r;
+
+	atomic_store(&p->phase, DF_PHASE_RUNNING);
+	r = start_threads(p, err);
+	if (r < 0) {
+		on_kill(p);
+		df_channel_close(p->input);
+		join_threads(p);
+		return r;
+	}
+	r = supervise(p, stop, err);
+	atomic_store(&p->phase, DF_PHASE_STOPPING);
+	join_threads(p);
+	killed = df_context_canceled(kill);
+	if (!killed && r == 0)
+		r = df_processor_commit(p, !p->failure.code, err);
+	if (p->failure.code) {
+		*err = p->failure;
+		return p->failure.code;
+	}
+	return killed ? df_error_set(err, DF_ERR_CANCELED, "stopped at once, what was in flight will be read again")
+		      : r;
+}
+
+int df_processor_run(struct df_processor *p, struct df_context *stop, struct df_context *kill, struct df_error *err)
+{
+	struct df_context_callback stopped = { .fn = on_stop, .arg = p }, killed = { .fn = on_kill, .arg = p };
+	struct df_error ignored = DF_ERROR_INIT;
+	int r, closed;
+
+	if (stop)
+		df_context_on_cancel(stop, &stopped);
+	if (kill)
+		df_context_on_cancel(kill, &killed);
+	r = open_everything(p, err);
+	if (r == 0)
+		r = run_opened(p, stop, kill, err);
+	else if (r == DF_ERR_CANCELED && df_context_canceled(stop) && !df_context_canceled(kill))
+		r = 0; /* stopped before anything was read */
+	closed = close_everything(p, r < 0 ? &ignored : err);
+	if (stop)
+		df_context_off_cancel(stop, &stopped);
+	if (kill)
+		df_context_off_cancel(kill, &killed);
+	atomic_store(&p->phase, DF_PHASE_DONE);
+	return r < 0 ? r : closed;
+}
+
+/* ---- looking in --------------------------------------------------------------------------------------------------------- */
+
+void df_processor_get_stats(const struct df_processor *p, struct df_processor_stats *ret)
+{
+	const struct df_counters *c = &p->counters;
+
+	*ret = (struct df_processor_stats){
+		.phase = (enum df_phase)atomic_load(&p->phase),
+		.read = c->read,
+		.read_bytes = c->read_bytes,
+		.made = c->made,
+		.written = c->written,
+		.unchanged = c->unchanged,
+		.filtered = c->filtered,
+		.error_sinked = c->error_sinked,
+		.dropped = c->dropped,
+		.failed = c->failed,
+		.retries = c->retries,
+		.reconnects = c->reconnects,
+		.unknown_fields = c->unknown_fields,
+		.checkpoint_saves = c->checkpoint_saves,
+		.in_flight_bytes = df_batch_pool_used(p->batches_pool),
+		.waiting = atomic_load(&p->waiting),
+	};
+}
+
+size_t df_processor_transformers(const struct df_processor *p)
+{
+	return df_chain_length(p->workers[0].chain);
+}
+
+void df_processor_transformer_stats(const struct df_processor *p, size_t i, const char **ret_type,
+				    struct df_transformer_stats *ret)
+{
+	*ret_type = df_chain_type_name(p->workers[0].chain, i);
+	*ret = (struct df_transformer_stats){ 0 };
+	for (size_t w = 0; w < p->worker_count; w++) {
+		const struct df_transformer_stats *s = df_chain_stats(p->workers[w].chain, i);
+
+		ret->executions += s->executions;
+		ret->in += s->in;
+		ret->out += s->out;
+		ret->dropped += s->dropped;
+		ret->errors += s->errors;
+		ret->duration_ns += s->duration_ns;
+	}
+}

@@ -1,0 +1,183 @@
+/* The reader thread: runs the source's read, opens positions in the ledger, hands batches to the workers. */
+#include "processor/internal.h"
+
+static struct df_processor *processor_of(struct df_emitter *e)
+{
+	return DF_CONTAINER_OF(e, struct df_processor, emitter);
+}
+
+static struct df_batch *emitter_batch(struct df_emitter *e)
+{
+	struct df_batch *batch = df_batch_new(processor_of(e)->batches_pool);
+
+	if (batch) {
+		batch->parent = NULL;
+		batch->sequence = UINT64_MAX; /* not in the ledger yet */
+		atomic_store_explicit(&batch->open, 1, memory_order_relaxed);
+	}
+	return batch;
+}
+
+/* Cuts the batch at --limit. True when nothing more may be read after it. */
+static bool apply_limit(struct df_processor *p, struct df_batch *batch)
+{
+	uint64_t left;
+
+	if (p->options.limit == 0)
+		return false;
+	left = p->options.limit - p->emitted;
+	if (batch->count > left)
+		batch->count = left;
+	return batch->count == left;
+}
+
+/* Opens the positions, once, also when a full channel makes the source offer the batch again. */
+static int prepare(struct df_processor *p, struct df_batch *batch, struct df_error *err)
+{
+	int64_t now = df_clock_monotonic();
+	int r;
+
+	if (batch->sequence != UINT64_MAX)
+		return 0;
+	for (size_t i = 0; i < batch->count; i++)
+		batch->messages[i].read_ns = now;
+	batch->sequence = p->batches;
+	r = df_ledger_open(batch, err);
+	if (r < 0)
+		batch->sequence = UINT64_MAX;
+	return r;
+}
+
+static void count(struct df_processor *p, size_t messages, size_t bytes)
+{
+	p->emitted += messages;
+	p->batches++;
+	atomic_fetch_add_explicit(&p->counters.read, messages, memory_order_relaxed);
+	atomic_fetch_add_explicit(&p->counters.read_bytes, bytes, memory_order_relaxed);
+}
+
+static int emit(struct df_emitter *e, struct df_context *ctx, struct df_batch **batch, struct df_error *err, bool block)
+{
+	struct df_processor *p = processor_of(e);
+	bool last = apply_limit(p, *batch);
+	size_t messages = (*batch)->count, bytes = (*batch)->bytes;
+	int r;
+
+	if (messages == 0) {
+		df_batch_free(*batch);
+		*batch = NULL;
+		return last ? df_error_set(err, DF_ERR_CANCELED, "limit reached") : 0;
+	}
+	r = prepare(p, *batch, err);
+	if (r < 0)
+		return r;
+	r = block ? df_channel_send(p->input, ctx, batch, err) : df_channel_try_send(p->input, batch);
+	if (r < 0)
+		return r;
+	count(p, messages, bytes);
+	if (last)
+		df_context_cancel(p->read_ctx);
+	return 0;
+}
+
+static int emitter_emit(struct df_emitter *e, struct df_context *ctx, struct df_batch **batch, struct df_error *err)
+{
+	return emit(e, ctx, batch, err, true);
+}
+
+static int emitter_try_emit(struct df_emitter *e, struct df_batch **batch, struct df_error *err)
+{
+	return emit(e, NULL, batch, err, false);
+}
+
+static int emitter_partition(struct df_emitter *e, struct df_str key, struct df_partition **ret, struct df_error *err)
+{
+	return df_ledger_partition(processor_of(e)->ledger, key, ret, err);
+}
+
+static void emitter_idle(struct df_emitter *e)
+{
+	(void)e; /* liveness: the health endpoints will read it */
+}
+
+static int emitter_drain(struct df_emitter *e, struct df_partition *partition, struct df_context *ctx,
+			 struct df_error *err)
+{
+	return df_ledger_drain(processor_of(e)->ledger, partition, ctx, err);
+}
+
+/* A source that lost its connection: what is in flight is finished and committed first, so that the new instance goes on
+ * exactly behind it and nothing is read twice. */
+static int reopen(struct df_processor *p, struct df_error *err)
+{
+	int r = df_ledger_drain(p->ledger, NULL, p->work_ctx, err);
+
+	if (r == 0)
+		r = df_processor_commit(p, false, err);
+	if (r < 0)
+		return r;
+	atomic_fetch_add(&p->counters.reconnects, 1);
+	r = df_processor_create_source(p, err);
+	return r < 0 ? r : df_processor_connect_source(p, p->read_ctx, err);
+}
+
+static int read_until_end(struct df_processor *p, struct df_error *err)
+{
+	struct df_retry retry;
+	int r;
+
+	df_retry_init(&retry, &df_retry_connect, (uint64_t)df_clock_monotonic());
+	for (;;) {
+		uint64_t before = p->emitted;
+
+		r = p->source_ops->read(p->source, p->read_ctx, &p->emitter, err);
+		if (r == 0 || df_context_canceled(p->read_ctx) || !df_code_retryable(r))
+			return r;
+		df_log_error(&p->source_logger, DF_LOG_WARN, err, "reading failed, the source is opened again");
+		atomic_store(&p->waiting, "the source's connection is lost");
+		if (p->emitted != before)
+			df_retry_reset(&retry);
+		r = df_context_sleep(p->read_ctx, df_retry_next(&retry));
+		if (r == 0)
+			r = reopen(p, err);
+		atomic_store(&p->waiting, NULL);
+		if (r < 0)
+			return r;
+	}
+}
+
+static void *reader_main(void *arg)
+{
+	struct df_processor *p = arg;
+	struct df_error err = DF_ERROR_INIT;
+	int r = read_until_end(p, &err);
+
+	if (r < 0 && !(r == DF_ERR_CANCELED || df_context_canceled(p->read_ctx))) {
+		df_error_prefix(&err, "source %s", p->source_type);
+		df_processor_fail(p, &err);
+	}
+	df_channel_close(p->input);
+	return NULL;
+}
+
+int df_reader_start(struct df_processor *p, struct df_error *err)
+{
+	size_t messages = (size_t)p->spec->channel_buffer_size;
+	int r;
+
+	p->emitter = (struct df_emitter){
+		.batch_messages = messages < DF_BATCH_MESSAGES_MAX ? messages : DF_BATCH_MESSAGES_MAX,
+		.batch_bytes = DF_BATCH_BYTES,
+		.batch = emitter_batch,
+		.emit = emitter_emit,
+		.try_emit = emitter_try_emit,
+		.partition = emitter_partition,
+		.idle = emitter_idle,
+		.drain = emitter_drain,
+	};
+	r = pthread_create(&p->reader, NULL, reader_main, p);
+	if (r)
+		return df_error_errno(err, DF_ERR_NO_MEMORY, r, "cannot start the reader thread");
+	p->reader_started = true;
+	return 0;
+}
