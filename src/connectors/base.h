@@ -70,17 +70,6 @@ void df_base_rw_rlock(struct df_base_connector_rw *base);
 void df_base_rw_runlock(struct df_base_connector_rw *base);
 bool df_base_rw_closed(const struct df_base_connector_rw *base);
 
-static inline void df_base_unlock_cleanup(struct df_base_connector **base)
-{
-	if (*base)
-		df_base_unlock(*base);
-}
-static inline void df_base_rw_unlock_cleanup(struct df_base_connector_rw **base)
-{
-	if (*base)
-		df_base_rw_unlock(*base);
-}
-
 /* C's `defer Unlock()`: the lock that is held is released when the enclosing scope ends. Takes either kind of base. */
 #define DF_UNLOCK_ON_RETURN(base)                                                                                      \
 	__attribute__((cleanup(df_unlock_cleanup_)))                                                                   \
@@ -100,12 +89,12 @@ static inline void df_unlock_cleanup_(struct df_unlock_ *u)
 		df_base_unlock(u->base);
 }
 
-/* The caller's context and the connector's own as one: cancelled when either is. df_context_free it after use.
- * DF_ERR_NO_MEMORY, DF_ERR_CLOSED. */
+/* The caller's context and the connector's own as one: cancelled when either is, with the caller's deadline. Storage is the
+ * caller's and must not move; end accepts a scope whose begin failed. DF_ERR_NO_MEMORY, DF_ERR_CLOSED. */
 struct df_base_scope {
 	struct df_context *ctx; /* what to wait on */
-	struct df_context_callback from_own, from_caller;
-	struct df_context *own, *caller;
+	struct df_context *own;
+	struct df_context_callback from_own;
 };
 int df_base_scope_begin(struct df_base_state *state, struct df_context *caller, struct df_base_scope *ret,
 			struct df_error *err) df_must_check;

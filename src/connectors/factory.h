@@ -32,16 +32,20 @@ void df_sink_free(struct df_sink *s);
 
 /* ---- for the processor and for tests: running one write -------------------------------------------------------------- */
 
-/* scratch gives the state arrays. The write keeps no reference to messages beyond w->messages. DF_ERR_NO_MEMORY. */
+/* arena gives the result array and is where the sink parses. messages are borrowed until destroy. DF_ERR_NO_MEMORY. */
 int df_write_init(struct df_write *w, struct df_message *const *messages, size_t count, struct df_arena *arena,
 		  struct df_error *err) df_must_check;
-void df_write_destroy(struct df_write *w);
+void df_write_destroy(struct df_write *w); /* accepts a zeroed write */
 
-/* Calls the sink's write and, when it is pending, waits (within ctx) until every message has a result. Afterwards
- * df_write_result gives each. Returns 0 also when single messages failed; a negative code when the whole write failed. */
+/*
+ * Calls the sink's write and, when it is pending, waits (within ctx) until every message has a result. Afterwards
+ * df_write_result gives each. Returns 0 also when single messages failed; a negative code when the whole write failed, and
+ * then that is the result of every message that has none of its own. A wait that ctx ended is such a failure: results that
+ * come later are ignored, but w must live until the sink is closed.
+ */
 int df_write_run(struct df_sink *sink, struct df_context *ctx, struct df_write *w, struct df_error *err) df_must_check;
 
-/* NULL: written. Else why not. */
+/* NULL: written. Else why not; valid until destroy. After df_write_run, or when all is settled. */
 const struct df_error *df_write_result(const struct df_write *w, size_t i);
 
 #endif

@@ -139,10 +139,12 @@ struct df_write {
 
 	/* Private: use the functions below. */
 	pthread_mutex_t lock;
-	uint8_t *states;
+	pthread_cond_t all_settled;
+	uint32_t *results; /* of each message: open, written, or which failure */
 	struct df_write_failure *failures;
 	size_t failure_count, failure_cap;
 	size_t settled;
+	struct df_error whole; /* why those without a result of their own failed; code 0: they did not */
 	void (*on_settled)(struct df_write *w, void *arg); /* once, when every message has a result */
 	void *arg;
 };

@@ -1,0 +1,159 @@
+#include "connectors/factory.h"
+
+#include <pthread.h>
+
+#include "transformers/factory.h"
+
+#define DF_CONNECTOR(name) extern const struct df_connector df_connector_##name;
+#include "connectors/list.h"
+#undef DF_CONNECTOR
+
+static const struct df_connector *const df_connectors[] = {
+#define DF_CONNECTOR(name) &df_connector_##name,
+#include "connectors/list.h"
+#undef DF_CONNECTOR
+};
+
+#define DF_CONNECTOR_COUNT DF_ARRAY_SIZE(df_connectors)
+
+/* ---- types ----------------------------------------------------------------------------------------------------------
+ */
+
+/* Derived from the list on first use, never changed afterwards. */
+static struct {
+	pthread_once_t once;
+	const struct df_type *sources[DF_CONNECTOR_COUNT];
+	const struct df_type *sinks[DF_CONNECTOR_COUNT];
+	struct df_registry registry;
+} df_types = { .once = PTHREAD_ONCE_INIT };
+
+static void df_types_fill(void)
+{
+	struct df_registry *registry = &df_types.registry;
+
+	for (size_t i = 0; i < DF_CONNECTOR_COUNT; i++) {
+		if (df_connectors[i]->source)
+			df_types.sources[registry->count[DF_SOURCE]++] = df_connectors[i]->source;
+		if (df_connectors[i]->sink)
+			df_types.sinks[registry->count[DF_SINK]++] = df_connectors[i]->sink;
+	}
+	registry->types[DF_SOURCE] = df_types.sources;
+	registry->types[DF_SINK] = df_types.sinks;
+	registry->types[DF_TRANSFORMATION] = df_transformer_types(&registry->count[DF_TRANSFORMATION]);
+}
+
+const struct df_registry *df_registry(void)
+{
+	pthread_once(&df_types.once, df_types_fill);
+	return &df_types.registry;
+}
+
+const struct df_type *const *df_source_types(size_t *ret_count)
+{
+	*ret_count = df_registry()->count[DF_SOURCE];
+	return df_types.sources;
+}
+
+const struct df_type *const *df_sink_types(size_t *ret_count)
+{
+	*ret_count = df_registry()->count[DF_SINK];
+	return df_types.sinks;
+}
+
+/* ---- descriptors ----------------------------------------------------------------------------------------------------
+ */
+
+static const struct df_type *df_connector_type(const struct df_connector *c, enum df_component_kind kind)
+{
+	return kind == DF_SOURCE ? c->source : c->sink;
+}
+
+static bool df_connector_has_driver(const struct df_connector *c, enum df_component_kind kind)
+{
+	return kind == DF_SOURCE ? c->source_ops != NULL : c->sink_ops != NULL;
+}
+
+const struct df_connector *df_connector_find(enum df_component_kind kind, struct df_str type)
+{
+	for (size_t i = 0; i < DF_CONNECTOR_COUNT; i++) {
+		const struct df_type *t = df_connector_type(df_connectors[i], kind);
+
+		if (t && df_str_equal_c(type, t->name))
+			return df_connectors[i];
+	}
+	return NULL;
+}
+
+bool df_connector_built(enum df_component_kind kind, const struct df_type *type)
+{
+	const struct df_connector *c = df_connector_find(kind, df_str_c(type->name));
+
+	return c && df_connector_has_driver(c, kind);
+}
+
+/* ---- instances ------------------------------------------------------------------------------------------------------
+ */
+
+static int df_connector_unknown(enum df_component_kind kind, struct df_str type, struct df_error *err)
+{
+	const char *nearest = df_registry_nearest(df_registry(), kind, type);
+
+	return df_error_set(err, DF_ERR_CONFIG, "unknown %s type: " DF_STR_FMT "%s%s%s", df_component_kind_name(kind),
+			    DF_STR_ARG(type), nearest ? " (did you mean `" : "", nearest ? nearest : "",
+			    nearest ? "`?)" : "");
+}
+
+/* The descriptor of a type that can be made. */
+static int df_connector_ready(enum df_component_kind kind, struct df_str type, const void *settings,
+			      const struct df_connector **ret, struct df_error *err)
+{
+	const struct df_connector *c = df_connector_find(kind, type);
+	const char *what = df_component_kind_name(kind);
+
+	if (!c)
+		return df_connector_unknown(kind, type, err);
+	if (!settings)
+		return df_error_set(err, DF_ERR_CONFIG, DF_STR_FMT " %s configuration is required", DF_STR_ARG(type),
+				    what);
+	if (!df_connector_has_driver(c, kind))
+		return df_error_set(err, DF_ERR_CONFIG, "this build has no " DF_STR_FMT " %s (%s)", DF_STR_ARG(type),
+				    what,
+				    df_connector_type(c, kind)->later
+					    ? "its driver is not written yet"
+					    : "its library was missing or its option disabled when it was built: see "
+					      "meson_options.txt, then build again");
+	*ret = c;
+	return 0;
+}
+
+int df_source_create(struct df_str type, const void *settings, const struct df_connector_env *env,
+		     struct df_source **ret, struct df_error *err)
+{
+	const struct df_connector *c = NULL;
+	int r = df_connector_ready(DF_SOURCE, type, settings, &c, err);
+
+	*ret = NULL;
+	return r < 0 ? r : c->source_ops->create(settings, env, ret, err);
+}
+
+int df_sink_create(struct df_str type, const void *settings, const struct df_connector_env *env, struct df_sink **ret,
+		   struct df_error *err)
+{
+	const struct df_connector *c = NULL;
+	int r = df_connector_ready(DF_SINK, type, settings, &c, err);
+
+	*ret = NULL;
+	return r < 0 ? r : c->sink_ops->create(settings, env, ret, err);
+}
+
+void df_source_free(struct df_source *s)
+{
+	if (s)
+		s->ops->free(s);
+}
+
+void df_sink_free(struct df_sink *s)
+{
+	if (s)
+		s->ops->free(s);
+}
