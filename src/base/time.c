@@ -27,7 +27,7 @@ static bool df_is_leap(int64_t year)
 struct df_civil df_civil_from_unix(struct df_instant t, int32_t offset_seconds)
 {
 	int64_t days = df_floor_div(t.seconds, DF_SECONDS_PER_DAY);
-	int64_t second = t.seconds - days * DF_SECONDS_PER_DAY + offset_seconds;
+	int64_t second = (t.seconds % DF_SECONDS_PER_DAY + DF_SECONDS_PER_DAY) % DF_SECONDS_PER_DAY + offset_seconds;
 	struct df_civil civil = { .nanosecond = t.nanoseconds };
 
 	days += df_floor_div(second, DF_SECONDS_PER_DAY);
