@@ -4,7 +4,7 @@
 
 #include "connectors/interface.h"
 
-/* ---- batch fields ---------------------------------------------------------------------------------------------- */
+/* ---- batch fields ---------------------------------------------------------------------------------------- */
 
 struct df_batch_settings {
 	struct df_opt_int size;
@@ -27,7 +27,7 @@ struct df_batch_settings {
 /* The same with the member `batch`. */
 #define DF_BATCH_FIELDS(S) DF_BATCH_FIELDS_AT(S, batch, NULL)
 
-/* ---- flatten metadata -------------------------------------------------------------------------------------------- */
+/* ---- flatten metadata ------------------------------------------------------------------------------------ */
 
 struct df_flatten_metadata_settings {
 	bool columns;
@@ -53,8 +53,7 @@ struct df_flatten_metadata_settings {
 		}                                                                \
 	}
 
-/* ---- polling sources of row-shaped stores ---------------------------------------------------------------------------
- */
+/* ---- polling sources of row-shaped stores ---------------------------------------------------------------- */
 
 /* Connectors reference, section 3. */
 struct df_polling_settings {
@@ -156,8 +155,7 @@ extern const char *const df_unknown_fields_values[];
 				"leaves the key out."),                                                                \
 		DF_FLATTEN_METADATA_FIELDS_AT(S, table_sink.flatten_metadata)
 
-/* ---- tls, sasl, basic auth ------------------------------------------------------------------------------------------
- */
+/* ---- tls, sasl, basic auth ------------------------------------------------------------------------------- */
 
 /* Of each: text that begins with -----BEGIN is PEM, else the path of a file that exists, else PEM. From caFile, or from
  * the Secret of caSecretRef. */
@@ -177,5 +175,17 @@ struct df_basic_auth_settings {
 	struct df_secret username, password;
 };
 extern const struct df_table df_basic_auth_table;
+
+/* ---- helpers for rules */
+
+/* Is there a direct text or a reference? */
+static inline bool df_secret_given(const struct df_secret *secret)
+{
+	return secret->value || secret->ref;
+}
+
+/* Warns about batch settings with which rows can wait for ever, and about a batchSize that is set below `advised`. */
+void df_batch_check(const struct df_batch_settings *batch, int32_t advised, const struct df_place *place,
+		    struct df_diags *diags);
 
 #endif

@@ -1,0 +1,140 @@
+#include "connectors/clickhouse/settings.h"
+
+#define CONNECTION_FIELD(S)                                                                                     \
+	DF_FIELD(S, connection_string, "connectionString", DF_REQUIRED | DF_SENSITIVE | DF_NO_BLANK,            \
+		 .example = "clickhouse://dataflow@ch.example:9440/shop?secure=true",                           \
+		 .doc = "Where the server is and who logs in: `clickhouse://` (native protocol) or `http://`, " \
+			"`https://`; "                                                                          \
+			"parameters as in the Go client.")
+
+/* ---- source -------------------------------------------------------------------------------------------------------
+ */
+
+#define S struct df_clickhouse_source_settings
+
+static const struct df_field source_fields[] = {
+	CONNECTION_FIELD(S),
+	DF_POLLING_FIELDS(S, "created_at", df_check_table_name),
+	DF_SOURCE_RAW_MODE_FIELD(S),
+};
+
+#undef S
+
+static const struct df_rule source_rules[] = {
+	DF_POLLING_RULES,
+};
+
+static const struct df_table source_table =
+	DF_TABLE_RULES(struct df_clickhouse_source_settings, source_fields, source_rules);
+
+static bool source_keeps_position(const void *settings)
+{
+	const struct df_clickhouse_source_settings *s = settings;
+
+	return !s->polling.query || s->polling.change_tracking_column;
+}
+
+static const struct df_type source_type = {
+	.name = "clickhouse",
+	.title = "Reads a ClickHouse table or query, again and again, from where it stood.",
+	.doc = "Rows come in the order of `changeTrackingColumn` and `orderByColumn`; the position is a pair of both "
+	       "and is kept "
+	       "in the checkpoint. Rows of a ReplacingMergeTree are emitted as stored, without FINAL.\n\n"
+	       "Every message carries the metadata `table` and `id`.",
+	.settings = &source_table,
+	.example = "type: clickhouse\n"
+		   "config:\n"
+		   "  connectionStringSecretRef:\n"
+		   "    name: clickhouse\n"
+		   "    key: url\n"
+		   "  table: shop.events\n"
+		   "  readBatchSize: 50000\n",
+	.keeps_position = source_keeps_position,
+};
+
+/* ---- sink ---------------------------------------------------------------------------------------------------------
+ */
+
+static const char *const engines[] = { "MergeTree", "ReplacingMergeTree", NULL };
+
+#define S struct df_clickhouse_sink_settings
+
+static const struct df_field sink_fields[] = {
+	CONNECTION_FIELD(S),
+	DF_TABLE_SINK_FIELDS(S, "100", "`id` when there is one", "error", df_check_table_name),
+	DF_FIELD(S, table_engine, "tableEngine", 0, .values = engines,
+		 .def_doc = "MergeTree, or ReplacingMergeTree with `upsertMode`",
+		 .doc = "The engine of a table that `autoCreateTable` makes."),
+	DF_FIELD(S, replacing_version_column, "replacingVersionColumn", 0, .check = df_check_identifier,
+		 .example = "updated_at",
+		 .doc = "Of a ReplacingMergeTree: the row with the greatest value stays. An integer, date or time "
+			"column."),
+};
+
+#undef S
+
+bool df_clickhouse_replacing(const struct df_clickhouse_sink_settings *settings)
+{
+	if (!settings->table_engine)
+		return settings->table_sink.upsert_mode;
+	return df_str_equal_c(df_str_c(settings->table_engine), "ReplacingMergeTree");
+}
+
+static void check_sink(const void *settings, const struct df_place *place, struct df_diags *diags)
+{
+	const struct df_clickhouse_sink_settings *s = settings;
+
+	df_batch_check(&s->table_sink.batch, 500, place, diags);
+	if (s->table_sink.upsert_mode && !df_clickhouse_replacing(s))
+		df_diag_warning(diags, place, "tableEngine", "MergeTree never replaces rows: upsertMode has no effect");
+	if (s->replacing_version_column && !df_clickhouse_replacing(s))
+		df_diag_warning(diags, place, "replacingVersionColumn",
+				"has no effect without tableEngine ReplacingMergeTree");
+}
+
+static const struct df_rule sink_rules[] = {
+	DF_FLATTEN_METADATA_RULES,
+	{ DF_RULE_CHECK, .fn = check_sink,
+	  .text = "`upsertMode` and `replacingVersionColumn` have no effect with `tableEngine: MergeTree`." },
+};
+
+static const struct df_table sink_table = DF_TABLE_RULES(struct df_clickhouse_sink_settings, sink_fields, sink_rules);
+
+static bool sink_repeatable(const void *settings)
+{
+	const struct df_clickhouse_sink_settings *s = settings;
+
+	return s->table_sink.upsert_mode && s->table_sink.conflict_key && df_clickhouse_replacing(s);
+}
+
+static const struct df_type sink_type = {
+	.name = "clickhouse",
+	.title = "Writes rows to a ClickHouse table.",
+	.doc = "One block a set of columns, sent with a deduplication token, so that a Replicated table drops a block "
+	       "that is sent "
+	       "twice. ClickHouse has no update: `upsertMode` uses a ReplacingMergeTree, which keeps one row per key "
+	       "once its "
+	       "parts are merged.",
+	.settings = &sink_table,
+	.example = "type: clickhouse\n"
+		   "config:\n"
+		   "  connectionStringSecretRef:\n"
+		   "    name: clickhouse\n"
+		   "    key: url\n"
+		   "  table: shop.orders\n"
+		   "  batchSize: 10000\n"
+		   "  autoCreateTable: true\n"
+		   "  upsertMode: true\n"
+		   "  conflictKey: id\n"
+		   "  replacingVersionColumn: updated_at\n",
+	.repeatable = sink_repeatable,
+};
+
+const struct df_connector df_connector_clickhouse = {
+	.source = &source_type,
+	.sink = &sink_type,
+#ifdef DF_WITH_CLICKHOUSE
+	.source_ops = &df_clickhouse_source_ops,
+	.sink_ops = &df_clickhouse_sink_ops,
+#endif
+};

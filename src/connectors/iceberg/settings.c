@@ -1,0 +1,123 @@
+#include "connectors/iceberg/settings.h"
+
+/* Rows of a struct S with a member `struct df_iceberg_connection connection`. */
+#define CONNECTION_FIELDS(S)                                                                                    \
+	DF_FIELD(S, connection.catalog_uri, "catalogURI", DF_REQUIRED, .check = df_check_http_url,              \
+		 .example = "https://catalog.example/api/catalog", .doc = "Where the REST catalog answers."),   \
+		DF_FIELD(S, connection.catalog_uri, "catalogURL", 0, .alias_of = "catalogURI",                  \
+			 .doc = "Another name of `catalogURI`."),                                               \
+		DF_FIELD(S, connection.prefix, "prefix", 0, .example = "lake", .doc = "The catalog's prefix."), \
+		DF_FIELD(S, connection.oauth2_client_id, "oauth2ClientID", 0,                                   \
+			 .doc = "The client of an OAuth2 grant."),                                              \
+		DF_FIELD(S, connection.oauth2_client_secret, "oauth2ClientSecret", DF_SENSITIVE,                \
+			 .doc = "Its secret."),                                                                 \
+		DF_FIELD(S, connection.oauth2_server_uri, "oauth2ServerURI", 0, .check = df_check_http_url,     \
+			 .def_doc = "the catalog's own", .doc = "Where tokens are asked for."),                 \
+		DF_FIELD(S, connection.oauth2_scope, "oauth2Scope", 0, .def = "catalog",                        \
+			 .doc = "The scope to ask for.")
+
+/* ---- source -------------------------------------------------------------------------------------------------------
+ */
+
+#define S struct df_iceberg_source_settings
+
+static const struct df_field source_fields[] = {
+	CONNECTION_FIELDS(S),
+	DF_CATALOG_FIELDS(S),
+	DF_CATALOG_SOURCE_FIELDS(S),
+};
+
+#undef S
+
+static void check_source(const void *settings, const struct df_place *place, struct df_diags *diags)
+{
+	const struct df_iceberg_source_settings *s = settings;
+
+	df_catalog_check(&s->catalog, place, diags);
+}
+
+static const struct df_rule source_rules[] = {
+	DF_CATALOG_SOURCE_RULES,
+	{ DF_RULE_TOGETHER, { "oauth2ClientID", "oauth2ClientSecret" } },
+	{ DF_RULE_EXCLUSIVE, { "bearerToken", "oauth2ClientID" } },
+	{ DF_RULE_CHECK, .fn = check_source,
+	  .text = "`BEARER` needs `bearerToken` or `tokenSecretRef`, `BASIC` needs a complete `basicAuth`." },
+};
+
+static const struct df_table source_table =
+	DF_TABLE_RULES(struct df_iceberg_source_settings, source_fields, source_rules);
+
+static bool source_keeps_position(const void *settings)
+{
+	const struct df_iceberg_source_settings *s = settings;
+
+	return s->source.incremental_by_snapshot;
+}
+
+static const struct df_type source_type = {
+	.name = "iceberg",
+	.title = "Reads an Iceberg table from a REST catalog.",
+	.doc = "Either the whole table at every poll, or with `incrementalBySnapshot` what each snapshot added.",
+	.settings = &source_table,
+	.later = true,
+	.example = "type: iceberg\n"
+		   "config:\n"
+		   "  catalogURI: https://catalog.example/api/catalog\n"
+		   "  warehouse: lake\n"
+		   "  namespace: sales\n"
+		   "  table: orders\n"
+		   "  incrementalBySnapshot: true\n",
+	.keeps_position = source_keeps_position,
+};
+
+/* ---- sink ---------------------------------------------------------------------------------------------------------
+ */
+
+#define S struct df_iceberg_sink_settings
+
+static const struct df_field sink_fields[] = {
+	CONNECTION_FIELDS(S),
+	DF_CATALOG_FIELDS(S),
+	DF_CATALOG_SINK_FIELDS(S),
+};
+
+#undef S
+
+static void check_sink(const void *settings, const struct df_place *place, struct df_diags *diags)
+{
+	const struct df_iceberg_sink_settings *s = settings;
+
+	df_catalog_check(&s->catalog, place, diags);
+	df_batch_check(&s->sink.batch, 500, place, diags);
+}
+
+static const struct df_rule sink_rules[] = {
+	DF_CATALOG_SINK_RULES,
+	{ DF_RULE_TOGETHER, { "oauth2ClientID", "oauth2ClientSecret" } },
+	{ DF_RULE_EXCLUSIVE, { "bearerToken", "oauth2ClientID" } },
+	{ DF_RULE_CHECK, .fn = check_sink,
+	  .text = "`BEARER` needs `bearerToken` or `tokenSecretRef`, `BASIC` needs a complete `basicAuth`." },
+};
+
+static const struct df_table sink_table = DF_TABLE_RULES(struct df_iceberg_sink_settings, sink_fields, sink_rules);
+
+static const struct df_type sink_type = {
+	.name = "iceberg",
+	.title = "Appends rows to an Iceberg table of a REST catalog.",
+	.doc = "One snapshot a flush, so large batches pay.",
+	.settings = &sink_table,
+	.later = true,
+	.example = "type: iceberg\n"
+		   "config:\n"
+		   "  catalogURI: https://catalog.example/api/catalog\n"
+		   "  warehouse: lake\n"
+		   "  namespace: sales\n"
+		   "  table: orders\n"
+		   "  batchSize: 5000\n"
+		   "  autoCreateTable: true\n",
+};
+
+const struct df_connector df_connector_iceberg = {
+	.source = &source_type,
+	.sink = &sink_type,
+};
