@@ -445,7 +445,7 @@ static void refuses(void **state)
 		{ "x && #(a..b)", 10 },
 		{ "x && a.", 8 },
 		{ "x && a\\", 7 },
-		{ "a|||b", 5 },
+		{ "a|||b", 4 },
 		{ "a ==\xff", 5 },
 	};
 
