@@ -69,6 +69,12 @@ static void test_every_byte_of_a_block(void **state)
 	df_arena_alloc(&arena, 1);
 	assert_int_equal(arena.allocated, 2 * DF_ARENA_BLOCK);
 	df_arena_done(&arena);
+	df_arena_alloc(&arena, left + 8); /* fills a usual block; one more is oversize */
+	assert_int_equal(arena.allocated, DF_ARENA_BLOCK);
+	df_arena_done(&arena);
+	df_arena_alloc(&arena, left + 9);
+	assert_true(arena.allocated > DF_ARENA_BLOCK);
+	df_arena_done(&arena);
 }
 
 static void test_oversize(void **state)

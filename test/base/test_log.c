@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -129,13 +130,13 @@ static void test_text(void **state)
 	df_log_setup(DF_LOG_TEXT, NULL);
 	df_log(&logger, DF_LOG_WARN,
 	       DF_LOG_FIELDS(DF_LOG_C("a", "word"), DF_LOG_C("b", "two words"), DF_LOG_C("c", "x=\"y\""),
-			     DF_LOG_C("d", ""), DF_LOG_NUM("e", -3)),
+			     DF_LOG_C("d", ""), DF_LOG_C("q", "a\"b"), DF_LOG_NUM("e", -3)),
 	       "say \"hi\"\x1b[2J");
 	const char *line = capture_end();
 	int h, m, s;
 	assert_int_equal(sscanf(line, "%2d:%2d:%2d ", &h, &m, &s), 3);
 	assert_string_equal(line + 9, "WARN say \"hi\"\\u001b[2J dataflow_name=flow a=word b=\"two words\" "
-				      "c=\"x=\\\"y\\\"\" d=\"\" e=-3\n");
+				      "c=\"x=\\\"y\\\"\" d=\"\" q=\"a\\\"b\" e=-3\n");
 }
 
 static void test_long_lines_stay_whole(void **state)
@@ -219,6 +220,22 @@ static void test_hook(void **state)
 	assert_non_null(strstr(text, "INFO y\n"));
 }
 
+static atomic_int inside, collisions;
+
+static void enter(void *arg)
+{
+	(void)arg;
+	if (atomic_fetch_add(&inside, 1) != 0)
+		atomic_fetch_add(&collisions, 1);
+	usleep(10);
+}
+
+static void leave(void *arg)
+{
+	(void)arg;
+	atomic_fetch_sub(&inside, 1);
+}
+
 static void *chatter(void *arg)
 {
 	for (int i = 0; i < 200; i++)
@@ -232,15 +249,18 @@ static void test_threads(void **state)
 	pthread_t threads[4];
 	capture_begin();
 	df_log_setup(DF_LOG_JSON, NULL);
+	df_log_set_hook(enter, leave, NULL);
 	for (int i = 0; i < 4; i++)
 		pthread_create(&threads[i], NULL, chatter, (void *)(uintptr_t) "abc");
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
+	df_log_set_hook(NULL, NULL, NULL);
 	int lines = 0;
 	for (const char *line = capture_end(); *line; line = strchr(line, '\n') + 1, lines++)
 		assert_true(df_str_starts(df_str_c(after_time(line)),
 					  DF_STR("\",\"level\":\"info\",\"msg\":\"thread abc\",\"i\":")));
 	assert_int_equal(lines, 800);
+	assert_int_equal(collisions, 0);
 }
 
 int main(void)

@@ -207,7 +207,8 @@ static void test_nearest(void **state)
 	assert_string_equal(df_nearest(DF_STR("tyep"), names, n), "type");
 	assert_string_equal(df_nearest(DF_STR("ur"), names, n), "url");
 	assert_null(df_nearest(DF_STR("xxxxx"), names, n));
-	assert_null(df_nearest(DF_STR("tox"), names, n)); /* 3 of 5 letters */
+	assert_null(df_nearest(DF_STR("topxx"), names, n)); /* 2 of 5 letters */
+	assert_null(df_nearest(DF_STR("tox"), names, n));   /* 3 of 5 letters */
 	assert_null(df_nearest(DF_STR(""), names, n));
 	assert_null(df_nearest(DF_STR("topic"), NULL, 0));
 	char longest[200];

@@ -119,8 +119,8 @@ static void test_parse(void **state)
 		"2024/01/05T15:04:09Z",
 		"2024-1-5T15:04:09Z",
 		"2024-01-05T15:04:09,5Z",
-		"2024-01-05T15:04:09\xe2\x88\x92"
-		"03:00",
+		("2024-01-05T15:04:09\xe2\x88\x92"
+		 "03:00"),
 	};
 	for (size_t i = 0; i < DF_ARRAY_SIZE(bad); i++) {
 		struct df_civil c;
