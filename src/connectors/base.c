@@ -77,6 +77,17 @@ bool df_base_guard_connect(struct df_base_connector *base, struct df_error *err)
 	return false;
 }
 
+bool df_base_guard_use(struct df_base_connector *base, struct df_error *err)
+{
+	if (!df_base_guard_connect(base, err))
+		return false;
+	if (base->state.connected)
+		return true;
+	df_base_unlock(base);
+	df_error_set(err, DF_ERR_CLOSED, "connector is not connected");
+	return false;
+}
+
 bool df_base_guard_close(struct df_base_connector *base)
 {
 	df_context_cancel(base->state.context);

@@ -53,10 +53,13 @@ void df_base_connector_rw_done(struct df_base_connector_rw *base);
 /*
  * guard_connect: true, and the caller holds the lock; or false, the connector is closed, no lock is held, and err says
  *   "connector is closed" (DF_ERR_CLOSED).
+ * guard_use: true, and the caller holds the lock of a connector that is connected; or false, no lock is held, and err says
+ *   "connector is closed" or "connector is not connected" (DF_ERR_CLOSED).
  * guard_close: true: already closed, nothing to do, no lock is held. false: closed is now set, the own context is cancelled,
  *   and the caller holds the lock.
  */
 bool df_base_guard_connect(struct df_base_connector *base, struct df_error *err) df_must_check;
+bool df_base_guard_use(struct df_base_connector *base, struct df_error *err) df_must_check;
 bool df_base_guard_close(struct df_base_connector *base) df_must_check;
 void df_base_lock(struct df_base_connector *base);
 void df_base_unlock(struct df_base_connector *base);
@@ -72,7 +75,7 @@ bool df_base_rw_closed(const struct df_base_connector_rw *base);
 
 /* C's `defer Unlock()`: the lock that is held is released when the enclosing scope ends. Takes either kind of base. */
 #define DF_UNLOCK_ON_RETURN(base)                                                                                      \
-	__attribute__((cleanup(df_unlock_cleanup_)))                                                                   \
+	__attribute__((cleanup(df_unlock_cleanup_), unused))                                                   \
 	struct df_unlock_ DF_CONCAT(df_unlock_, __LINE__) = _Generic((base),                                           \
 		struct df_base_connector *: (struct df_unlock_){ (base), false },                                      \
 		struct df_base_connector_rw *: (struct df_unlock_){ (base), true })
