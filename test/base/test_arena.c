@@ -70,6 +70,8 @@ static void test_every_byte_of_a_block(void **state)
 	assert_int_equal(arena.allocated, 2 * DF_ARENA_BLOCK);
 	df_arena_done(&arena);
 	df_arena_alloc(&arena, left + 8); /* fills a usual block; one more is oversize */
+	assert_non_null(arena.next);
+	assert_ptr_equal(arena.next, arena.end);
 	assert_int_equal(arena.allocated, DF_ARENA_BLOCK);
 	df_arena_done(&arena);
 	df_arena_alloc(&arena, left + 9);

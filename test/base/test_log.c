@@ -139,6 +139,40 @@ static void test_text(void **state)
 				      "c=\"x=\\\"y\\\"\" d=\"\" q=\"a\\\"b\" e=-3\n");
 }
 
+/* What df_log writes to a terminal with this NO_COLOR. */
+static void on_terminal(const char *no_color, char *out, size_t size)
+{
+	df_cleanup(df_closep) int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+	assert_true(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+	df_cleanup(df_closep) int slave = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+	assert_true(slave >= 0);
+	setenv("TERM", "xterm", 1);
+	if (no_color)
+		setenv("NO_COLOR", no_color, 1);
+	else
+		unsetenv("NO_COLOR");
+	df_cleanup(df_closep) int old = dup(STDERR_FILENO);
+	dup2(slave, STDERR_FILENO);
+	df_log_setup(DF_LOG_AUTO, NULL);
+	df_warn(NULL, "hi");
+	dup2(old, STDERR_FILENO);
+	unsetenv("NO_COLOR");
+	ssize_t n = read(terminal, out, size - 1);
+	out[n < 0 ? 0 : n] = '\0';
+}
+
+static void test_terminal(void **state)
+{
+	(void)state;
+	char line[256];
+	on_terminal(NULL, line, sizeof(line));
+	assert_string_equal(line + 8, " \x1b[33mWARN\x1b[0m hi\r\n");
+	on_terminal("", line, sizeof(line)); /* set but empty: as unset */
+	assert_string_equal(line + 8, " \x1b[33mWARN\x1b[0m hi\r\n");
+	on_terminal("1", line, sizeof(line));
+	assert_string_equal(line + 8, " WARN hi\r\n");
+}
+
 static void test_long_lines_stay_whole(void **state)
 {
 	(void)state;
@@ -266,10 +300,15 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json_line),    cmocka_unit_test(test_json_escapes),
-		cmocka_unit_test(test_levels),	     cmocka_unit_test(test_auto_is_json_without_a_terminal),
-		cmocka_unit_test(test_text),	     cmocka_unit_test(test_long_lines_stay_whole),
-		cmocka_unit_test(test_error_fields), cmocka_unit_test(test_hook),
+		cmocka_unit_test(test_json_line),
+		cmocka_unit_test(test_json_escapes),
+		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_auto_is_json_without_a_terminal),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_terminal),
+		cmocka_unit_test(test_long_lines_stay_whole),
+		cmocka_unit_test(test_error_fields),
+		cmocka_unit_test(test_hook),
 		cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
