@@ -160,7 +160,12 @@ static void test_pool_keeps_blocks(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_non_null(df_arena_alloc(&arena, DF_ARENA_BLOCK / 2));
 	df_arena_alloc(&arena, 100000);
+	assert_true(arena.allocated > 100000);
+	assert_int_equal(df_arena_pool_used(pool), arena.allocated);
+	df_arena_reset(&arena);
+	assert_int_equal(df_arena_pool_used(pool), DF_ARENA_BLOCK);
 	df_arena_done(&arena);
+	assert_int_equal(df_arena_pool_used(pool), 0);
 	df_arena_pool_free(pool);
 	df_arena_pool_free(NULL);
 }
