@@ -1,0 +1,156 @@
+/* Shell completion, written from the option tables. */
+#include <string.h>
+
+#include "cmd/common.h"
+#include "connectors/factory.h"
+
+static void add_words(const struct df_command *command, struct df_buf *buf)
+{
+	for (size_t i = 0; i < command->option_count; i++)
+		df_buf_printf(buf, "--%s ", command->options[i].name);
+	df_buf_add_c(buf, "--help");
+}
+
+static void add_names(enum df_component_kind kind, struct df_buf *buf)
+{
+	const struct df_registry *registry = df_registry();
+
+	for (size_t i = 0; i < registry->count[kind]; i++)
+		df_buf_printf(buf, "%s%s", i ? " " : "", registry->types[kind][i]->name);
+}
+
+/* The words an operand may be, for commands that take a type; "" where files are meant. */
+static void add_operands(const struct df_command *command, struct df_buf *buf)
+{
+	if (strcmp(command->name, "transformations") == 0) {
+		add_names(DF_TRANSFORMATION, buf);
+	} else if (strcmp(command->name, "connectors") == 0) {
+		add_names(DF_SOURCE, buf);
+		df_buf_add_char(buf, ' ');
+		add_names(DF_SINK, buf);
+	} else if (strcmp(command->name, "completion") == 0) {
+		df_buf_add_c(buf, "bash zsh fish");
+	} else if (strcmp(command->name, "generate") == 0) {
+		df_buf_add_c(buf, "crd docs schema");
+	}
+}
+
+static void bash(struct df_buf *buf)
+{
+	size_t n;
+	const struct df_command *const *commands = df_commands(&n);
+
+	df_buf_add_c(buf, "# bash completion for dataflow: source <(dataflow completion bash)\n_dataflow() {\n"
+			  "  local cur=${COMP_WORDS[COMP_CWORD]} words=\n"
+			  "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    words=\"");
+	for (size_t i = 0; i < n; i++)
+		df_buf_printf(buf, "%s ", commands[i]->name);
+	df_buf_add_c(buf, "--help --version\"\n  else\n    case ${COMP_WORDS[1]} in\n");
+	for (size_t i = 0; i < n; i++) {
+		df_buf_printf(buf, "    %s) words=\"", commands[i]->name);
+		add_words(commands[i], buf);
+		df_buf_add_char(buf, ' ');
+		add_operands(commands[i], buf);
+		df_buf_add_c(buf, "\" ;;\n");
+	}
+	df_buf_add_c(buf, "    esac\n  fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+			  "  [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$cur\"))\n}\n"
+			  "complete -o filenames -F _dataflow dataflow\n");
+}
+
+/* Text inside single quotes, for zsh and fish; zsh also wants brackets and colons escaped. */
+static void add_quoted(const char *text, const char *escape, struct df_buf *buf)
+{
+	for (; *text; text++) {
+		if (*text == '\'')
+			df_buf_add_c(buf, "'\\'");
+		else if (strchr(escape, *text))
+			df_buf_add_char(buf, '\\');
+		df_buf_add_char(buf, *text);
+	}
+}
+
+static void zsh(struct df_buf *buf)
+{
+	size_t n;
+	const struct df_command *const *commands = df_commands(&n);
+
+	df_buf_add_c(buf, "#compdef dataflow\n# zsh completion for dataflow: dataflow completion zsh > \"${fpath[1]}/_dataflow\"\n"
+			  "_dataflow() {\n  local -a commands=(\n");
+	for (size_t i = 0; i < n; i++) {
+		df_buf_printf(buf, "    '%s:", commands[i]->name);
+		add_quoted(commands[i]->summary, ":", buf);
+		df_buf_add_c(buf, "'\n");
+	}
+	df_buf_add_c(buf, "  )\n  if (( CURRENT == 2 )); then _describe command commands; return; fi\n"
+			  "  case $words[2] in\n");
+	for (size_t i = 0; i < n; i++) {
+		df_buf_printf(buf, "    %s) _arguments", commands[i]->name);
+		for (size_t o = 0; o < commands[i]->option_count; o++) {
+			const struct df_option *option = &commands[i]->options[o];
+
+			df_buf_printf(buf, " '--%s[", option->name);
+			add_quoted(option->doc, "[]", buf);
+			df_buf_add_c(buf, option->type == DF_OPTION_FLAG ? "]'" : "]:value:_files'");
+		}
+		df_buf_add_c(buf, " '*:operand:(");
+		add_operands(commands[i], buf);
+		df_buf_add_c(buf, ")' '*:file:_files' ;;\n");
+	}
+	df_buf_add_c(buf, "  esac\n}\n_dataflow \"$@\"\n");
+}
+
+static void fish(struct df_buf *buf)
+{
+	size_t n;
+	const struct df_command *const *commands = df_commands(&n);
+
+	df_buf_add_c(buf, "# fish completion for dataflow: dataflow completion fish > ~/.config/fish/completions/dataflow.fish\n");
+	for (size_t i = 0; i < n; i++) {
+		df_buf_printf(buf, "complete -c dataflow -n __fish_use_subcommand -f -a %s -d '", commands[i]->name);
+		add_quoted(commands[i]->summary, "", buf);
+		df_buf_add_c(buf, "'\n");
+		for (size_t o = 0; o < commands[i]->option_count; o++) {
+			const struct df_option *option = &commands[i]->options[o];
+
+			df_buf_printf(buf, "complete -c dataflow -n '__fish_seen_subcommand_from %s' -l %s%s -d '",
+				      commands[i]->name, option->name, option->type == DF_OPTION_FLAG ? "" : " -r");
+			add_quoted(option->doc, "", buf);
+			df_buf_add_c(buf, "'\n");
+		}
+		df_buf_printf(buf, "complete -c dataflow -n '__fish_seen_subcommand_from %s' -a '", commands[i]->name);
+		add_operands(commands[i], buf);
+		df_buf_add_c(buf, "'\n");
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*write)(struct df_buf *buf);
+} shells[] = { { "bash", bash }, { "zsh", zsh }, { "fish", fish } };
+
+static int completion_run(const struct df_command *command, void *options, int operands, char **operand)
+{
+	struct df_buf buf = { 0 };
+
+	(void)options;
+	(void)operands;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(shells); i++) {
+		if (strcmp(shells[i].name, operand[0]) == 0) {
+			shells[i].write(&buf);
+			return df_print(&buf);
+		}
+	}
+	return df_usage_error(command, "unknown shell '%s'; bash, zsh and fish are known", operand[0]);
+}
+
+const struct df_command df_command_completion = {
+	.name = "completion",
+	.operands = "bash|zsh|fish",
+	.min_operands = 1,
+	.max_operands = 1,
+	.summary = "print a completion script for a shell",
+	.doc = "Prints a script that completes commands, options, connector and transformation types.",
+	.examples = "  source <(dataflow completion bash)\n",
+	.run = completion_run,
+};

@@ -1,0 +1,118 @@
+#include "cmd/flow.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "cmd/preview.h"
+#include "cmd/signals.h"
+
+/* Contexts, signals, the store and the processor of one run; zeroed is empty. */
+struct flow {
+	struct df_context *stop, *kill;
+	struct df_signals *signals;
+	struct df_checkpoint_store *store;
+	struct df_processor *processor;
+	struct df_preview preview;
+};
+
+static void flow_done(struct flow *f)
+{
+	df_processor_free(f->processor);
+	df_checkpoint_store_free(f->store);
+	df_signals_stop(f->signals);
+	df_context_free(f->stop);
+	df_context_free(f->kill);
+}
+
+static bool keeps_positions(const struct df_flow_options *o)
+{
+	return o->state_dir && o->spec->checkpoint_persistence && !o->dry_run;
+}
+
+static int flow_open(struct flow *f, const struct df_flow_options *o, struct df_diags *diags, struct df_error *err)
+{
+	struct df_processor_options options = {
+		.spec = o->spec,
+		.namespace = o->namespace,
+		.name = o->name,
+		.once = o->once,
+		.limit = o->limit,
+		.grace_ns = o->grace_ns,
+	};
+	int r;
+
+	f->stop = df_context_new(NULL);
+	f->kill = df_context_new(NULL);
+	if (!f->stop || !f->kill)
+		return df_error_no_memory(err);
+	r = df_signals_start(f->stop, f->kill, &f->signals, err);
+	if (r < 0)
+		return r;
+	if (o->dry_run) {
+		f->preview = (struct df_preview){ .max = o->dry_run, .enough = f->stop };
+		pthread_mutex_init(&f->preview.lock, NULL);
+		options.make_sink = df_preview_make_sink;
+		options.make_sink_arg = &f->preview;
+	}
+	if (keeps_positions(o)) {
+		r = df_checkpoint_directory_open(o->state_dir, o->namespace, o->name, &f->store, err);
+		if (r < 0)
+			return r;
+		options.store = f->store;
+	}
+	return df_processor_new(&options, &f->processor, diags, err);
+}
+
+/* What a second run would otherwise leave a user wondering about. */
+static void say_what_is_special(const struct flow *f, const struct df_flow_options *o)
+{
+	struct df_processor_stats s;
+
+	df_processor_get_stats(f->processor, &s);
+	if (o->dry_run)
+		fprintf(stderr, "%s: dry run, nothing was written and no position was saved\n", o->name);
+	else if (s.read == 0 && f->store)
+		fprintf(stderr,
+			"%s: nothing new since the position that was saved in %s; --reset-checkpoint reads from the start\n",
+			o->name, o->state_dir);
+	else if (s.written > 0 && s.unchanged == s.written)
+		fprintf(stderr, "%s: every row stood in the sink already, nothing was changed\n", o->name);
+}
+
+static int flow_run(struct flow *f, const struct df_flow_options *o, struct df_error *err)
+{
+	int64_t started = df_clock_monotonic();
+	struct df_progress *progress = df_progress_start(f->processor, o->name, o->progress);
+	int r = df_processor_run(f->processor, f->stop, f->kill, err);
+	double seconds = (double)(df_clock_monotonic() - started) / (double)DF_NS_PER_S;
+
+	df_progress_stop(progress);
+	if (o->summary)
+		df_progress_summary(f->processor, o->name, o->progress, seconds, r < 0);
+	if (r == 0 && o->summary && o->progress != DF_PROGRESS_JSON)
+		say_what_is_special(f, o);
+	return r;
+}
+
+int df_flow_run(const struct df_flow_options *options)
+{
+	struct flow f = { 0 };
+	struct df_diags diags = { 0 };
+	struct df_error err = DF_ERROR_INIT;
+	struct df_logger logger = { options->namespace, options->name, NULL };
+	int exit_code = DF_EXIT_OK, r;
+
+	r = flow_open(&f, options, &diags, &err);
+	if (df_report_diags(&diags) != DF_EXIT_OK) {
+		exit_code = DF_EXIT_USAGE;
+	} else if (r < 0) {
+		df_log_error(&logger, DF_LOG_ERROR, &err, "cannot start");
+		exit_code = DF_EXIT_FAILED;
+	} else if (flow_run(&f, options, &err) < 0) {
+		df_log_error(&logger, DF_LOG_ERROR, &err, "the pipeline stopped, the position is kept");
+		exit_code = DF_EXIT_FAILED;
+	}
+	flow_done(&f);
+	df_diags_done(&diags);
+	return exit_code;
+}
