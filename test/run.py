@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Runs the test suites and ends with one line: N passed, N failed, N skipped.
+
+    test/run.py              all suites
+    test/run.py unit cli     some of them
+    test/run.py --list       what there is
+
+Each suite is a function below that builds what it needs, runs, and reports single results. A suite that cannot run says why: a
+skip is loud, and in CI (CI=true) a suite that could not be built or started is a failure.
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+JOBS = str(os.cpu_count() or 2)
+FUZZ_SECONDS = os.environ.get("DATAFLOW_FUZZ_SECONDS", "8")
+
+
+class Results:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def ok(self, n=1):
+        self.passed += n
+
+    def fail(self, name, detail=""):
+        self.failed += 1
+        print(f"FAILED  {name}")
+        for line in detail.rstrip().splitlines()[-60:]:
+            print(f"        {line}")
+
+    def skip(self, name, why):
+        self.skipped += 1
+        print(f"SKIPPED {name}: {why}")
+
+
+def run(*command, env=None, timeout=1800, cwd=ROOT):
+    merged = dict(os.environ, **(env or {}))
+    return subprocess.run([str(c) for c in command], env=merged, timeout=timeout, cwd=cwd, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")
+
+
+def build(folder, *setup, env=None, targets=()):
+    """Configures once and builds. Returns the folder; raises with the compiler's output."""
+    path = ROOT / folder
+    if not (path / "build.ninja").exists():
+        done = run("meson", "setup", path, "-Dtests=enabled", *setup, env=env)
+        if done.returncode:
+            raise RuntimeError(done.stdout)
+    done = run("ninja", "-C", path, "-j", JOBS, *targets, env=env)
+    if done.returncode:
+        raise RuntimeError(done.stdout[-6000:])
+    if "warning:" in done.stdout:
+        raise RuntimeError("the build has warnings:\n" + done.stdout[-6000:])
+    return path
+
+
+CMOCKA = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (\S+)$", re.M)
+
+
+def run_unit_tests(results, folder, env=None):
+    """Runs every executable of the suite `unit` and counts cmocka's single tests."""
+    done = run("meson", "test", "-C", folder, "--suite", "unit", "--no-rebuild", "--num-processes", JOBS,
+               "--timeout-multiplier", "10", env=env)
+    log = folder / "meson-logs" / "testlog.json"
+    if not log.exists():
+        results.fail(f"{folder.name}: meson test", done.stdout)
+        return
+    for line in log.read_text().splitlines():
+        test = json.loads(line)
+        output = test.get("stdout", "") + test.get("stderr", "")
+        single = CMOCKA.findall(output)
+        failed = sorted({name for state, name in single if state == "FAILED" and not name.isdigit()})
+        results.ok(sum(state == "OK" for state, _ in single))
+        for state, name in single:
+            if state == "SKIPPED" and not name.isdigit():
+                results.skip(f"{folder.name}: {test['name']}: {name}", "see the test's output")
+        if test["result"] != "OK" and not failed:
+            results.fail(f"{folder.name}: {test['name']} ({test['result']})", output)
+        for name in failed:
+            results.fail(f"{folder.name}: {test['name']}: {name}", output)
+
+
+def suite_unit(results):
+    """unit tests with gcc"""
+    run_unit_tests(results, build("build"))
+
+
+def suite_clang(results):
+    """the whole tree with clang, without a warning"""
+    build("build-clang", env={"CC": "clang"})
+    results.ok()
+
+
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+
+
+def suite_asan(results):
+    """unit tests under AddressSanitizer and UndefinedBehaviorSanitizer"""
+    folder = build("build-asan", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debug",
+                   "-Doptimization=1")
+    run_unit_tests(results, folder, SANITIZER_ENV)
+
+
+def suite_tsan(results):
+    """unit tests under ThreadSanitizer"""
+    folder = build("build-tsan", "-Db_sanitize=thread", "-Db_lundef=false", "-Dbuildtype=debug", "-Doptimization=1")
+    run_unit_tests(results, folder, SANITIZER_ENV)
+
+
+def run_python(results, folder):
+    """Every test_*.py of a folder (unittest), on build/dataflow."""
+    build("build")
+    os.environ.setdefault("DATAFLOW", str(ROOT / "build/src/cmd/dataflow"))
+    loaded = unittest.defaultTestLoader.discover(str(ROOT / folder), top_level_dir=str(ROOT / folder))
+    outcome = unittest.TestResult()
+    loaded.run(outcome)
+    bad = outcome.failures + outcome.errors
+    for test, trace in bad:
+        results.fail(f"{folder}: {test.id()}", trace)
+    for test, why in outcome.skipped:
+        results.skip(f"{folder}: {test.id()}", why)
+    results.ok(outcome.testsRun - len({test.id() for test, _ in bad}) - len(outcome.skipped))
+
+
+def suite_cli(results):
+    """the program end to end: commands, errors, exit codes, examples"""
+    run_python(results, "test/cmd")
+
+
+def suite_rules(results):
+    """include rule, generated files up to date, examples and documentation"""
+    run_python(results, "test/rules")
+
+
+def suite_kill(results):
+    """kill -9 at random instants"""
+    run_python(results, "test/kill")
+
+
+def suite_torture(results):
+    """every allocation fails once"""
+    run_python(results, "test/torture")
+
+
+def suite_fuzz(results):
+    """fuzz targets for a bounded time from the seed corpus"""
+    folder = build("build-fuzz", "-Dfuzz=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+                   "-Dbuildtype=debug", "-Doptimization=1", env={"CC": "clang"}, targets=("fuzz-targets",))
+    for target in sorted((folder / "test/fuzz").glob("fuzz_*")):
+        if not target.is_file() or not os.access(target, os.X_OK):
+            continue
+        corpus = ROOT / "test/fuzz/corpus" / target.name.removeprefix("fuzz_")
+        work = folder / "corpus" / target.name
+        work.mkdir(parents=True, exist_ok=True)
+        done = run(target, "-max_total_time=" + FUZZ_SECONDS, "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=0",
+                   f"-artifact_prefix={folder}/", work, corpus, env={"ASAN_OPTIONS": "detect_leaks=1"})
+        if done.returncode:
+            results.fail(target.name, done.stdout)
+        else:
+            results.ok()
+
+
+SUITES = {name.removeprefix("suite_"): function for name, function in list(globals().items())
+          if name.startswith("suite_")}
+
+
+def main(argv):
+    if "--list" in argv or "--help" in argv:
+        print(__doc__)
+        for name, function in SUITES.items():
+            print(f"  {name:10} {function.__doc__}")
+        return 0
+    unknown = [name for name in argv if name not in SUITES]
+    if unknown:
+        print(f"test/run.py: unknown suite {unknown[0]}; known: {', '.join(SUITES)}", file=sys.stderr)
+        return 2
+    results = Results()
+    for name in argv or SUITES:
+        started, before = time.monotonic(), results.passed
+        print(f"--- {name}: {SUITES[name].__doc__}", flush=True)
+        try:
+            SUITES[name](results)
+        except Exception as error:  # a suite that cannot be built or started
+            results.fail(name, str(error))
+        print(f"    {results.passed - before} passed in {time.monotonic() - started:.0f} s", flush=True)
+    print(f"{results.passed} passed, {results.failed} failed, {results.skipped} skipped")
+    return 1 if results.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
