@@ -38,7 +38,8 @@ bool df_path_equal(const struct df_path *a, const struct df_path *b);
 bool df_path_starts(const struct df_path *path, const struct df_path *prefix);
 
 /* Reads one value. *ret is NULL when the path reads nothing. What is read may be a node of the document (not to be linked
- * elsewhere without a clone) or a new one (`#`, modifiers, collected arrays). DF_ERR_NO_MEMORY only. */
+ * elsewhere without a clone) or a new one (`#`, modifiers, collected arrays) whose insides may be the document's (clone it
+ * too, unless it replaces the whole document). DF_ERR_NO_MEMORY only. */
 int df_path_read(const struct df_path *path, struct df_value *root, struct df_arena *arena, struct df_value **ret)
 	df_must_check;
 

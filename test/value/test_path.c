@@ -819,6 +819,7 @@ static void compares_by_meaning(void **state)
 		{ "a", "ab", false, false },
 		{ "a*", "a\\*", false, false },
 		{ "a*.b", "a*|b", false, false },
+		{ "a*|b|c", "a*|b.c", true, true },
 		{ "a.#.b", "a[*].b", false, false },
 		{ "a.#(b==1)", "a.#(b=1)", true, true },
 		{ "a.#(b==1)", "a.#( b == \"1\" )", true, true },
