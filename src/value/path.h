@@ -1,7 +1,8 @@
 /*
  * Paths: the dialect of the transformations reference, section 2, compiled once when the configuration is read.
  *
- * A compiled path is immutable and may be used by several threads. Reading and locating allocate only in the arena given.
+ * A compiled path is immutable and may be used by several threads. Reading and locating allocate only in the arena
+ * given.
  */
 #ifndef DF_VALUE_PATH_H
 #define DF_VALUE_PATH_H
@@ -19,7 +20,7 @@
 enum df_path_use {
 	DF_PATH_READING,  /* one value: filter, router, extractField, select */
 	DF_PATH_LOCATION, /* every place that matches: mask, remove, cast, timezone, include, exclude */
-	DF_PATH_PLAIN,    /* keys and indices only, at least one: fieldName, insertField, renames, flatten */
+	DF_PATH_PLAIN,	  /* keys and indices only, at least one: fieldName, insertField, renames, flatten */
 };
 
 struct df_path;
@@ -37,11 +38,11 @@ bool df_path_is_root(const struct df_path *path);
 bool df_path_equal(const struct df_path *a, const struct df_path *b);
 bool df_path_starts(const struct df_path *path, const struct df_path *prefix);
 
-/* Reads one value. *ret is NULL when the path reads nothing. What is read may be a node of the document (not to be linked
- * elsewhere without a clone) or a new one (`#`, modifiers, collected arrays) whose insides may be the document's (clone it
- * too, unless it replaces the whole document). DF_ERR_NO_MEMORY only. */
-int df_path_read(const struct df_path *path, struct df_value *root, struct df_arena *arena, struct df_value **ret)
-	df_must_check;
+/* Reads one value. *ret is NULL when the path reads nothing. What is read may be a node of the document (not to be
+ * linked elsewhere without a clone) or a new one (`#`, modifiers, collected arrays) whose insides may be the document's
+ * (clone it too, unless it replaces the whole document). DF_ERR_NO_MEMORY only. */
+int df_path_read(const struct df_path *path, struct df_value *root, struct df_arena *arena,
+		 struct df_value **ret) df_must_check;
 
 /* A place in a document: a child, its container, and the sibling before it. */
 struct df_location {
@@ -56,16 +57,16 @@ struct df_places {
 };
 
 /* All places that a LOCATION (or PLAIN) path matches, found before any is changed. None: count 0. */
-int df_path_locate(const struct df_path *path, struct df_value *root, struct df_arena *arena, struct df_places *ret)
-	df_must_check;
+int df_path_locate(const struct df_path *path, struct df_value *root, struct df_arena *arena,
+		   struct df_places *ret) df_must_check;
 
 /* Removes all places of one list from the document; elements close up, emptied parents stay. */
 void df_places_remove(const struct df_places *places);
 
 /*
  * Setting a PLAIN path in an object root, as the reference says: missing or null parents are created (an array when the
- * next step is an index). df_path_can_set changes nothing and tells whether df_path_set would succeed: DF_ERR_INVALID_DATA
- * names the step and what was found. `value` must be in no container.
+ * next step is an index). df_path_can_set changes nothing and tells whether df_path_set would succeed:
+ * DF_ERR_INVALID_DATA names the step and what was found. `value` must be in no container.
  */
 int df_path_can_set(const struct df_path *path, const struct df_value *root, struct df_error *err) df_must_check;
 int df_path_set(const struct df_path *path, struct df_value *root, struct df_arena *arena, struct df_value *value,
@@ -79,9 +80,9 @@ struct df_str df_path_step(const struct df_path *path, size_t i, size_t *ret_ind
 struct df_value *df_path_get(const struct df_path *path, struct df_value *root, struct df_value **parent);
 
 /*
- * For `select`: every value the path reads with the key it gets, in document order. A wildcard as the last naming step gives
- * each match under its own key; otherwise there is at most one, under the last step that is a name or index. The compiler's
- * part (a path without any such step, a wildcard behind `#` ...) is df_path_check_select.
+ * For `select`: every value the path reads with the key it gets, in document order. A wildcard as the last naming step
+ * gives each match under its own key; otherwise there is at most one, under the last step that is a name or index. The
+ * compiler's part (a path without any such step, a wildcard behind `#` ...) is df_path_check_select.
  */
 struct df_selected {
 	struct df_str key;
@@ -93,9 +94,9 @@ int df_path_select(const struct df_path *path, struct df_value *root, struct df_
 
 /* ---- for the condition compiler ------------------------------------------------------------------------------- */
 
-/* Length in bytes of the path that begins at text.ptr[0] within a condition: up to an operator, `&&`, `||`, `)` or the end,
- * respecting `\` escapes and `#( )`; trailing blanks are not part of it. DF_ERR_CONFIG for what a condition's path may not
- * contain (reference, section 3). */
+/* Length in bytes of the path that begins at text.ptr[0] within a condition: up to an operator, `&&`, `||`, `)` or the
+ * end, respecting `\` escapes and `#( )`; trailing blanks are not part of it. DF_ERR_CONFIG for what a condition's path
+ * may not contain (reference, section 3). */
 int df_path_scan(struct df_str text, size_t *ret_len, struct df_error *err) df_must_check;
 
 #endif
