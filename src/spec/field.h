@@ -112,10 +112,11 @@ struct df_component {
 	enum df_component_kind kind;
 	const struct df_type *type; /* NULL: absent */
 	void *settings;             /* one struct of type->settings; never NULL when type is set */
-	void *extra;                /* keys beside `type` (errors.ackPolicy): one struct of the row's table, or NULL */
+	void *extra;                /* keys beside `type` (errors.ackPolicy): one struct of extra_table, or NULL */
 	char *path;                 /* "spec.transformations[2]" */
 	char *settings_path;        /* "spec.transformations[2].config", or with the per-type key that the user wrote */
 	uint32_t line;
+	const struct df_table *extra_table; /* set with extra */
 };
 
 struct df_components {

@@ -1,0 +1,357 @@
+/* Settings as canonical JSON without secrets, and the list of their Secret references. */
+#include <stdio.h>
+
+#include "base/time.h"
+#include "spec/spec_internal.h"
+
+#define REDACTED "\"***\""
+
+/* ---- writing -------------------------------------------------------------------------------------------------------
+ */
+
+static void write_key(const char *key, struct df_buf *buf)
+{
+	if (buf->len && buf->data[buf->len - 1] != '{')
+		df_buf_add_char(buf, ',');
+	df_json_write_string(df_str_c(key), buf);
+	df_buf_add_char(buf, ':');
+}
+
+static void write_text(const char *text, struct df_buf *buf)
+{
+	df_json_write_string(df_str_c(text ? text : ""), buf);
+}
+
+static void write_ref(const struct df_field *field, const struct df_secret_ref *ref, struct df_buf *buf)
+{
+	char twin[128];
+
+	snprintf(twin, sizeof(twin), "%sSecretRef", field->name);
+	write_key(field->type == DF_TYPE_SECRET_REF ? field->name : field->ref ? field->ref : twin, buf);
+	df_settings_write(&df_secret_ref_table, ref, buf);
+}
+
+static void write_strings(const struct df_strings *list, struct df_buf *buf)
+{
+	df_buf_add_char(buf, '[');
+	for (size_t i = 0; i < list->count; i++) {
+		if (i)
+			df_buf_add_char(buf, ',');
+		write_text(list->items[i], buf);
+	}
+	df_buf_add_char(buf, ']');
+}
+
+static void write_pairs(const struct df_pairs *pairs, bool hidden, struct df_buf *buf)
+{
+	df_buf_add_char(buf, '{');
+	for (size_t i = 0; i < pairs->count; i++) {
+		const struct df_pair *pair = &pairs->items[i];
+		write_key(pair->key ? pair->key : "", buf);
+		if (hidden)
+			df_buf_add_c(buf, REDACTED);
+		else if (pair->kind == DF_STRING || !pair->text)
+			write_text(pair->text, buf);
+		else
+			df_buf_add_c(buf, pair->text);
+	}
+	df_buf_add_char(buf, '}');
+}
+
+static void write_component(const struct df_component *component, struct df_buf *buf)
+{
+	df_buf_add_char(buf, '{');
+	write_key("type", buf);
+	write_text(component->type->name, buf);
+	if (component->extra) {
+		/* The extra keys stand beside `type`: their object without its opening brace. */
+		struct df_buf extra = { 0 };
+		df_settings_write(component->extra_table, component->extra, &extra);
+		if (extra.failed)
+			buf->failed = true;
+		else if (extra.len > 2)
+			df_buf_printf(buf, ",%.*s", (int)(extra.len - 2), extra.data + 1);
+		df_buf_done(&extra);
+	}
+	write_key("config", buf);
+	if (component->type->settings && component->settings)
+		df_settings_write(component->type->settings, component->settings, buf);
+	else
+		df_buf_add_c(buf, "{}");
+	df_buf_add_char(buf, '}');
+}
+
+static void write_objects(const struct df_table *table, const struct df_objects *objects, struct df_buf *buf)
+{
+	df_buf_add_char(buf, '[');
+	for (size_t i = 0; i < objects->count; i++) {
+		if (i)
+			df_buf_add_char(buf, ',');
+		df_settings_write(table, (const char *)objects->items + table->size * i, buf);
+	}
+	df_buf_add_char(buf, ']');
+}
+
+static void write_components(const struct df_components *components, struct df_buf *buf)
+{
+	bool first = true;
+
+	df_buf_add_char(buf, '[');
+	for (size_t i = 0; i < components->count; i++) {
+		if (!components->items[i].type)
+			continue;
+		if (!first)
+			df_buf_add_char(buf, ',');
+		first = false;
+		write_component(&components->items[i], buf);
+	}
+	df_buf_add_char(buf, ']');
+}
+
+static void write_duration(int64_t ns, struct df_buf *buf)
+{
+	char text[32];
+
+	df_json_write_string(df_str(text, df_duration_format(ns, text)), buf);
+}
+
+/* Is there something to write? Numbers and bools always are. */
+static bool is_present(const struct df_field *field, const void *member)
+{
+	switch (field->type) {
+	case DF_TYPE_STRING:
+	case DF_TYPE_SECRET_REF:
+		return *(void *const *)member;
+	case DF_TYPE_SECRET:
+		return ((const struct df_secret *)member)->value || ((const struct df_secret *)member)->ref;
+	case DF_TYPE_SECRET_STRINGS:
+		return ((const struct df_secret_strings *)member)->list.count ||
+		       ((const struct df_secret_strings *)member)->ref;
+	case DF_TYPE_OPT_BOOL:
+		return ((const struct df_opt_bool *)member)->set;
+	case DF_TYPE_OPT_INT:
+		return ((const struct df_opt_int *)member)->set;
+	case DF_TYPE_OPT_INT64:
+		return ((const struct df_opt_int64 *)member)->set;
+	case DF_TYPE_DURATION:
+		return ((const struct df_duration *)member)->set;
+	case DF_TYPE_STRINGS:
+		return ((const struct df_strings *)member)->count;
+	case DF_TYPE_PAIRS:
+		return ((const struct df_pairs *)member)->count;
+	case DF_TYPE_OBJECT:
+		return ((const struct df_object *)member)->settings;
+	case DF_TYPE_OBJECTS:
+		return ((const struct df_objects *)member)->count;
+	case DF_TYPE_RAW:
+		return ((const struct df_raw *)member)->json;
+	case DF_TYPE_COMPONENT:
+		return ((const struct df_component *)member)->type;
+	case DF_TYPE_COMPONENTS:
+		return ((const struct df_components *)member)->count;
+	default:
+		return true;
+	}
+}
+
+static void write_scalar(const struct df_field *field, const void *member, struct df_buf *buf)
+{
+	switch (field->type) {
+	case DF_TYPE_STRING:
+		write_text(*(char *const *)member, buf);
+		break;
+	case DF_TYPE_SECRET:
+		write_text(((const struct df_secret *)member)->value, buf);
+		break;
+	case DF_TYPE_BOOL:
+		df_buf_add_c(buf, *(const bool *)member ? "true" : "false");
+		break;
+	case DF_TYPE_OPT_BOOL:
+		df_buf_add_c(buf, ((const struct df_opt_bool *)member)->value ? "true" : "false");
+		break;
+	case DF_TYPE_INT:
+		df_buf_printf(buf, "%d", *(const int32_t *)member);
+		break;
+	case DF_TYPE_OPT_INT:
+		df_buf_printf(buf, "%d", ((const struct df_opt_int *)member)->value);
+		break;
+	case DF_TYPE_INT64:
+		df_buf_printf(buf, "%lld", (long long)*(const int64_t *)member);
+		break;
+	case DF_TYPE_OPT_INT64:
+		df_buf_printf(buf, "%lld", (long long)((const struct df_opt_int64 *)member)->value);
+		break;
+	default:
+		write_duration(((const struct df_duration *)member)->ns, buf);
+	}
+}
+
+static void write_member(const struct df_field *field, const void *member, struct df_buf *buf)
+{
+	bool hidden = field->flags & DF_SENSITIVE;
+
+	if (field->type == DF_TYPE_PAIRS) {
+		write_pairs(member, hidden, buf);
+		return;
+	}
+	if (hidden) {
+		df_buf_add_c(buf, REDACTED);
+		return;
+	}
+	switch (field->type) {
+	case DF_TYPE_STRINGS:
+	case DF_TYPE_SECRET_STRINGS: /* the list is the first member */
+		write_strings(member, buf);
+		break;
+	case DF_TYPE_OBJECT:
+		df_settings_write(field->table, ((const struct df_object *)member)->settings, buf);
+		break;
+	case DF_TYPE_OBJECTS:
+		write_objects(field->table, member, buf);
+		break;
+	case DF_TYPE_RAW:
+		df_buf_add(buf, ((const struct df_raw *)member)->json, ((const struct df_raw *)member)->len);
+		break;
+	case DF_TYPE_COMPONENT:
+		write_component(member, buf);
+		break;
+	case DF_TYPE_COMPONENTS:
+		write_components(member, buf);
+		break;
+	default:
+		write_scalar(field, member, buf);
+	}
+}
+
+/* The reference that a member holds; NULL when it holds none. */
+static const struct df_secret_ref *ref_of(const struct df_field *field, const void *member)
+{
+	switch (field->type) {
+	case DF_TYPE_SECRET:
+		return ((const struct df_secret *)member)->ref;
+	case DF_TYPE_SECRET_STRINGS:
+		return ((const struct df_secret_strings *)member)->ref;
+	case DF_TYPE_SECRET_REF:
+		return *(struct df_secret_ref *const *)member;
+	default:
+		return NULL;
+	}
+}
+
+void df_settings_write(const struct df_table *table, const void *settings, struct df_buf *buf)
+{
+	df_buf_add_char(buf, '{');
+	for (size_t i = 0; settings && i < table->field_count; i++) {
+		const struct df_field *field = &table->fields[i];
+		const void *member = (const char *)settings + field->offset;
+		if (!df_field_stored(field) || !is_present(field, member))
+			continue;
+		const struct df_secret_ref *ref = ref_of(field, member);
+		if (ref) {
+			write_ref(field, ref, buf);
+			continue;
+		}
+		write_key(field->name, buf);
+		write_member(field, member, buf);
+	}
+	df_buf_add_char(buf, '}');
+}
+
+/* ---- references
+ * ------------------------------------------------------------------------------------------------------ */
+
+struct visit {
+	void (*fn)(void *arg, const char *path, const struct df_secret_ref *ref);
+	void *arg;
+	struct df_buf path;
+};
+
+static void visit_settings(struct visit *v, const struct df_table *table, const void *settings);
+
+/* Puts one more step behind the path; returns what was there before. */
+static size_t push(struct visit *v, const char *name, const char *suffix)
+{
+	size_t len = v->path.len;
+
+	if (len)
+		df_buf_add_char(&v->path, '.');
+	df_buf_add_c(&v->path, name);
+	df_buf_add_c(&v->path, suffix);
+	return len;
+}
+
+static void visit_ref(struct visit *v, const struct df_field *field, const struct df_secret_ref *ref)
+{
+	bool own = field->type == DF_TYPE_SECRET_REF;
+	size_t len = push(v, !own && field->ref ? field->ref : field->name, own || field->ref ? "" : "SecretRef");
+
+	v->fn(v->arg, df_buf_c(&v->path), ref);
+	v->path.len = len;
+}
+
+/* A component knows its own path. */
+static void visit_component(struct visit *v, const struct df_component *component)
+{
+	struct visit inner = { .fn = v->fn, .arg = v->arg };
+
+	if (component->type && component->type->settings && component->settings) {
+		df_buf_add_c(&inner.path, component->settings_path);
+		visit_settings(&inner, component->type->settings, component->settings);
+	}
+	inner.path.len = 0;
+	if (component->extra) {
+		df_buf_add_c(&inner.path, component->path);
+		visit_settings(&inner, component->extra_table, component->extra);
+	}
+	df_buf_done(&inner.path);
+}
+
+static void visit_objects(struct visit *v, const struct df_field *field, const struct df_objects *objects)
+{
+	char index[32];
+
+	for (size_t i = 0; i < objects->count; i++) {
+		snprintf(index, sizeof(index), "[%zu]", i);
+		size_t len = push(v, field->name, index);
+		visit_settings(v, field->table, (const char *)objects->items + field->table->size * i);
+		v->path.len = len;
+	}
+}
+
+static void visit_member(struct visit *v, const struct df_field *field, const void *member)
+{
+	const struct df_secret_ref *ref = ref_of(field, member);
+	const struct df_components *components = member;
+
+	if (ref) {
+		visit_ref(v, field, ref);
+	} else if (field->type == DF_TYPE_OBJECT) {
+		size_t len = push(v, field->name, "");
+		visit_settings(v, field->table, ((const struct df_object *)member)->settings);
+		v->path.len = len;
+	} else if (field->type == DF_TYPE_OBJECTS) {
+		visit_objects(v, field, member);
+	} else if (field->type == DF_TYPE_COMPONENT) {
+		visit_component(v, member);
+	} else if (field->type == DF_TYPE_COMPONENTS) {
+		for (size_t i = 0; i < components->count; i++)
+			visit_component(v, &components->items[i]);
+	}
+}
+
+static void visit_settings(struct visit *v, const struct df_table *table, const void *settings)
+{
+	for (size_t i = 0; settings && i < table->field_count; i++) {
+		if (df_field_stored(&table->fields[i]))
+			visit_member(v, &table->fields[i], (const char *)settings + table->fields[i].offset);
+	}
+}
+
+void df_settings_secret_refs(const struct df_table *table, const void *settings,
+			     void (*fn)(void *arg, const char *path, const struct df_secret_ref *ref), void *arg)
+{
+	struct visit v = { .fn = fn, .arg = arg };
+
+	visit_settings(&v, table, settings);
+	df_buf_done(&v.path);
+}
