@@ -53,7 +53,7 @@ struct parser {
 	const char *what;
 };
 
-enum { CLASS_BLANK = 1, CLASS_DIGIT = 2, CLASS_STOP = 4, CLASS_HEX = 8, CLASS_ESCAPE = 16 };
+enum { CLASS_BLANK = 1, CLASS_DIGIT = 2, CLASS_STOP = 4, CLASS_HEX = 8, CLASS_ESCAPE = 16, CLASS_NUMBER = 32 };
 
 /* clang-format off */
 static const uint8_t class_of[256] = {
@@ -61,7 +61,8 @@ static const uint8_t class_of[256] = {
 	[0x0B ... 0x0C] = CLASS_STOP, ['\r'] = CLASS_STOP | CLASS_BLANK, [0x0E ... 0x1F] = CLASS_STOP,
 	[' '] = CLASS_BLANK, ['"'] = CLASS_STOP | CLASS_ESCAPE, ['\\'] = CLASS_STOP | CLASS_ESCAPE, ['/'] = CLASS_ESCAPE,
 	['0' ... '9'] = CLASS_DIGIT | CLASS_HEX,
-	['A' ... 'F'] = CLASS_HEX, ['a'] = CLASS_HEX, ['c' ... 'e'] = CLASS_HEX, ['b'] = CLASS_HEX | CLASS_ESCAPE,
+	['.'] = CLASS_NUMBER, ['A' ... 'D'] = CLASS_HEX, ['E'] = CLASS_HEX | CLASS_NUMBER, ['F'] = CLASS_HEX,
+	['a'] = CLASS_HEX, ['c' ... 'd'] = CLASS_HEX, ['e'] = CLASS_HEX | CLASS_NUMBER, ['b'] = CLASS_HEX | CLASS_ESCAPE,
 	['f'] = CLASS_HEX | CLASS_ESCAPE, ['n'] = CLASS_ESCAPE, ['r'] = CLASS_ESCAPE, ['t'] = CLASS_ESCAPE,
 };
 /* clang-format on */
@@ -73,31 +74,60 @@ static inline bool is_class(char c, unsigned class)
 
 /* ---- strings ------------------------------------------------------------------------------------------------- */
 
-/* The first byte in [p, end) that is a quote, a backslash, a control or not ASCII; end when there is none. */
-static __attribute__((noinline)) const char *scan_ascii_tail(const char *p, const char *end)
+#if defined(__SSE2__)
+/* One bit for each of 16 bytes that is a quote, a backslash, a control or not ASCII. */
+static inline __attribute__((always_inline)) unsigned stops_of(const char *p)
 {
-	while (p < end && !is_class(*p, CLASS_STOP) && (signed char)*p >= 0)
-		p++;
-	return p;
-}
+	__m128i block = _mm_loadu_si128((const __m128i *)(const void *)p);
+	/*
+	 * Exclusive or with 2 makes the quote, 0x22, a blank, and moves no control and nothing from 0x80 up out of its
+	 * range. All three are then below 0x21 as signed bytes, so that the difference is negative, and only signs are
+	 * collected.
+	 */
+	__m128i low = _mm_subs_epi8(_mm_xor_si128(block, _mm_set1_epi8(0x02)), _mm_set1_epi8(0x21));
 
-static inline __attribute__((always_inline)) const char *scan_ascii(const char *p, const char *begin, const char *end)
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))));
+}
+#endif
+
+/* The first byte in [p, end) that is a quote, a backslash, a control or not ASCII; NULL when there is none. */
+static __attribute__((noinline)) const char *scan_ascii(const char *p, const char *begin, const char *end)
 {
 #if defined(__SSE2__)
-	while (likely(end - p >= 16)) {
-		__m128i block = _mm_loadu_si128((const __m128i *)(const void *)p);
-		/* Signed: below 0x20 are the controls and everything from 0x80 up. */
-		__m128i stop = _mm_or_si128(_mm_cmplt_epi8(block, _mm_set1_epi8(0x20)),
-					    _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')),
-							 _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))));
-		unsigned mask = (unsigned)_mm_movemask_epi8(stop);
-		if (likely(mask))
-			return p + __builtin_ctz(mask);
-		p += 16;
+	for (; end - p >= 16; p += 16) {
+		unsigned mask = stops_of(p);
+		if (mask)
+			return p + (unsigned)__builtin_ctz(mask);
+	}
+	if (end - begin >= 16) {
+		unsigned mask = stops_of(end - 16) >> (16 - (end - p));
+		return mask ? p + (unsigned)__builtin_ctz(mask) : NULL;
 	}
 #endif
 	(void)begin;
-	return scan_ascii_tail(p, end);
+	while (p < end && !is_class(*p, CLASS_STOP) && (signed char)*p >= 0)
+		p++;
+	return p < end ? p : NULL;
+}
+
+/* Behind the digits at p, when 16 bytes can be read there. */
+static inline __attribute__((always_inline)) const char *skip_digits(const char *p, const char *end, const char *wide)
+{
+#if defined(__SSE2__)
+	if (likely((uintptr_t)p <= (uintptr_t)wide)) {
+		__m128i block = _mm_loadu_si128((const __m128i *)(const void *)p);
+		/* Turned so that '9' is the largest signed byte. */
+		block = _mm_add_epi8(block, _mm_set1_epi8(0x7F - '9'));
+		unsigned other = ~(unsigned)_mm_movemask_epi8(_mm_cmpgt_epi8(block, _mm_set1_epi8(0x7F - 10)));
+		p += __builtin_ctz(other);
+		if (likely(!(other >> 16 << 16 == other)))
+			return p;
+	}
+#endif
+	(void)wide;
+	while (p < end && is_class(*p, CLASS_DIGIT))
+		p++;
+	return p;
 }
 
 /* As scan_ascii, but bytes from 0x80 up are passed over and make *ret_wide true. */
@@ -218,8 +248,8 @@ size_t df_escape_decode(struct df_str src, char *dst, bool *ret_plain)
 
 static inline unsigned bloom_bit(const char *key, size_t len)
 {
-	/* For an empty key both bytes are the quotes around it. */
-	return (unsigned)((uint8_t)key[0] * 5 + (uint8_t)key[(ptrdiff_t)len - 1] * 3 + len * 11) & 63;
+	/* For an empty key both bytes are the quotes around it. The factors separate common names of columns well. */
+	return (unsigned)(len + (uint8_t)key[(ptrdiff_t)len - 1] * 2 + (uint8_t)key[0] * 8) & 63;
 }
 
 static inline uint64_t mix(uint64_t a, uint64_t b)
@@ -305,42 +335,50 @@ static bool table_fit(struct parser *ps, struct frame *frame)
 	return true;
 }
 
+/* Most keys of one length differ in the first byte. */
+static inline bool same_bytes(const char *a, const char *b, size_t len)
+{
+	return len == 0 || (a[0] == b[0] && memcmp(a, b, len) == 0);
+}
+
 /*
- * The bloom filter says that the object of `frame` may have the key: looks. Sets *ret_member to the member or, when the
- * key is new, to NULL; in a large object a new key gets a node at once, *ret_new, which goes into its table. False: out
- * of memory.
+ * The bloom filter says that the object of `frame` may have the key: looks. Sets *ret_old to the member or, when the
+ * key is new, to NULL and *ret_new to a node for it. False: out of memory.
  */
 static __attribute__((noinline)) bool find_member(struct parser *ps, struct frame *frame, const char *key, size_t len,
-						  struct df_value **ret_member, struct df_value **ret_new)
+						  struct df_value **ret_old, struct df_value **ret_new)
 {
-	*ret_member = NULL;
+	struct df_value **slot = NULL;
+
+	*ret_old = NULL;
 	*ret_new = NULL;
 	if (frame->count < TABLE_MEMBERS) {
 		struct df_value *member = frame->container->first;
 		for (uint32_t i = 0; i < frame->count; i++, member = member->next) {
-			if (member->key_len == len && memcmp(member->key, key, len) == 0) {
-				*ret_member = member;
+			if (member->key_len == len && same_bytes(member->key, key, len)) {
+				*ret_old = member;
 				return true;
 			}
 		}
-		return true;
+	} else {
+		if (!table_fit(ps, frame))
+			return false;
+		slot = table_find(frame->table, key, len, (uintptr_t)ps);
+		if (*slot) {
+			*ret_old = *slot;
+			return true;
+		}
 	}
 
-	if (!table_fit(ps, frame))
-		return false;
-	frame->bloom = ~(uint64_t)0;
-	struct df_value **slot = table_find(frame->table, key, len, (uintptr_t)ps);
-	if (*slot) {
-		*ret_member = *slot;
-		return true;
-	}
 	struct df_value *member = df_arena_alloc(ps->arena, sizeof(*member));
 	if (!member)
 		return false;
-	member->key = key; /* the others are filled in by the loop, before the table is looked at again */
-	member->key_len = (uint32_t)len;
-	*slot = member;
 	*ret_new = member;
+	if (slot) {
+		member->key = key; /* the others are filled in by the loop, before the table is looked at again */
+		member->key_len = (uint32_t)len;
+		*slot = member;
+	}
 	return true;
 }
 
@@ -353,14 +391,17 @@ static __attribute__((noinline)) const char *skip_blanks(const char *p, const ch
 	return p;
 }
 
-/* The first byte at which the literal is broken. */
-static const char *literal_break(const char *p, const char *end, const char *literal)
+/* Why no value begins at p. */
+static __attribute__((noinline)) void refuse_value(struct parser *ps, const char *p)
 {
-	while (p < end && *literal && *p == *literal) {
+	const char *literal = *p == 't' ? "true" : *p == 'f' ? "false" : *p == 'n' ? "null" : "";
+
+	ps->what = *literal ? "invalid literal" : "unexpected character";
+	while (p < ps->end && *literal && *p == *literal) {
 		p++;
 		literal++;
 	}
-	return p;
+	ps->bad = p;
 }
 
 static __attribute__((noinline)) bool frames_grow(struct parser *ps)
@@ -375,15 +416,12 @@ static __attribute__((noinline)) bool frames_grow(struct parser *ps)
 	return true;
 }
 
-static __attribute__((noinline)) bool decode_key(struct parser *ps, const char **key, size_t *key_len, bool *ret_plain)
+/* ptr NULL: out of memory. */
+static __attribute__((noinline)) struct df_str decode_key(struct parser *ps, struct df_str source, bool *ret_plain)
 {
-	char *text = df_arena_alloc(ps->arena, *key_len);
+	char *text = df_arena_alloc(ps->arena, source.len);
 
-	if (!text)
-		return false;
-	*key_len = df_escape_decode(df_str(*key, *key_len), text, ret_plain);
-	*key = text;
-	return true;
+	return df_str(text, text ? df_escape_decode(source, text, ret_plain) : 0);
 }
 
 #define FAIL(at, text)                    \
@@ -400,207 +438,374 @@ static __attribute__((noinline)) bool decode_key(struct parser *ps, const char *
 			FAIL(p, "unexpected end"); \
 	} while (0)
 
-#define SKIP_BLANKS()                               \
-	do {                                        \
-		NEED();                             \
-		if (unlikely((uint8_t)*p <= ' ')) { \
-			p = skip_blanks(p, end);    \
-			NEED();                     \
-		}                                   \
+/* To the next byte that is not blank. */
+#define SKIP_BLANKS()                    \
+	do {                             \
+		p = skip_blanks(p, end); \
+		NEED();                  \
 	} while (0)
 
 /* From the digit expected at p to behind the last digit. */
-#define DIGITS()                                                           \
-	do {                                                               \
-		NEED();                                                    \
-		if (unlikely(!is_class(*p, CLASS_DIGIT)))                  \
-			FAIL(p, "invalid number");                         \
-		do                                                         \
-			p++;                                               \
-		while ((!strict || p < end) && is_class(*p, CLASS_DIGIT)); \
+#define DIGITS()                                          \
+	do {                                              \
+		NEED();                                   \
+		if (unlikely(!is_class(*p, CLASS_DIGIT))) \
+			FAIL(p, "invalid number");        \
+		p = skip_digits(p + 1, end, wide);        \
 	} while (0)
 
-#define AT(c) ((!strict || p < end) && *p == (c))
+#define HERE(c) ((!strict || p < end) && *p == (c))
+
+/* A node from the room that the arena has; the arena itself is brought up to date only where somebody else uses it. */
+#define NODE()                                                           \
+	do {                                                             \
+		if (likely((uintptr_t)room < room_limit)) {              \
+			node = (struct df_value *)(void *)room;          \
+			room += sizeof(*node);                           \
+		} else {                                                 \
+			ps->arena->next = room;                          \
+			node = df_arena_alloc(ps->arena, sizeof(*node)); \
+			if (!node)                                       \
+				return DF_PARSE_NO_MEMORY;               \
+			room = ps->arena->next;                          \
+			room_limit = limit_of(ps->arena);                \
+		}                                                        \
+	} while (0)
+
+/* The room for nodes ends here: there is none more at this address or behind it. */
+static inline uintptr_t limit_of(const struct df_arena *arena)
+{
+	size_t left = (size_t)(arena->end - arena->next);
+
+	return (uintptr_t)arena->next + (left < sizeof(struct df_value) ? 0 : left - sizeof(struct df_value) + 1);
+}
+
+/* kind, logical type, repr, key_plain and line of a new node in one store. */
+static inline __attribute__((always_inline)) void set_string(struct df_value *node, bool key_plain)
+{
+	const struct df_value fresh = { .kind = DF_STRING, .repr = DF_REPR_PLAIN, .key_plain = key_plain };
+
+	_Static_assert(offsetof(struct df_value, line) == offsetof(struct df_value, kind) + 4, "copied together");
+	memcpy((char *)node + offsetof(struct df_value, kind), (const char *)&fresh + offsetof(struct df_value, kind),
+	       8);
+}
+
+static inline __attribute__((always_inline)) void set_scalar(struct df_value *node, const char *text, size_t len,
+							     enum df_kind kind, enum df_repr repr)
+{
+	node->text = text;
+	node->len = (uint32_t)len;
+	node->kind = (uint8_t)kind;
+	node->repr = (uint8_t)repr;
+}
+
+#if defined(__SSE2__)
+#define FIRST_STOP(at) ((uintptr_t)(at) <= (uintptr_t)wide ? stops_of(at) : 0)
+#else
+#define FIRST_STOP(at) 0u
+#endif
+
+/* From `start`, behind the opening quote, p to the first byte that is not plain text: mostly the closing quote. */
+#define SCAN_STRING()                                               \
+	do {                                                        \
+		unsigned stops = FIRST_STOP(start);                 \
+		if (likely(stops)) {                                \
+			p = start + (unsigned)__builtin_ctz(stops); \
+		} else {                                            \
+			p = scan_ascii(start, ps->begin, end);      \
+			if (unlikely(!p))                           \
+				FAIL(end, "unterminated string");   \
+		}                                                   \
+	} while (0)
+
+/* From behind a key to behind the colon. */
+#define COLON()                                                      \
+	do {                                                         \
+		NEED();                                              \
+		if (unlikely(*p != ':')) {                           \
+			SKIP_BLANKS();                               \
+			if (*p != ':')                               \
+				FAIL(p, "expected ':' after a key"); \
+		}                                                    \
+		p++;                                                 \
+	} while (0)
+
+/* The node of the member: a new one at the end, or the one that has the key already; then its value is parsed. */
+#define MEMBER(member_key, member_key_len, plain)                                              \
+	do {                                                                                   \
+		uint64_t bit = (uint64_t)1 << bloom_bit(member_key, member_key_len);           \
+		if (unlikely(bloom & bit)) {                                                   \
+			struct df_value *old;                                                  \
+			struct df_value *fresh;                                                \
+			ps->arena->next = room;                                                \
+			frame->link = link;                                                    \
+			if (!find_member(ps, frame, member_key, member_key_len, &old, &fresh)) \
+				return DF_PARSE_NO_MEMORY;                                     \
+			room = ps->arena->next;                                                \
+			room_limit = limit_of(ps->arena);                                      \
+			if (frame->table)                                                      \
+				bloom = ~(uint64_t)0;                                          \
+			if (old) { /* the last value stands where the first stood */           \
+				node = old;                                                    \
+				node->kind = DF_STRING;                                        \
+				node->repr = DF_REPR_PLAIN;                                    \
+				goto member_value;                                             \
+			}                                                                      \
+			node = fresh;                                                          \
+		} else {                                                                       \
+			bloom |= bit;                                                          \
+			NODE();                                                                \
+		}                                                                              \
+		*link = node;                                                                  \
+		link = &node->next;                                                            \
+		frame->count++;                                                                \
+		node->key = (member_key);                                                      \
+		node->key_len = (uint32_t)(member_key_len);                                    \
+		set_string(node, plain);                                                       \
+	} while (0)
+
+/* The value at p, after blanks; node is its node, with next and key, and otherwise as for a plain string. Goes on
+ * behind a scalar; a container is entered. */
+#define VALUE()                                                                                        \
+	do {                                                                                           \
+		NEED();                                                                                \
+		if (unlikely((uint8_t)*p <= ' '))                                                      \
+			SKIP_BLANKS();                                                                 \
+		if (*p == '"') {                                                                       \
+			start = p + 1;                                                                 \
+			SCAN_STRING();                                                                 \
+			if (unlikely(*p != '"')) {                                                     \
+				bool escaped;                                                          \
+				p = scan_string(ps, start, p, &escaped);                               \
+				if (!p)                                                                \
+					return DF_PARSE_NOT_JSON;                                      \
+				if (build && escaped)                                                  \
+					node->repr = DF_REPR_ESCAPED;                                  \
+			}                                                                              \
+			if (build) {                                                                   \
+				node->text = start;                                                    \
+				node->len = (uint32_t)(p - start);                                     \
+			}                                                                              \
+			p++;                                                                           \
+		} else if ((uint8_t)(*p - '0') < 10 || *p == '-') {                                    \
+			start = p;                                                                     \
+			if (*p == '-') {                                                               \
+				p++;                                                                   \
+				NEED();                                                                \
+				if (unlikely(!is_class(*p, CLASS_DIGIT)))                              \
+					FAIL(p, "invalid number");                                     \
+			}                                                                              \
+			p++;                                                                           \
+			if (likely(p[-1] != '0'))                                                      \
+				p = skip_digits(p, end, wide);                                         \
+			else if ((!strict || p < end) && is_class(*p, CLASS_DIGIT))                    \
+				FAIL(p, "leading zero in a number");                                   \
+			if ((!strict || p < end) && is_class(*p, CLASS_NUMBER)) {                      \
+				if (*p == '.') {                                                       \
+					p++;                                                           \
+					DIGITS();                                                      \
+				}                                                                      \
+				if (HERE('e') || HERE('E')) {                                          \
+					p++;                                                           \
+					if (HERE('+') || HERE('-'))                                    \
+						p++;                                                   \
+					DIGITS();                                                      \
+				}                                                                      \
+			}                                                                              \
+			if (build)                                                                     \
+				set_scalar(node, start, (size_t)(p - start), DF_NUMBER, DF_REPR_TEXT); \
+		} else if (*p == '{' || *p == '[') {                                                   \
+			p++;                                                                           \
+			goto open;                                                                     \
+		} else if (end - p >= 4 && memcmp(p, "true", 4) == 0) {                                \
+			if (build)                                                                     \
+				set_scalar(node, p, 4, DF_TRUE, DF_REPR_TEXT);                         \
+			p += 4;                                                                        \
+		} else if (end - p >= 4 && memcmp(p, "null", 4) == 0) {                                \
+			if (build)                                                                     \
+				set_scalar(node, p, 4, DF_NULL, DF_REPR_TEXT);                         \
+			p += 4;                                                                        \
+		} else if (end - p >= 5 && memcmp(p, "false", 5) == 0) {                               \
+			if (build)                                                                     \
+				set_scalar(node, p, 5, DF_FALSE, DF_REPR_TEXT);                        \
+			p += 5;                                                                        \
+		} else {                                                                               \
+			refuse_value(ps, p);                                                           \
+			return DF_PARSE_NOT_JSON;                                                      \
+		}                                                                                      \
+	} while (0)
 
 static inline __attribute__((always_inline)) enum df_parse_result parse(struct parser *ps, const bool build,
 									const bool strict)
 {
 	const char *p = ps->begin;
 	const char *const end = ps->end;
+	const char *const wide = end - ps->begin >= 16 ? end - 16 : NULL; /* up to here 16 bytes can be read */
 	size_t depth = 0;
 	bool in_object = false;
 	uint64_t objects[DF_VALUE_DEPTH_MAX / 64 + 1] = { 0 }; /* check: one bit an open container */
-	struct frame *frame = ps->frames;		       /* build: the innermost open container */
+	struct frame *frame = ps->frames;		       /* build: the innermost open container, and of it: */
+	struct df_value **link = NULL;			       /* where the next child goes */
+	uint64_t bloom = 0;				       /* one bit a key; ~0 once there is a table */
 	struct df_value *node = NULL;
+	char *room = build ? ps->arena->next : NULL;
+	uintptr_t room_limit = build ? limit_of(ps->arena) : 0;
 	const char *start;
-	size_t len;
-	bool escaped;
 
-	SKIP_BLANKS();
 	if (build) {
-		node = df_arena_alloc(ps->arena, sizeof(*node));
-		if (!node)
-			return DF_PARSE_NO_MEMORY;
+		NODE();
 		*node = (struct df_value){ 0 };
+		set_string(node, false);
 		ps->root = node;
 	}
 
-value: /* p is at its first byte; build: node is its node, with next and key set */
-	switch (*p) {
-	case '"':
-		start = p + 1;
-		p = scan_ascii(start, ps->begin, end);
-		escaped = false;
-		if (unlikely(p == end || *p != '"')) {
-			p = scan_string(ps, start, p, &escaped);
-			if (!p)
-				return DF_PARSE_NOT_JSON;
+	VALUE();
+	goto done;
+
+open: /* p is behind a bracket, and node is its node */
+	if (unlikely(depth == DF_VALUE_DEPTH_MAX)) {
+		ps->bad = p - 1;
+		ps->what = "nested deeper than 1000 levels";
+		return DF_PARSE_TOO_DEEP;
+	}
+	in_object = p[-1] == '{';
+	if (build) {
+		if (depth > 0) {
+			frame->link = link;
+			frame->bloom = bloom;
 		}
-		if (build) {
-			node->text = start;
-			node->len = (uint32_t)(p - start);
-			node->kind = DF_STRING;
-			node->logical = DF_LOGICAL_NONE;
-			node->repr = escaped ? DF_REPR_ESCAPED : DF_REPR_PLAIN;
-		}
-		p++;
-		break;
-	case '-':
-	case '0' ... '9':
-		start = p;
-		if (*p == '-')
-			p++;
-		if (AT('0')) {
-			p++;
-			if ((!strict || p < end) && is_class(*p, CLASS_DIGIT))
-				FAIL(p, "leading zero in a number");
-		} else {
-			DIGITS();
-		}
-		if (AT('.')) {
-			p++;
-			DIGITS();
-		}
-		if (AT('e') || AT('E')) {
-			p++;
-			if (AT('+') || AT('-'))
-				p++;
-			DIGITS();
-		}
-		if (build) {
-			node->text = start;
-			node->len = (uint32_t)(p - start);
-			node->kind = DF_NUMBER;
-			node->logical = DF_LOGICAL_NONE;
-			node->repr = DF_REPR_TEXT;
-		}
-		break;
-	case 't':
-		if (unlikely(end - p < 4 || memcmp(p, "true", 4) != 0))
-			FAIL(literal_break(p, end, "true"), "invalid literal");
-		if (build) {
-			node->text = p;
-			node->len = 4;
-			node->kind = DF_TRUE;
-			node->logical = DF_LOGICAL_NONE;
-			node->repr = DF_REPR_TEXT;
-		}
-		p += 4;
-		break;
-	case 'n':
-		if (unlikely(end - p < 4 || memcmp(p, "null", 4) != 0))
-			FAIL(literal_break(p, end, "null"), "invalid literal");
-		if (build) {
-			node->text = p;
-			node->len = 4;
-			node->kind = DF_NULL;
-			node->logical = DF_LOGICAL_NONE;
-			node->repr = DF_REPR_TEXT;
-		}
-		p += 4;
-		break;
-	case 'f':
-		if (unlikely(end - p < 5 || memcmp(p, "false", 5) != 0))
-			FAIL(literal_break(p, end, "false"), "invalid literal");
-		if (build) {
-			node->text = p;
-			node->len = 5;
-			node->kind = DF_FALSE;
-			node->logical = DF_LOGICAL_NONE;
-			node->repr = DF_REPR_TEXT;
-		}
-		p += 5;
-		break;
-	case '{':
-	case '[':
-		if (unlikely(depth == DF_VALUE_DEPTH_MAX)) {
-			ps->bad = p;
-			ps->what = "nested deeper than 1000 levels";
-			return DF_PARSE_TOO_DEEP;
-		}
-		in_object = *p == '{';
-		p++;
-		if (build) {
-			if (unlikely(depth == ps->frames_max) && !frames_grow(ps))
+		if (unlikely(depth == ps->frames_max)) {
+			ps->arena->next = room;
+			if (!frames_grow(ps))
 				return DF_PARSE_NO_MEMORY;
-			frame = &ps->frames[depth];
-			frame->container = node;
-			frame->link = &node->first;
-			frame->bloom = 0;
-			frame->table = NULL;
-			frame->count = 0;
-			node->kind = in_object ? DF_OBJECT : DF_ARRAY;
-			node->logical = DF_LOGICAL_NONE;
-			node->repr = DF_REPR_TEXT;
-		} else {
-			uint64_t bit = (uint64_t)1 << (depth % 64);
-			objects[depth / 64] = in_object ? objects[depth / 64] | bit : objects[depth / 64] & ~bit;
+			room = ps->arena->next;
+			room_limit = limit_of(ps->arena);
 		}
-		depth++;
+		frame = &ps->frames[depth];
+		frame->container = node;
+		frame->table = NULL;
+		frame->count = 0;
+		link = &node->first;
+		bloom = 0;
+		node->kind = in_object ? DF_OBJECT : DF_ARRAY;
+		node->repr = DF_REPR_TEXT;
+	} else {
+		uint64_t bit = (uint64_t)1 << (depth % 64);
+		objects[depth / 64] = in_object ? objects[depth / 64] | bit : objects[depth / 64] & ~bit;
+	}
+	depth++;
+	NEED();
+	if (unlikely((uint8_t)*p <= ' '))
 		SKIP_BLANKS();
-		if (in_object) {
-			if (*p == '}')
-				goto close;
+	if (in_object) {
+		if (*p != '}')
 			goto member;
-		}
-		if (*p == ']')
-			goto close;
+		goto close;
+	}
+	if (*p == ']')
+		goto close;
+
+element:
+	if (build) {
+		NODE();
+		*link = node;
+		link = &node->next;
+		frame->count++;
+		node->key = NULL;
+		node->key_len = 0;
+		set_string(node, false);
+	}
+	VALUE();
+
+after_element:
+	NEED();
+	if (*p == ',') {
+		p++;
 		goto element;
-	default:
-		FAIL(p, "unexpected character");
+	}
+	if (*p == ']')
+		goto close;
+	SKIP_BLANKS();
+	if (*p == ',') {
+		p++;
+		goto element;
+	}
+	if (*p == ']')
+		goto close;
+	FAIL(p, "expected ',' or ']' after an element");
+
+member:
+	NEED();
+	if (unlikely(*p != '"')) {
+		SKIP_BLANKS();
+		if (*p != '"')
+			FAIL(p, "expected a key in double quotes");
+	}
+	start = p + 1;
+	SCAN_STRING();
+	if (unlikely(*p != '"')) {
+		bool escaped;
+		p = scan_string(ps, start, p, &escaped);
+		if (!p)
+			return DF_PARSE_NOT_JSON;
+		if (build && escaped)
+			goto escaped_key;
+	}
+	if (build) {
+		const char *key = start;
+		size_t len = (size_t)(p - start);
+		p++;
+		COLON();
+		MEMBER(key, len, true);
+	} else {
+		p++;
+		COLON();
 	}
 
-after_value:
-	if (strict && depth == 0)
-		goto done;
-	SKIP_BLANKS();
-	if (in_object) {
-		if (likely(*p == ',')) {
-			p++;
-			SKIP_BLANKS();
-			goto member;
-		}
-		if (unlikely(*p != '}'))
-			FAIL(p, "expected ',' or '}' after a member");
-	} else {
-		if (likely(*p == ',')) {
-			p++;
-			SKIP_BLANKS();
-			goto element;
-		}
-		if (unlikely(*p != ']'))
-			FAIL(p, "expected ',' or ']' after an element");
+member_value:
+	VALUE();
+
+after_member:
+	NEED();
+	if (likely(*p == ',')) {
+		p++;
+		goto member;
 	}
+	if (*p == '}')
+		goto close;
+	SKIP_BLANKS();
+	if (*p == ',') {
+		p++;
+		goto member;
+	}
+	if (*p == '}')
+		goto close;
+	FAIL(p, "expected ',' or '}' after a member");
+
+escaped_key:
+	if (build) {
+		bool plain;
+		ps->arena->next = room;
+		struct df_str key = decode_key(ps, df_str(start, (size_t)(p - start)), &plain);
+		if (!key.ptr)
+			return DF_PARSE_NO_MEMORY;
+		room = ps->arena->next;
+		room_limit = limit_of(ps->arena);
+		p++;
+		COLON();
+		MEMBER(key.ptr, key.len, plain);
+	}
+	goto member_value;
 
 close:
 	p++;
 	depth--;
 	if (build) {
 		struct df_value *container = frame->container;
-		*frame->link = NULL;
+		*link = NULL;
 		container->len = frame->count;
 		/* `next` is the first field of a node, so the last child is where its `next` is. */
-		container->last = frame->count ? (struct df_value *)(void *)frame->link : NULL;
+		container->last = frame->count ? (struct df_value *)(void *)link : NULL;
 		if (unlikely(frame->table))
 			table_release(ps, frame->table);
 	}
@@ -610,80 +815,22 @@ close:
 		FAIL(p, "unexpected end");
 	if (build) {
 		frame--;
+		link = frame->link;
+		bloom = frame->bloom;
 		in_object = frame->container->kind == DF_OBJECT;
 	} else {
 		in_object = objects[(depth - 1) / 64] >> ((depth - 1) % 64) & 1;
 	}
-	goto after_value;
-
-element:
-	if (build) {
-		node = df_arena_alloc(ps->arena, sizeof(*node));
-		if (unlikely(!node))
-			return DF_PARSE_NO_MEMORY;
-		*frame->link = node;
-		frame->link = &node->next;
-		frame->count++;
-		node->key = NULL;
-		node->key_len = 0;
-		node->key_plain = false;
-		node->line = 0;
-	}
-	goto value;
-
-member:
-	if (unlikely(*p != '"'))
-		FAIL(p, "expected a key in double quotes");
-	start = p + 1;
-	p = scan_ascii(start, ps->begin, end);
-	escaped = false;
-	if (unlikely(p == end || *p != '"')) {
-		p = scan_string(ps, start, p, &escaped);
-		if (!p)
-			return DF_PARSE_NOT_JSON;
-	}
-	len = (size_t)(p - start);
-	p++;
-	SKIP_BLANKS();
-	if (unlikely(*p != ':'))
-		FAIL(p, "expected ':' after a key");
-	p++;
-	SKIP_BLANKS();
-	if (build) {
-		bool key_plain = true;
-		if (unlikely(escaped) && !decode_key(ps, &start, &len, &key_plain))
-			return DF_PARSE_NO_MEMORY;
-		unsigned bit = bloom_bit(start, len);
-		node = NULL;
-		if (unlikely(frame->bloom >> bit & 1)) {
-			struct df_value *old;
-			if (!find_member(ps, frame, start, len, &old, &node))
-				return DF_PARSE_NO_MEMORY;
-			if (old) {
-				node = old; /* the last value stands where the first stood */
-				goto value;
-			}
-		}
-		frame->bloom |= (uint64_t)1 << bit;
-		if (likely(!node)) {
-			node = df_arena_alloc(ps->arena, sizeof(*node));
-			if (unlikely(!node))
-				return DF_PARSE_NO_MEMORY;
-		}
-		*frame->link = node;
-		frame->link = &node->next;
-		frame->count++;
-		node->key = start;
-		node->key_len = (uint32_t)len;
-		node->key_plain = key_plain;
-		node->line = 0;
-	}
-	goto value;
+	if (in_object)
+		goto after_member;
+	goto after_element;
 
 done:
 	p = skip_blanks(p, end);
 	if (unlikely(p != end))
 		FAIL(p, "more text after the value");
+	if (build)
+		ps->arena->next = room;
 	return DF_PARSE_OK;
 }
 
