@@ -1,4 +1,5 @@
-/* DataFlow and DataFlowCron, group dataflow.dataflow.io/v1, as field tables: the manifest reference, sections 1 to 6. */
+/* DataFlow and DataFlowCron, group dataflow.dataflow.io/v1, as field tables: the manifest reference, sections 1 to 6.
+ */
 #ifndef DF_API_V1_DATAFLOW_H
 #define DF_API_V1_DATAFLOW_H
 
@@ -61,7 +62,7 @@ struct df_dataflowcron_spec {
 	struct df_objects triggers; /* struct df_trigger */
 };
 
-extern const struct df_table df_dataflow_table;     /* struct df_dataflow_spec */
+extern const struct df_table df_dataflow_table;	    /* struct df_dataflow_spec */
 extern const struct df_table df_dataflowcron_table; /* struct df_dataflowcron_spec */
 
 enum df_manifest_kind { DF_KIND_DATAFLOW, DF_KIND_DATAFLOWCRON };
@@ -71,7 +72,7 @@ struct df_manifest {
 	char *name;
 	char *namespace; /* "default" when the manifest names none */
 	char *file;
-	uint32_t line; /* of the document */
+	uint32_t line;			  /* of the document */
 	struct df_dataflowcron_spec spec; /* .flow alone for a DataFlow */
 };
 
@@ -82,12 +83,12 @@ struct df_manifests {
 
 struct df_manifest_options {
 	const struct df_registry *registry;
-	const char *secrets_dir;       /* --secrets; may be NULL */
-	const char *const *sets;       /* --set assignments, applied to every DataFlow document */
+	const char *secrets_dir; /* --secrets; may be NULL */
+	const char *const *sets; /* --set assignments, applied to every DataFlow document */
 	size_t set_count;
-	bool resolve_secrets;          /* false: references are kept (validate) */
-	bool transformations_only;     /* `transform`: the file may also be a bare list of transformations, and source and
-					  sink may be absent */
+	bool resolve_secrets;	   /* false: references are kept (validate) */
+	bool transformations_only; /* `transform`: the file may also be a bare list of transformations, and source and
+				      sink may be absent */
 	bool unknown_keys_warn;
 };
 
@@ -99,10 +100,10 @@ void df_manifests_load(const char *file, const struct df_manifest_options *optio
 		       struct df_diags *diags);
 void df_manifests_done(struct df_manifests *manifests);
 
-/* The rules that look across the whole spec (strictIdempotency, replicas, maintenance, cron schedule, batch warnings). Called
- * by df_manifests_load; the webhook calls it on its own. */
-void df_manifest_check(enum df_manifest_kind kind, const struct df_dataflowcron_spec *spec, const struct df_place *place,
-		       struct df_diags *diags);
+/* The rules that look across the whole spec (strictIdempotency, replicas, maintenance, cron schedule, batch warnings).
+ * Called by df_manifests_load; the webhook calls it on its own. */
+void df_manifest_check(enum df_manifest_kind kind, const struct df_dataflowcron_spec *spec,
+		       const struct df_place *place, struct df_diags *diags);
 
 /* config/crd/<name>.yaml: name is "dataflows" or "dataflowcrons". */
 void df_generate_crd(enum df_manifest_kind kind, const struct df_registry *registry, struct df_buf *buf);

@@ -1,0 +1,364 @@
+/* Checks of fields, of one object, and across the whole manifest: the manifest reference, sections 3, 4 and 8. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <strings.h>
+
+#include "api/v1/internal.h"
+#include "base/cleanup.h"
+#include "base/time.h"
+
+/* ---- names ----------------------------------------------------------------------------------------------------------
+ */
+
+static bool dns_label(struct df_str s)
+{
+	if (s.len == 0 || s.len > 63 || s.ptr[0] == '-' || s.ptr[s.len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (!((s.ptr[i] >= 'a' && s.ptr[i] <= 'z') || (s.ptr[i] >= '0' && s.ptr[i] <= '9') || s.ptr[i] == '-'))
+			return false;
+	return true;
+}
+
+int df_check_dns_label(struct df_str text, struct df_error *err)
+{
+	if (!dns_label(text))
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "`" DF_STR_FMT "` is no name: use a-z, 0-9 and -, up to 63, without - at the ends",
+				    DF_STR_ARG(text));
+	return 0;
+}
+
+int df_check_dns_subdomain(struct df_str text, struct df_error *err)
+{
+	struct df_str rest = text;
+	bool good = text.len <= 253;
+
+	for (bool more = true; good && more;) {
+		const char *dot = rest.len ? memchr(rest.ptr, '.', rest.len) : NULL;
+		size_t len = dot ? (size_t)(dot - rest.ptr) : rest.len;
+
+		good = dns_label(df_str(rest.ptr, len));
+		more = dot;
+		if (more)
+			rest = df_str(dot + 1, rest.len - len - 1);
+	}
+	if (!good)
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "`" DF_STR_FMT
+				    "` is no name: use a-z, 0-9, - and ., beginning and ending with a letter or digit",
+				    DF_STR_ARG(text));
+	return 0;
+}
+
+/* ---- times ----------------------------------------------------------------------------------------------------------
+ */
+
+int df_check_timezone(struct df_str text, struct df_error *err)
+{
+	df_cleanup(df_zone_freep) struct df_zone *zone = NULL;
+
+	if (text.len && (text.ptr[0] == '+' || text.ptr[0] == '-'))
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "`" DF_STR_FMT "` is an offset: give an IANA name such as Europe/Berlin",
+				    DF_STR_ARG(text));
+	return df_zone_load(text, &zone, err);
+}
+
+int df_check_rfc3339(struct df_str text, struct df_error *err)
+{
+	struct df_instant t;
+
+	if (!df_rfc3339_parse(text, &t))
+		return df_error_set(
+			err, DF_ERR_CONFIG,
+			"must be RFC 3339 with an offset, such as 2026-01-31T02:00:00+01:00 or 2026-01-31T01:00:00Z");
+	return 0;
+}
+
+#define HOUR_NS (INT64_C(3600) * 1000 * 1000 * 1000)
+
+void df_check_maintenance(const void *settings, const struct df_place *place, struct df_diags *diags)
+{
+	static const struct {
+		const char *repeat;
+		int64_t hours; /* of the longest period */
+	} periods[] = { { "daily", 24 }, { "weekly", 7 * 24 }, { "monthly", 31 * 24 } };
+	const struct df_maintenance *m = settings;
+
+	for (size_t i = 0; i < DF_ARRAY_SIZE(periods); i++)
+		if (m->duration.set && df_str_equal_c(df_str_c(m->repeat), periods[i].repeat) &&
+		    m->duration.ns >= periods[i].hours * HOUR_NS)
+			df_diag_warning(diags, place, "duration",
+					"is not shorter than the %s period: the flow would never run",
+					periods[i].repeat);
+}
+
+/* ---- the cron schedule ----------------------------------------------------------------------------------------------
+ */
+
+struct cron_field {
+	const char *name;
+	int64_t min, max;
+	const char *const *names; /* NULL-terminated, the first is first_name */
+	int64_t first_name;
+};
+
+static const char *const months[] = { "jan", "feb", "mar", "apr", "may", "jun", "jul",
+				      "aug", "sep", "oct", "nov", "dec", NULL };
+static const char *const weekdays[] = { "sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL };
+
+/* What a Kubernetes CronJob accepts (robfig/cron v3, standard parser). */
+static const struct cron_field cron_fields[] = {
+	{ "minute", 0, 59, NULL, 0 },  { "hour", 0, 23, NULL, 0 },	     { "day of month", 1, 31, NULL, 0 },
+	{ "month", 1, 12, months, 1 }, { "day of week", 0, 6, weekdays, 0 },
+};
+
+static int cron_error(const struct cron_field *f, struct df_str text, struct df_error *err)
+{
+	return df_error_set(err, DF_ERR_CONFIG, "the %s `" DF_STR_FMT "` is not %s%" PRId64 "-%" PRId64 "%s", f->name,
+			    DF_STR_ARG(text), f->names ? "a name or " : "", f->min, f->max,
+			    ", *, a range a-b, a step /n, or a list of these");
+}
+
+static bool cron_number(const struct cron_field *f, struct df_str text, int64_t *ret)
+{
+	for (int64_t i = 0; f->names && f->names[i]; i++)
+		if (text.len == strlen(f->names[i]) && strncasecmp(text.ptr, f->names[i], text.len) == 0) {
+			*ret = f->first_name + i;
+			return true;
+		}
+	return text.len > 0 && isdigit((unsigned char)text.ptr[0]) && df_str_to_int64(text, ret);
+}
+
+/* Up to the separator; *rest is what is behind it, with ptr NULL when there is none. */
+static struct df_str cut(struct df_str text, char separator, struct df_str *rest)
+{
+	const char *at = text.len ? memchr(text.ptr, separator, text.len) : NULL;
+
+	if (!at) {
+		*rest = (struct df_str){ 0 };
+		return text;
+	}
+	*rest = df_str(at + 1, text.len - (size_t)(at - text.ptr) - 1);
+	return df_str(text.ptr, (size_t)(at - text.ptr));
+}
+
+/* One element: `*`, `?`, n, a-b, each with an optional /step. */
+static int cron_element(const struct cron_field *f, struct df_str text, struct df_error *err)
+{
+	struct df_str step, second;
+	struct df_str range = cut(text, '/', &step);
+	struct df_str first = cut(range, '-', &second);
+	int64_t low, high, n;
+
+	if (step.ptr && (!cron_number(&(struct cron_field){ 0 }, step, &n) || n < 1))
+		return df_error_set(err, DF_ERR_CONFIG, "the %s `" DF_STR_FMT "`: the step after / must be 1 or more",
+				    f->name, DF_STR_ARG(text));
+	if (df_str_equal_c(range, "*") || df_str_equal_c(range, "?"))
+		return 0;
+	if (!cron_number(f, first, &low) || low < f->min || low > f->max)
+		return cron_error(f, text, err);
+	if (!second.ptr)
+		return 0;
+	if (!cron_number(f, second, &high) || high < f->min || high > f->max)
+		return cron_error(f, text, err);
+	if (high < low)
+		return df_error_set(err, DF_ERR_CONFIG, "the %s `" DF_STR_FMT "`: the range ends before it begins",
+				    f->name, DF_STR_ARG(text));
+	return 0;
+}
+
+static int cron_check_field(const struct cron_field *f, struct df_str text, struct df_error *err)
+{
+	for (struct df_str rest = text; rest.ptr;) {
+		int r = cron_element(f, cut(rest, ',', &rest), err);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int df_check_schedule(struct df_str text, struct df_error *err)
+{
+	struct df_str parts[6];
+	size_t count = 0;
+
+	for (size_t i = 0; i < text.len;) {
+		size_t begin;
+
+		while (i < text.len && isspace((unsigned char)text.ptr[i]))
+			i++;
+		begin = i;
+		while (i < text.len && !isspace((unsigned char)text.ptr[i]))
+			i++;
+		if (i > begin && count++ < DF_ARRAY_SIZE(parts))
+			parts[count - 1] = df_str(text.ptr + begin, i - begin);
+	}
+	if (count == 1 && parts[0].ptr[0] == '@')
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "`" DF_STR_FMT "`: macros are not supported; write 5 fields, such as `0 * * * *`",
+				    DF_STR_ARG(parts[0]));
+	if (count != 5 && count != 6)
+		return df_error_set(
+			err, DF_ERR_CONFIG,
+			"has %zu fields; expected 5 (minute, hour, day of month, month, day of week), or 6 with the "
+			"seconds in front",
+			count);
+	if (count == 6 && !df_str_equal_c(parts[0], "0"))
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "the seconds `" DF_STR_FMT "` must be 0: Kubernetes starts runs by the minute",
+				    DF_STR_ARG(parts[0]));
+	for (size_t i = 0; i < 5; i++) {
+		int r = cron_check_field(&cron_fields[i], parts[count - 5 + i], err);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- one object -----------------------------------------------------------------------------------------------------
+ */
+
+void df_check_flow(const void *settings, const struct df_place *place, struct df_diags *diags)
+{
+	const struct df_dataflow_spec *spec = settings;
+	const struct df_maintenance *m = spec->maintenance.settings;
+
+	if (spec->suspended.set && m && m->suspended.set && spec->suspended.value != m->suspended.value)
+		df_diag_error(diags, place, "suspended",
+			      "is %s, but maintenance.suspended is %s: keep the latter alone",
+			      spec->suspended.value ? "true" : "false", m->suspended.value ? "true" : "false");
+	df_check_resources(&spec->resources, "resources", place, diags);
+	df_check_string_map(&spec->node_selector, "nodeSelector", place, diags);
+	df_check_object(&spec->affinity, "affinity", place, diags);
+	df_check_object_list(&spec->tolerations, "tolerations", false, place, diags);
+	df_check_object_list(&spec->image_pull_secrets, "imagePullSecrets", true, place, diags);
+}
+
+void df_check_cron(const void *settings, const struct df_place *place, struct df_diags *diags)
+{
+	const struct df_dataflowcron_spec *spec = settings;
+
+	if (spec->starting_deadline_seconds.set && spec->starting_deadline_seconds.value < 10)
+		df_diag_warning(diags, place, "startingDeadlineSeconds",
+				"%" PRId64
+				" is less than the 10 seconds between two looks of Kubernetes: runs may never start",
+				spec->starting_deadline_seconds.value);
+}
+
+void df_check_trigger(const void *settings, const struct df_place *place, struct df_diags *diags)
+{
+	const struct df_trigger *trigger = settings;
+
+	df_check_resources(&trigger->resources, "resources", place, diags);
+	df_check_object_list(&trigger->env, "env", true, place, diags);
+}
+
+/* ---- across the manifest --------------------------------------------------------------------------------------------
+ */
+
+static bool repeatable(const struct df_component *sink)
+{
+	return sink->type->repeatable && sink->type->repeatable(sink->settings);
+}
+
+/* Error sinks and routes only warn; a sink type that can never be repeatable (kafka) is not worth a word. */
+static void warn_side_sink(const struct df_component *sink, struct df_diags *diags, const struct df_place *place)
+{
+	struct df_place at = { place->file, sink->line, sink->path, NULL };
+
+	if (sink->type && sink->type->repeatable && !repeatable(sink))
+		df_diag_warning(diags, &at, NULL,
+				"strictIdempotency: after a restart this %s sink may store a message twice; upsertMode "
+				"would not",
+				sink->type->name);
+}
+
+/* Every sink inside a transformation's settings, however deep. */
+static void warn_nested_sinks(const struct df_table *table, const void *settings, struct df_diags *diags,
+			      const struct df_place *place)
+{
+	for (size_t i = 0; table && i < table->field_count; i++) {
+		const struct df_field *f = &table->fields[i];
+		const void *member = (const char *)settings + f->offset;
+		const struct df_object *object = member;
+		const struct df_objects *objects = member;
+
+		if (f->alias_of || (f->flags & DF_IGNORED))
+			continue;
+		if (f->type == DF_TYPE_COMPONENT && f->component == DF_SINK)
+			warn_side_sink(member, diags, place);
+		else if (f->type == DF_TYPE_OBJECT && object->settings)
+			warn_nested_sinks(f->table, object->settings, diags, place);
+		else if (f->type == DF_TYPE_OBJECTS)
+			for (size_t n = 0; n < objects->count; n++)
+				warn_nested_sinks(f->table, (const char *)objects->items + n * f->table->size, diags,
+						  place);
+	}
+}
+
+static void check_idempotency(const struct df_dataflow_spec *spec, const struct df_place *place, struct df_diags *diags)
+{
+	const struct df_type *source = spec->source.type;
+	const struct df_type *sink = spec->sink.type;
+
+	if (!source || !sink || !source->keeps_position || !source->keeps_position(spec->source.settings))
+		return;
+	if (!repeatable(&spec->sink)) {
+		if (spec->strict_idempotency)
+			df_diag_error(
+				diags, place, "strictIdempotency",
+				sink->repeatable
+					? "a %s source with a %s sink needs upsertMode (and its conflictKey) on the "
+					  "sink: after a restart rows are read again"
+					: "a %s source reads rows again after a restart, and a %s sink cannot tell",
+				source->name, sink->name);
+		else if (sink->repeatable)
+			df_diag_warning(diags, place, "sink",
+					"after a restart rows may be written twice; upsertMode (with its conflictKey) "
+					"prevents it");
+	}
+	if (!spec->strict_idempotency)
+		return;
+	if (spec->errors.type)
+		warn_side_sink(&spec->errors, diags, place);
+	for (size_t i = 0; i < spec->transformations.count; i++) {
+		const struct df_component *t = &spec->transformations.items[i];
+
+		if (t->type && t->settings)
+			warn_nested_sinks(t->type->settings, t->settings, diags, place);
+	}
+}
+
+static void check_replicas(enum df_manifest_kind kind, const struct df_dataflow_spec *spec,
+			   const struct df_place *place, struct df_diags *diags)
+{
+	static const char advice[] = "for more throughput raise the sink's batchSize, channelBufferSize, or resources";
+
+	if (spec->replicas <= 1)
+		return;
+	if (kind == DF_KIND_DATAFLOWCRON)
+		df_diag_error(diags, place, "replicas", "%d: a DataFlowCron runs one processor; %s",
+			      (int)spec->replicas, advice);
+	else if (spec->source.type && !spec->source.type->scales_out)
+		df_diag_error(diags, place, "replicas",
+			      "%d: several replicas of a %s source would each read everything, only kafka shares the "
+			      "work; %s",
+			      (int)spec->replicas, spec->source.type->name, advice);
+}
+
+void df_manifest_check(enum df_manifest_kind kind, const struct df_dataflowcron_spec *spec,
+		       const struct df_place *place, struct df_diags *diags)
+{
+	const struct df_dataflow_spec *flow = &spec->flow;
+
+	check_replicas(kind, flow, place, diags);
+	check_idempotency(flow, place, diags);
+	if (kind == DF_KIND_DATAFLOWCRON && flow->source.type && flow->source.type->scales_out)
+		df_diag_warning(diags, place, "source",
+				"a %s source has no end: a run ends at the offsets that were the end when it started",
+				flow->source.type->name);
+}

@@ -1,0 +1,185 @@
+/* Kubernetes objects inside a manifest that are kept as JSON and given to the pod. */
+#include "api/v1/internal.h"
+#include "base/cleanup.h"
+
+/* The document of a RAW field, or NULL when it is absent. It has been parsed before: it is JSON. */
+static struct df_value *raw_value(const struct df_raw *raw, struct df_arena *arena)
+{
+	struct df_value *v = NULL;
+
+	if (!raw->json || df_value_parse(df_str(raw->json, raw->len), arena, &v, NULL) != DF_PARSE_OK)
+		return NULL;
+	return v->kind == DF_NULL ? NULL : v;
+}
+
+/* "name.key" or "name[i]" in the arena. */
+static const char *sub_path(struct df_arena *arena, const char *format, const char *name, const char *key, size_t i)
+{
+	df_cleanup(df_buf_done) struct df_buf buf = { 0 };
+	struct df_str copy;
+
+	df_buf_add_c(&buf, name);
+	if (*format == '[')
+		df_buf_printf(&buf, "[%zu]", i);
+	if (key)
+		df_buf_printf(&buf, ".%s", key);
+	copy = df_arena_dup(arena, df_buf_str(&buf));
+	return copy.ptr ? copy.ptr : name;
+}
+
+/* The key of a member as a C string in the arena. */
+static const char *key_text(const struct df_value *member, struct df_arena *arena)
+{
+	struct df_str copy = df_arena_dup(arena, df_value_key(member));
+
+	return copy.ptr ? copy.ptr : "";
+}
+
+/* ---- quantities -----------------------------------------------------------------------------------------------------
+ */
+
+static size_t digits(struct df_str s, size_t i)
+{
+	while (i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9')
+		i++;
+	return i;
+}
+
+/* Kubernetes' resource.Quantity: sign, decimal number, and a suffix (n u m k M G T P E, Ki .. Ei) or a decimal
+ * exponent. */
+static bool quantity_valid(struct df_str s)
+{
+	static const char *const suffixes[] = { "",  "n", "u",	"m",  "k",  "M",  "G",	"T",
+						"P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei" };
+	size_t i = s.len && (s.ptr[0] == '+' || s.ptr[0] == '-'), begin = i, whole;
+
+	whole = i = digits(s, i);
+	if (i < s.len && s.ptr[i] == '.') {
+		i = digits(s, i + 1);
+		if (i == begin + 1)
+			return false;
+	} else if (whole == begin) {
+		return false;
+	}
+	s = df_str(s.ptr + i, s.len - i);
+	for (size_t n = 0; n < DF_ARRAY_SIZE(suffixes); n++)
+		if (df_str_equal_c(s, suffixes[n]))
+			return true;
+	if (s.len < 2 || (s.ptr[0] != 'e' && s.ptr[0] != 'E'))
+		return false;
+	i = s.ptr[1] == '+' || s.ptr[1] == '-' ? 2 : 1;
+	return i < s.len && digits(s, i) == s.len;
+}
+
+static void check_quantities(struct df_value *map, struct df_arena *arena, const char *path,
+			     const struct df_place *place, struct df_diags *diags)
+{
+	if (map->kind == DF_NULL)
+		return;
+	if (map->kind != DF_OBJECT) {
+		df_diag_error(diags, place, path,
+			      "expected an object of quantities, such as {cpu: 500m, memory: 512Mi}");
+		return;
+	}
+	df_for_each (q, map) {
+		const char *sub = sub_path(arena, ".", path, key_text(q, arena), 0);
+		struct df_str text = df_value_text(q, arena);
+
+		if (q->kind == DF_NULL)
+			continue;
+		if ((q->kind != DF_STRING && q->kind != DF_NUMBER) || !quantity_valid(text))
+			df_diag_error(diags, place, sub,
+				      "`" DF_STR_FMT "` is no quantity, such as 500m, 2, 512Mi or 1.5Gi",
+				      DF_STR_ARG(text));
+		else if (text.len && text.ptr[0] == '-')
+			df_diag_error(diags, place, sub, "must not be negative");
+	}
+}
+
+void df_check_resources(const struct df_raw *raw, const char *name, const struct df_place *place,
+			struct df_diags *diags)
+{
+	static const char *const known[] = { "requests", "limits", "claims" };
+	struct df_arena arena;
+	struct df_value *v;
+
+	df_arena_init(&arena, NULL);
+	v = raw_value(raw, &arena);
+	if (v && v->kind != DF_OBJECT)
+		df_diag_error(diags, place, name, "expected an object with `requests` and `limits`");
+	else if (v)
+		df_for_each (m, v) {
+			const char *sub = sub_path(&arena, ".", name, key_text(m, &arena), 0);
+			const char *near = df_nearest(df_value_key(m), known, DF_ARRAY_SIZE(known));
+
+			if (df_str_equal_c(df_value_key(m), "requests") || df_str_equal_c(df_value_key(m), "limits"))
+				check_quantities(m, &arena, sub, place, diags);
+			else if (!df_str_equal_c(df_value_key(m), "claims"))
+				df_diag_error(diags, place, sub, "unknown field%s%s%s", near ? "; did you mean \"" : "",
+					      near ? near : ": known are requests, limits and claims",
+					      near ? "\"?" : "");
+		}
+	df_arena_done(&arena);
+}
+
+void df_check_object(const struct df_raw *raw, const char *name, const struct df_place *place, struct df_diags *diags)
+{
+	struct df_arena arena;
+	struct df_value *v;
+
+	df_arena_init(&arena, NULL);
+	v = raw_value(raw, &arena);
+	if (v && v->kind != DF_OBJECT)
+		df_diag_error(diags, place, name, "expected an object");
+	df_arena_done(&arena);
+}
+
+/* ---- maps and lists -------------------------------------------------------------------------------------------------
+ */
+
+void df_check_string_map(const struct df_raw *raw, const char *name, const struct df_place *place,
+			 struct df_diags *diags)
+{
+	struct df_arena arena;
+	struct df_value *v;
+
+	df_arena_init(&arena, NULL);
+	v = raw_value(raw, &arena);
+	if (v && v->kind != DF_OBJECT)
+		df_diag_error(diags, place, name, "expected an object of texts");
+	else if (v)
+		df_for_each (m, v) {
+			if (m->kind == DF_STRING)
+				continue;
+			df_diag_error(diags, place, sub_path(&arena, ".", name, key_text(m, &arena), 0),
+				      "expected a text%s",
+				      df_value_is_container(m) || m->kind == DF_NULL ? "" : "; write it in quotes");
+		}
+	df_arena_done(&arena);
+}
+
+void df_check_object_list(const struct df_raw *raw, const char *name, bool named, const struct df_place *place,
+			  struct df_diags *diags)
+{
+	struct df_arena arena;
+	struct df_value *v;
+	size_t i = 0;
+
+	df_arena_init(&arena, NULL);
+	v = raw_value(raw, &arena);
+	if (v && v->kind != DF_ARRAY)
+		df_diag_error(diags, place, name, "expected a list of objects");
+	else if (v)
+		df_for_each (item, v) {
+			const struct df_value *item_name = df_object_get_c(item, "name");
+
+			if (item->kind != DF_OBJECT)
+				df_diag_error(diags, place, sub_path(&arena, "[", name, NULL, i),
+					      "expected an object%s", named ? " with `name`" : "");
+			else if (named && (!item_name || item_name->kind != DF_STRING || item_name->len == 0))
+				df_diag_error(diags, place, sub_path(&arena, "[", name, "name", i),
+					      "is required: a text");
+			i++;
+		}
+	df_arena_done(&arena);
+}
