@@ -43,7 +43,7 @@ static void test_add_and_reserve(void **state)
 static void test_recycled_is_as_new(void **state)
 {
 	struct df_batch_pool *pool = df_batch_pool_new(1 << 20);
-	struct df_batch *batch = df_batch_new(pool);
+	struct df_batch *other = df_batch_new(pool), *batch = df_batch_new(pool);
 	static const struct df_message zero;
 
 	(void)state;
@@ -55,6 +55,7 @@ static void test_recycled_is_as_new(void **state)
 	batch->next = batch;
 	assert_non_null(df_arena_alloc(&batch->arena, 100));
 	struct df_message *messages = batch->messages;
+	df_batch_free(other);
 	df_batch_free(batch);
 
 	struct df_batch *again = df_batch_new(pool);

@@ -253,7 +253,7 @@ static void blocked_start(struct blocked *b)
 	/* Grows only while somebody waits. */
 	assert_int_equal(waited(b->ch), before);
 	assert_int_equal(pthread_create(&b->thread, NULL, blocked_thread, b), 0);
-	while (waited(b->ch) == before)
+	while (waited(b->ch) <= before)
 		assert_int_equal(df_context_sleep(NULL, DF_NS_PER_MS / 10), 0);
 }
 
@@ -320,6 +320,31 @@ static void test_cancel_wakes(void **state)
 	assert_int_equal(take(ch), 1);
 	assert_int_equal(try(ch, 1, 1), 0);
 	df_channel_free(ch);
+}
+
+/* Receivers share a condition: the right one must wake up, whichever it is. */
+static void test_cancel_wakes_the_right_receiver(void **state)
+{
+	(void)state;
+	for (size_t which = 0; which < 2; which++) {
+		struct df_channel *ch = df_channel_new(1, 100);
+		struct df_context *ctx[2] = { df_context_new(NULL), df_context_new(NULL) };
+		struct blocked receivers[2] = { { .ch = ch, .ctx = ctx[0] }, { .ch = ch, .ctx = ctx[1] } };
+
+		blocked_start(&receivers[0]);
+		assert_int_equal(pthread_create(&receivers[1].thread, NULL, blocked_thread, &receivers[1]), 0);
+		assert_int_equal(df_context_sleep(NULL, 5 * DF_NS_PER_MS), 0);
+		df_context_cancel(ctx[which]);
+		pthread_join(receivers[which].thread, NULL);
+		assert_int_equal(receivers[which].rc, DF_ERR_CANCELED);
+		assert_int_equal(try(ch, 1, 1), 0);
+		pthread_join(receivers[1 - which].thread, NULL);
+		assert_int_equal(receivers[1 - which].rc, 0);
+		df_batch_free(receivers[1 - which].batch);
+		df_context_free(ctx[0]);
+		df_context_free(ctx[1]);
+		df_channel_free(ch);
+	}
 }
 
 static void test_cancel_of_first_in_line_lets_next_in(void **state)
@@ -556,13 +581,21 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bound_in_messages),   cmocka_unit_test(test_bound_in_bytes),
-		cmocka_unit_test(test_oversize_goes_alone), cmocka_unit_test(test_close_and_drain),
-		cmocka_unit_test(test_canceled_before),	    cmocka_unit_test(test_timeouts),
-		cmocka_unit_test(test_send_wakes_receiver), cmocka_unit_test(test_receive_wakes_sender),
-		cmocka_unit_test(test_cancel_wakes),	    cmocka_unit_test(test_cancel_of_first_in_line_lets_next_in),
-		cmocka_unit_test(test_close_wakes),	    cmocka_unit_test(test_nobody_wakes_up_in_vain),
-		cmocka_unit_test(test_wait_time),	    cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_bound_in_messages),
+		cmocka_unit_test(test_bound_in_bytes),
+		cmocka_unit_test(test_oversize_goes_alone),
+		cmocka_unit_test(test_close_and_drain),
+		cmocka_unit_test(test_canceled_before),
+		cmocka_unit_test(test_timeouts),
+		cmocka_unit_test(test_send_wakes_receiver),
+		cmocka_unit_test(test_receive_wakes_sender),
+		cmocka_unit_test(test_cancel_wakes),
+		cmocka_unit_test(test_cancel_wakes_the_right_receiver),
+		cmocka_unit_test(test_cancel_of_first_in_line_lets_next_in),
+		cmocka_unit_test(test_close_wakes),
+		cmocka_unit_test(test_nobody_wakes_up_in_vain),
+		cmocka_unit_test(test_wait_time),
+		cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests_name("channel", tests, pool_setup, pool_teardown);
