@@ -176,10 +176,13 @@ static void look_at_number(struct df_inferred *column, const struct df_value *v)
 		column->fraction_digits = digits.fraction;
 	column->negative |= text.ptr[0] == '-';
 	column->whole &= digits.fraction == 0;
-	column->int64 &= df_number_to_int64(text, &whole);
-	column->float64 &= v->repr == DF_REPR_FLOAT64 ||
-			   (df_number_to_double(text, &d) &&
-			    df_number_compare(df_str(shortest, df_number_from_double(d, shortest)), text) == 0);
+	bool int64 = df_number_to_int64(text, &whole);
+	bool float64 = v->repr == DF_REPR_FLOAT64 ||
+		       (df_number_to_double(text, &d) &&
+			df_number_compare(df_str(shortest, df_number_from_double(d, shortest)), text) == 0);
+	column->int64 &= int64;
+	column->float64 &= float64;
+	column->exact &= int64 || float64;
 }
 
 static void look_at_string(struct df_inferred *column, const struct df_value *v, bool first)
@@ -231,7 +234,7 @@ static struct df_inferred *find_or_add(struct df_inference *in, size_t hint, str
 		in->cap = cap;
 	}
 	struct df_inferred *column = &in->items[in->count++];
-	*column = (struct df_inferred){ .name = key, .whole = true, .int64 = true, .float64 = true };
+	*column = (struct df_inferred){ .name = key, .whole = true, .int64 = true, .float64 = true, .exact = true };
 	return column;
 }
 

@@ -74,6 +74,7 @@ struct df_inferred {
 	bool whole;   /* no fraction but zeros */
 	bool int64;   /* whole, and within int64 */
 	bool float64; /* the nearest double's shortest text is the same number */
+	bool exact;   /* each is the one or the other */
 	uint32_t integer_digits, fraction_digits;
 	/* Over all strings. */
 	bool rfc3339;		/* every one is RFC 3339 with an offset; false when there was none */
