@@ -14,7 +14,7 @@
 #define STACK 64	 /* open containers a call of write_tree holds; deeper ones are written by a further call */
 #define ESCAPE_MAX 6	 /* \u00xx */
 #define ARENA_FIRST 1024 /* bytes asked of an arena whose block has less left */
-#define SLACK 8		 /* room for the punctuation around a node */
+#define SLACK 16	 /* room for the punctuation around a node, and for a literal */
 
 struct writer {
 	char *start;
@@ -271,105 +271,117 @@ static __attribute__((noinline)) char *put_other(struct writer *w, char *p, cons
 	}
 }
 
+/* Room at p for n bytes; `end` follows the writer's. */
+#define ROOM(n)                                          \
+	do {                                             \
+		if (unlikely((size_t)(end - p) < (n))) { \
+			p = make_room(w, p, (n));        \
+			if (!p)                          \
+				return NULL;             \
+			end = w->end;                    \
+		}                                        \
+	} while (0)
+
+/* Writes the scalar v, for whose text there is room, or enters the container v. */
+#define VALUE()                                                                       \
+	do {                                                                          \
+		if (v->kind == DF_STRING && likely(v->repr == DF_REPR_PLAIN)) {       \
+			*p++ = '"';                                                   \
+			p = copy(p, v->text, v->len);                                 \
+			*p++ = '"';                                                   \
+		} else if (v->kind == DF_NUMBER && likely(v->repr == DF_REPR_TEXT)) { \
+			p = copy(p, v->text, v->len);                                 \
+		} else if (v->kind >= DF_ARRAY) {                                     \
+			goto open;                                                    \
+		} else if (v->kind <= DF_TRUE) {                                      \
+			memcpy(p, literals[v->kind], 8);                              \
+			p += v->kind == DF_FALSE ? 5 : 4;                             \
+		} else {                                                              \
+			p = put_other(w, p, v);                                       \
+			if (unlikely(!p))                                             \
+				return NULL;                                          \
+			end = w->end;                                                 \
+		}                                                                     \
+	} while (0)
+
 /*
- * Writes v at p; returns the end, NULL when out of memory. After every node there is room for one byte more: the comma
- * or the closing bracket. Recursive once every STACK levels.
+ * Writes v at p; returns the end, NULL when out of memory. Behind every node there is room for a comma or a bracket.
+ * Recursive once every STACK levels. One loop for members, one for elements, so that neither asks where it is.
  */
 static char *write_tree(struct writer *w, char *p, const struct df_value *v)
 {
+	static const char literals[][8] = { [DF_NULL] = "null", [DF_FALSE] = "false", [DF_TRUE] = "true" };
 	const struct df_value *open[STACK];
 	size_t depth = 0;
-	bool in_object = false;
+	char *end = w->end;
 
-	p = room(w, p, SLACK);
-	if (unlikely(!p))
-		return NULL;
-	for (;;) {
-		if (in_object) {
-			if (likely(v->key_plain)) {
-				p = room(w, p, v->key_len + SLACK);
-				if (unlikely(!p))
-					return NULL;
-				*p++ = '"';
-				p = copy(p, v->key, v->key_len);
-				*p++ = '"';
-			} else {
-				p = put_text(w, p, df_str(v->key, v->key_len));
-				if (unlikely(!p))
-					return NULL;
-			}
-			*p++ = ':';
-		}
+	ROOM(v->len + (size_t)SLACK);
+	VALUE();
+	return p;
 
-		p = room(w, p, v->len + SLACK);
+open:
+	if (unlikely(depth == STACK)) {
+		p = write_tree(w, p, v);
+		if (!p)
+			return NULL;
+		end = w->end;
+		goto after_nested;
+	}
+	ROOM(SLACK);
+	*p++ = v->kind == DF_OBJECT ? '{' : '[';
+	open[depth++] = v;
+	if (!v->first)
+		goto close;
+	if (v->kind == DF_ARRAY) {
+		v = v->first;
+		goto element;
+	}
+	v = v->first;
+
+member:
+	if (likely(v->key_plain)) {
+		ROOM(v->key_len + (size_t)v->len + SLACK);
+		*p++ = '"';
+		p = copy(p, v->key, v->key_len);
+		*p++ = '"';
+		*p++ = ':';
+	} else {
+		p = put_text(w, p, df_str(v->key, v->key_len));
 		if (unlikely(!p))
 			return NULL;
-		switch (v->kind) {
-		case DF_STRING:
-			if (likely(v->repr == DF_REPR_PLAIN)) {
-				*p++ = '"';
-				p = copy(p, v->text, v->len);
-				*p++ = '"';
-			} else {
-				p = put_other(w, p, v);
-				if (unlikely(!p))
-					return NULL;
-			}
-			break;
-		case DF_NUMBER:
-			if (likely(v->repr == DF_REPR_TEXT)) {
-				p = copy(p, v->text, v->len);
-			} else {
-				p = put_other(w, p, v);
-				if (unlikely(!p))
-					return NULL;
-			}
-			break;
-		case DF_NULL:
-			memcpy(p, "null", 4);
-			p += 4;
-			break;
-		case DF_TRUE:
-			memcpy(p, "true", 4);
-			p += 4;
-			break;
-		case DF_FALSE:
-			memcpy(p, "false", 5);
-			p += 5;
-			break;
-		default:
-			if (unlikely(depth == STACK)) {
-				p = write_tree(w, p, v);
-				if (!p)
-					return NULL;
-				break;
-			}
-			*p++ = v->kind == DF_OBJECT ? '{' : '[';
-			if (v->first) {
-				in_object = v->kind == DF_OBJECT;
-				open[depth++] = v;
-				v = v->first;
-				continue;
-			}
-			*p++ = v->kind == DF_OBJECT ? '}' : ']';
-			break;
-		}
-
-		for (;;) {
-			if (depth == 0)
-				return p;
-			if (v->next)
-				break;
-			v = open[--depth];
-			*p++ = in_object ? '}' : ']';
-			in_object = depth > 0 && open[depth - 1]->kind == DF_OBJECT;
-			p = room(w, p, SLACK);
-			if (unlikely(!p))
-				return NULL;
-		}
-		*p++ = ',';
-		v = v->next;
+		*p++ = ':';
+		end = w->end;
+		ROOM(v->len + (size_t)SLACK);
 	}
+	VALUE();
+after_member:
+	v = v->next;
+	if (likely(v)) {
+		*p++ = ',';
+		goto member;
+	}
+	goto close;
+
+element:
+	ROOM(v->len + (size_t)SLACK);
+	VALUE();
+after_element:
+	v = v->next;
+	if (likely(v)) {
+		*p++ = ',';
+		goto element;
+	}
+
+close:
+	v = open[--depth];
+	*p++ = v->kind == DF_OBJECT ? '}' : ']';
+	ROOM(SLACK);
+	if (depth == 0)
+		return p;
+after_nested:
+	if (open[depth - 1]->kind == DF_OBJECT)
+		goto after_member;
+	goto after_element;
 }
 
 /* A writer over the room behind buf->len; NULL in *ret_p when there is none. */
