@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
+
+    bench/run.py              everything
+    bench/run.py chain file   some of it (chain, file, idle, start, size, sqlite)
+
+Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build-bench"
+WORK = BUILD / "work"
+DATAFLOW = BUILD / "src/cmd/dataflow"
+LINES = int(os.environ.get("DATAFLOW_BENCH_LINES", "1000000"))
+
+
+def build():
+    if not (BUILD / "build.ninja").exists():
+        subprocess.run(["meson", "setup", BUILD, "--buildtype=release", "-Dtests=disabled", "-Dbench=enabled"], check=True,
+                       stdout=subprocess.DEVNULL, cwd=ROOT)
+    subprocess.run(["ninja", "-C", BUILD], check=True, stdout=subprocess.DEVNULL)
+    WORK.mkdir(exist_ok=True)
+
+
+def measure(command, stdin=None, stdout=subprocess.DEVNULL, cwd=None):
+    """CPU seconds, wall seconds and peak resident MiB of one process."""
+    started = time.perf_counter()
+    process = subprocess.Popen([str(c) for c in command], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd or WORK)
+    error = process.stderr.read()
+    process.stderr.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command}: exit {process.returncode}: {error.decode()[-2000:]}")
+    return usage.ru_utime + usage.ru_stime, time.perf_counter() - started, usage.ru_maxrss / 1024
+
+
+def instructions(command):
+    with tempfile.NamedTemporaryFile() as out:
+        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}", *map(str, command)],
+                              capture_output=True, text=True, cwd=WORK)
+    return int(re.search(r"Collected : (\d+)", done.stderr)[1])
+
+
+def document(i):
+    """About 300 bytes, 20 members, one of them an object."""
+    return json.dumps({
+        "orderId": 1000000 + i, "customerName": f"Customer {i % 977}", "customerEmail": f"c{i % 977}@example.com",
+        "totalAmount": round(11 + (i % 1000) * 0.37, 2), "currency": "EUR", "status": "active" if i % 10 else "closed",
+        "itemCount": i % 7, "internal": {"traceId": f"{i:08x}", "retry": False}, "priority": i % 3, "channel": "web",
+        "shippingInfo": {"streetName": f"Main St {i % 99}", "postalCode": f"{10000 + i % 89999}", "isExpress": i % 2 == 0},
+        "couponCode": None, "tags": ["a", "b"]}, separators=(",", ":"))
+
+
+def lines_file(n):
+    path = WORK / f"lines-{n}.jsonl"
+    if not path.exists():
+        with open(path, "w") as f:
+            for i in range(n):
+                f.write(document(i) + "\n")
+    return path
+
+
+def row(name, value, note=""):
+    print(f"  {name:58} {value:>16}  {note}", flush=True)
+
+
+def bench_chain():
+    """chain of five on 300-byte documents, one core: ours beside jansson"""
+    lines, n = lines_file(1000), 1000
+    chain = ROOT / "bench/chain.yaml"
+    ours = [BUILD / "bench/bench-chain", chain, lines]
+    theirs = [BUILD / "bench/bench-chain-jansson", lines]
+    same = [subprocess.run([*map(str, c), "1", "--check"], capture_output=True, text=True).stdout.splitlines()
+            for c in (ours, theirs)]
+    if [json.loads(a) for a in same[0]] != [json.loads(b) for b in same[1]]:
+        raise RuntimeError("the two chains do not give the same documents")
+    size = lines.stat().st_size / n
+    us = {}
+    for name, command, rounds in (("dataflow", ours, 400), ("jansson", theirs, 40)):
+        best = min(measure([*command, rounds])[0] for _ in range(3))
+        us[name] = best / rounds / n * 1e6
+        row(f"{name}: us a document of {size:.0f} bytes", f"{us[name]:.3f}")
+    row("times as fast as jansson", f"{us['jansson'] / us['dataflow']:.1f}", "at least 12, aim 20")
+    for name, command in (("dataflow", ours), ("jansson", theirs)):
+        per = (instructions([*command, 3]) - instructions([*command, 1])) / (2 * n)
+        row(f"{name}: instructions a document", f"{per:.0f}", "at most 6000, aim 4500" if name == "dataflow" else "")
+
+
+FILE_FLOW = """
+apiVersion: dataflow.dataflow.io/v1
+kind: DataFlow
+metadata: {{name: bench}}
+spec:
+  checkpointPersistence: false
+  source: {{type: file, config: {{path: {source}}}}}
+  transformations: {transformations}
+  sink: {{type: {sink}, config: {config}}}
+"""
+
+FILE_CHAIN = [{"type": "filter", "config": {"condition": "status == 'active'"}},
+              {"type": "select", "config": {"fields": ["orderId", "customerName", "totalAmount", "shippingInfo"]}},
+              {"type": "snakeCase", "config": {"deep": True}}, {"type": "timestamp"}]
+
+JQ = r"""
+def snake: gsub("(?<a>[a-z0-9])(?<b>[A-Z])"; "\(.a)_\(.b)") | ascii_downcase;
+select(.status == "active") | {orderId, customerName, totalAmount, shippingInfo}
+| walk(if type == "object" then with_entries(.key |= snake) else . end) | .created_at = (now | todate)
+"""
+
+
+def flow(name, source, sink, config, transformations=()):
+    path = WORK / f"{name}.yaml"
+    path.write_text(FILE_FLOW.format(source=source, sink=sink, config=json.dumps(config),
+                                     transformations=json.dumps(list(transformations))))
+    return path
+
+
+def bench_file():
+    """file -> filter, select, snakeCase, timestamp -> file: CPU and memory, beside jq -c"""
+    lines = lines_file(LINES)
+    output = WORK / "out.jsonl"
+    manifest = flow("file", lines, "file", {"path": str(output)}, FILE_CHAIN)
+    cpu = []
+    for _ in range(3):
+        output.unlink(missing_ok=True)
+        used, wall, rss = measure([DATAFLOW, "run", "--progress", "none", manifest])
+        cpu.append(used)
+    row(f"dataflow: CPU seconds for {LINES:,} lines", f"{min(cpu):.2f}", "a million: at most 2, aim 1.2")
+    row("dataflow: wall seconds", f"{wall:.2f}")
+    row("dataflow: peak resident MiB", f"{rss:.1f}", "at most 16")
+    part = lines_file(LINES // 10)
+    used, wall, _ = measure(["jq", "-c", JQ, part])
+    row(f"jq -c: CPU seconds for {LINES:,} lines (measured on a tenth)", f"{used * 10:.1f}")
+    row("times less CPU than jq", f"{used * 10 / min(cpu):.1f}", "at least 8")
+
+
+def switches(pid):
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        total += sum(int(n) for n in re.findall(r"ctxt_switches:\s+(\d+)", (task / "status").read_text()))
+    return total
+
+
+def bench_idle():
+    """a source that waits: memory and wake-ups"""
+    database = WORK / "idle.db"
+    database.unlink(missing_ok=True)
+    subprocess.run(["sqlite3", database, "CREATE TABLE t (id INTEGER PRIMARY KEY, updated_at TEXT)"], check=True)
+    path = WORK / "idle.yaml"
+    path.write_text(FILE_FLOW.format(source="", sink="discard", config="{}", transformations="[]").replace(
+        "{type: file, config: {path: }}", json.dumps(
+            {"type": "sqlite", "config": {"path": str(database), "table": "t", "pollInterval": 60}})))
+    process = subprocess.Popen([DATAFLOW, "run", "--progress", "none", path], cwd=WORK, stderr=subprocess.DEVNULL)
+    time.sleep(1.5)
+    before = switches(process.pid)
+    time.sleep(5)
+    woken = switches(process.pid) - before
+    rss = int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text())[1]) / 1024
+    process.terminate()
+    process.wait()
+    row("resident MiB while a source waits", f"{rss:.1f}", "at most 8")
+    row("wake-ups in 5 s", woken, "0")
+
+
+def bench_start():
+    """from start to the first message"""
+    path = WORK / "start.yaml"
+    path.write_text(FILE_FLOW.format(source="", sink="stdout", config="{}", transformations="[]").replace(
+        "{type: file, config: {path: }}", json.dumps({"type": "generate", "config": {"rate": 1}})))
+    times = []
+    for _ in range(15):
+        started = time.perf_counter()
+        process = subprocess.Popen([DATAFLOW, "run", "--progress", "none", path], cwd=WORK, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+        process.stdout.readline()
+        times.append(time.perf_counter() - started)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    row("ms from start to the first message (median of 15)", f"{sorted(times)[7] * 1000:.1f}", "at most 30")
+
+
+def bench_size():
+    """the stripped binary with the embedded connectors"""
+    stripped = WORK / "stripped"
+    subprocess.run(["strip", "-o", stripped, DATAFLOW], check=True)
+    row("MiB stripped", f"{stripped.stat().st_size / 1024 / 1024:.2f}", "at most 1.5")
+
+
+def bench_sqlite():
+    """SQLite sink beside the sqlite3 shell's .import of the same rows"""
+    rows = WORK / f"rows-{LINES}.csv"
+    if not rows.exists():
+        with open(rows, "w") as f:
+            f.write("id,name,amount,city,created,note\n")
+            for i in range(LINES):
+                f.write(f"{i},Customer {i % 977},{11 + (i % 1000) * 0.37:.2f},City {i % 99},2024-01-15T10:30:00Z,note number {i}\n")
+    shape = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, amount REAL, city TEXT, created TEXT, note TEXT)"
+    best = {}
+    for name in ("dataflow", "sqlite3"):
+        for _ in range(3):
+            for old in WORK.glob("s.db*"):
+                old.unlink()
+            subprocess.run(["sqlite3", WORK / "s.db", shape], check=True)
+            if name == "dataflow":
+                _, wall, _ = measure([DATAFLOW, "run", "--progress", "none",
+                                      flow("sqlite", rows, "sqlite", {"path": str(WORK / "s.db"), "table": "t"})])
+            else:
+                _, wall, _ = measure(["sqlite3", WORK / "s.db", "-cmd", ".mode csv", f".import --skip 1 {rows} t"])
+            best[name] = min(wall, best.get(name, wall))
+        row(f"{name}: wall seconds for {LINES:,} rows", f"{best[name]:.2f}")
+    count = subprocess.run(["sqlite3", WORK / "s.db", "SELECT count(*) FROM t"], capture_output=True, text=True).stdout
+    if int(count) != LINES:
+        raise RuntimeError("rows are missing")
+    row("speed beside .import", f"{best['sqlite3'] / best['dataflow']:.2f}", "at least 0.8")
+
+
+BENCHES = {name.removeprefix("bench_"): f for name, f in list(globals().items()) if name.startswith("bench_")}
+
+
+def main(argv):
+    if "--help" in argv or "-h" in argv:
+        print(__doc__)
+        return 0
+    unknown = [a for a in argv if a not in BENCHES]
+    if unknown:
+        print(f"bench/run.py: unknown benchmark {unknown[0]}; known: {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    build()
+    for name in argv or BENCHES:
+        print(f"{name}: {BENCHES[name].__doc__}", flush=True)
+        BENCHES[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
