@@ -8,9 +8,10 @@ static const char *const ack_policies[] = { "afterWrite", "never", "afterMainSin
 
 static const struct df_field errors_fields[] = {
 	DF_FIELD(struct df_errors_extra, ack_policy, "ackPolicy", 0, .def = "afterWrite", .values = ack_policies,
-		 .doc = "When the source may forget a message that went to the error sink: after it was stored there, "
-			"never "
-			"(the pipeline keeps its position), or once the main sink has written the messages around it."),
+		 .doc = "What becomes of a message in the error sink. `afterWrite`: it is done with. `never`, "
+			"`afterMainSinkSuccess`: it stays open, the source's position cannot pass it, and after a "
+			"restart it "
+			"and what follows is read again."),
 };
 
 static const struct df_table errors_table = DF_TABLE(struct df_errors_extra, errors_fields);
@@ -152,13 +153,13 @@ static const char *const granularities[] = { "batch", "message", NULL };
 
 #define FLOW_FIELDS(need) PIPELINE_FIELDS(need), POD_FIELDS, CHECKPOINT_FIELDS, RUNNING_FIELDS
 
-#define FLOW_RULES                                                         \
-	{ DF_RULE_FORBIDS,                                                 \
-	  { "processorImage", "processorVersion" },                        \
-	  .warning = true,                                                 \
-	  .text = "processorVersion has no effect: processorImage wins" }, \
-	{                                                                  \
-		DF_RULE_CHECK, .fn = df_check_flow                         \
+#define FLOW_RULES                                                              \
+	{ DF_RULE_FORBIDS,                                                      \
+	  { "processorImage", "processorVersion" },                             \
+	  .warning = true,                                                      \
+	  .text = "`processorVersion` has no effect beside `processorImage`" }, \
+	{                                                                       \
+		DF_RULE_CHECK, .fn = df_check_flow                              \
 	}
 
 static const struct df_field dataflow_fields[] = { FLOW_FIELDS(DF_REQUIRED) };

@@ -63,8 +63,7 @@ int df_check_snapshot_id(struct df_str text, struct df_error *err); /* unsigned 
 		DF_FIELD(S, source.start_snapshot_id, "startSnapshotID", 0, .check = df_check_snapshot_id,           \
 			 .example = "\"6241134983475\"",                                                             \
 			 .doc = "The snapshot to begin after when there is no checkpoint, as a quoted number."),     \
-		DF_FIELD(S, source.ignored_raw_mode, "rawMode", DF_IGNORED,                                          \
-			 .doc = "Has no effect here: `rawMode` belongs to the sink.")
+		DF_FIELD(S, source.ignored_raw_mode, "rawMode", DF_IGNORED, .doc = "`rawMode` belongs to the sink.")
 
 #define DF_CATALOG_SOURCE_RULES                          \
 	{                                                \

@@ -26,7 +26,7 @@ static const struct df_rule tls_rules[] = {
 	{ DF_RULE_FORBIDS,
 	  { "insecureSkipVerify", "caFile" },
 	  .warning = true,
-	  .text = "insecureSkipVerify has no effect beside a CA: the server is verified with it" },
+	  .text = "`insecureSkipVerify` has no effect beside a CA: the server is verified with it" },
 };
 
 const struct df_table df_tls_table = DF_TABLE_RULES(struct df_tls_settings, tls_fields, tls_rules);

@@ -105,9 +105,8 @@ struct df_polling_settings {
 	}
 
 /* A row for a struct S with a member `bool ignored_raw_mode`: sources had rawMode for a short time. */
-#define DF_SOURCE_RAW_MODE_FIELD(S)                          \
-	DF_FIELD(S, ignored_raw_mode, "rawMode", DF_IGNORED, \
-		 .doc = "Has no effect here: `rawMode` belongs to the sink.")
+#define DF_SOURCE_RAW_MODE_FIELD(S) \
+	DF_FIELD(S, ignored_raw_mode, "rawMode", DF_IGNORED, .doc = "`rawMode` belongs to the sink.")
 
 /* One SELECT statement: not blank, nothing but blanks and comments behind a `;`. Quotes, comments and dollar quotes are
  * respected. */

@@ -7,6 +7,7 @@
 #include "spec/spec_internal.h"
 
 #define HELP_WIDTH 88
+#define MADE "<!-- Made by `make generate` from the field tables. Do not edit. -->\n"
 
 void df_generate_twin_name(const struct df_field *field, struct df_buf *buf)
 {
@@ -359,7 +360,7 @@ void df_generate_type_docs(const struct df_type *source, const struct df_type *s
 
 	if (!any)
 		return;
-	df_buf_printf(buf, "# %s\n", any->name);
+	df_buf_printf(buf, "# %s\n\n" MADE, any->name);
 	if (source) {
 		heading(2, "Source", buf);
 		part_docs(source, "source", false, 3, buf);
@@ -372,7 +373,7 @@ void df_generate_type_docs(const struct df_type *source, const struct df_type *s
 
 void df_generate_transformation_docs(const struct df_type *type, struct df_buf *buf)
 {
-	df_buf_printf(buf, "# %s\n\n", type->name);
+	df_buf_printf(buf, "# %s\n\n" MADE "\n", type->name);
 	part_docs(type, "transformations", true, 2, buf);
 }
 
@@ -417,7 +418,7 @@ static void field_help(const struct df_field *f, const char *prefix, struct df_b
 
 	df_buf_printf(buf, "  %s%s%s", prefix, *prefix ? "." : "", f->name);
 	if (has_twin(f)) {
-		df_buf_add_c(buf, ", ");
+		df_buf_printf(buf, ", %s%s", prefix, *prefix ? "." : "");
 		df_generate_twin_name(f, buf);
 	}
 	df_buf_printf(buf, "  (%s", type_name(f));
@@ -447,11 +448,10 @@ static void table_help(const struct df_table *table, const char *prefix, struct 
 	for (size_t i = 0; i < table->rule_count; i++) {
 		df_cleanup(df_buf_done) struct df_buf rule = { 0 };
 
-		if (!add_rule(&table->rules[i], &rule))
-			continue;
 		if (*prefix)
-			df_buf_printf(buf, "  %s: ", prefix);
-		fold(df_buf_str(&rule), *prefix ? 0 : 2, buf);
+			df_buf_printf(&rule, "%s: ", prefix);
+		if (add_rule(&table->rules[i], &rule))
+			fold(df_buf_str(&rule), 2, buf);
 	}
 }
 

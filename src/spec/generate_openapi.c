@@ -66,19 +66,23 @@ static void plain_default(const struct df_field *f, int indent, struct df_buf *b
 	line(buf, indent, df_buf_c(&text));
 }
 
+static void enum_value(struct df_buf *buf, int indent, const char *value)
+{
+	df_buf_printf(buf, "%*s- ", indent, "");
+	df_json_write_string(df_str_c(value), buf);
+	df_buf_add_char(buf, '\n');
+}
+
 static void string_schema(const struct df_field *f, int indent, struct df_buf *buf)
 {
 	line(buf, indent, "type: string");
 	if (!f->values || (f->flags & DF_ANY_CASE))
 		return;
 	line(buf, indent, "enum:");
-	for (const char *const *v = f->values; *v; v++) {
-		for (int i = 0; i < indent; i++)
-			df_buf_add_char(buf, ' ');
-		df_buf_add_c(buf, "- ");
-		df_json_write_string(df_str_c(*v), buf);
-		df_buf_add_char(buf, '\n');
-	}
+	for (const char *const *v = f->values; *v; v++)
+		enum_value(buf, indent, *v);
+	if (!(f->flags & DF_REQUIRED))
+		enum_value(buf, indent, ""); /* the same as absent */
 }
 
 static void int_schema(const struct df_field *f, int indent, struct df_buf *buf)
