@@ -57,7 +57,7 @@ def document(i):
         "totalAmount": round(11 + (i % 1000) * 0.37, 2), "currency": "EUR", "status": "active" if i % 10 else "closed",
         "itemCount": i % 7, "internal": {"traceId": f"{i:08x}", "retry": False}, "priority": i % 3, "channel": "web",
         "shippingInfo": {"streetName": f"Main St {i % 99}", "postalCode": f"{10000 + i % 89999}", "isExpress": i % 2 == 0},
-        "couponCode": None, "tags": ["a", "b"]}, separators=(",", ":"))
+    }, separators=(",", ":"))
 
 
 def lines_file(n):
