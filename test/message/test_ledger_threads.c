@@ -27,7 +27,7 @@ static void add(struct df_batch *batch, struct df_partition *p, int64_t number, 
 #define SOURCES 2
 #define WORKERS 3
 #define OWN 3 /* partitions a source has for itself, checked number by number */
-#define BATCHES 300
+#define BATCHES 1500
 #define PER_BATCH 40
 #define NUMBERS (BATCHES * PER_BATCH)
 
