@@ -271,6 +271,43 @@ static __attribute__((noinline)) char *put_other(struct writer *w, char *p, cons
 	}
 }
 
+static const char literals[][8] = { [DF_NULL] = "null", [DF_FALSE] = "false", [DF_TRUE] = "true" };
+
+static inline size_t literal_len(const struct df_value *v)
+{
+	return v->kind == DF_FALSE ? 5 : 4;
+}
+
+/*
+ * Runs. Most nodes of most documents leave as they came: they stand side by side in the payload exactly as they would
+ * be written. Such a stretch of the payload is copied in one piece. Nothing about it is remembered, all is found anew
+ * from where key and text point to: only pointers are compared until one slice begins just where the one before ends,
+ * apart from the two or three bytes of punctuation in between; then those are compared. So an edit of any kind merely
+ * ends a run. Besides the slices and what is between two of them, one byte is read in front of a key and one behind a
+ * string or a last child; they are there, because what has `":` between a key and its value is JSON text that the
+ * parser took.
+ */
+
+/* Where the scalar v ends in the source, if there, at `at`, its text begins, with `before` in front of it; else NULL.
+ */
+static inline __attribute__((always_inline)) const char *source_end(const struct df_value *v, const char *at,
+								    const char *before, size_t before_len)
+{
+	if (v->kind == DF_STRING) {
+		if (v->text != at + 1 || v->repr != DF_REPR_PLAIN || memcmp(at - before_len, before, before_len) != 0 ||
+		    at[0] != '"' || v->text[v->len] != '"')
+			return NULL;
+		return v->text + v->len + 1;
+	}
+	if (v->kind >= DF_ARRAY || v->text != at || v->repr != DF_REPR_TEXT ||
+	    memcmp(at - before_len, before, before_len) != 0)
+		return NULL;
+	if (v->kind != DF_NUMBER && (v->len != literal_len(v) || memcmp(at, literals[v->kind], 4) != 0 ||
+				     (v->kind == DF_FALSE && at[4] != 'e')))
+		return NULL;
+	return at + v->len;
+}
+
 /* Room at p for n bytes; `end` follows the writer's. */
 #define ROOM(n)                                          \
 	do {                                             \
@@ -295,7 +332,7 @@ static __attribute__((noinline)) char *put_other(struct writer *w, char *p, cons
 			goto open;                                                    \
 		} else if (v->kind <= DF_TRUE) {                                      \
 			memcpy(p, literals[v->kind], 8);                              \
-			p += v->kind == DF_FALSE ? 5 : 4;                             \
+			p += literal_len(v);                                          \
 		} else {                                                              \
 			p = put_other(w, p, v);                                       \
 			if (unlikely(!p))                                             \
@@ -304,16 +341,27 @@ static __attribute__((noinline)) char *put_other(struct writer *w, char *p, cons
 		}                                                                     \
 	} while (0)
 
+/* Writes the run that is under way. */
+#define FLUSH()                                           \
+	do {                                              \
+		size_t run_len = (size_t)(run_end - run); \
+		ROOM(run_len + SLACK);                    \
+		p = copy(p, run, run_len);                \
+		run = NULL;                               \
+	} while (0)
+
 /*
  * Writes v at p; returns the end, NULL when out of memory. Behind every node there is room for a comma or a bracket.
  * Recursive once every STACK levels. One loop for members, one for elements, so that neither asks where it is.
  */
 static char *write_tree(struct writer *w, char *p, const struct df_value *v)
 {
-	static const char literals[][8] = { [DF_NULL] = "null", [DF_FALSE] = "false", [DF_TRUE] = "true" };
 	const struct df_value *open[STACK];
 	size_t depth = 0;
 	char *end = w->end;
+	const char *run = NULL;	    /* the beginning of the run that is under way; NULL: none */
+	const char *run_end = NULL; /* what has been written ends here in the source */
+	const char *next;
 
 	ROOM(v->len + (size_t)SLACK);
 	VALUE();
@@ -338,42 +386,109 @@ open:
 	}
 	v = v->first;
 
-member:
-	if (likely(v->key_plain)) {
-		ROOM(v->key_len + (size_t)v->len + SLACK);
-		*p++ = '"';
-		p = copy(p, v->key, v->key_len);
-		*p++ = '"';
-		*p++ = ':';
-	} else {
+member: /* no run; the bracket or comma before it is written */
+	if (unlikely(!v->key_plain)) {
 		p = put_text(w, p, df_str(v->key, v->key_len));
 		if (unlikely(!p))
 			return NULL;
 		*p++ = ':';
 		end = w->end;
 		ROOM(v->len + (size_t)SLACK);
+		VALUE();
+		goto after_member;
 	}
+	next = source_end(v, v->key + v->key_len + 2, "\":", 2);
+	if (likely(next && v->key[-1] == '"')) {
+		run = v->key - 1;
+		run_end = next;
+		goto after_member;
+	}
+plain_member:
+	ROOM(v->key_len + (size_t)v->len + SLACK);
+	*p++ = '"';
+	p = copy(p, v->key, v->key_len);
+	*p++ = '"';
+	*p++ = ':';
 	VALUE();
+
 after_member:
 	v = v->next;
-	if (likely(v)) {
-		*p++ = ',';
-		goto member;
+	if (unlikely(!v))
+		goto close;
+	if (run) {
+		if (likely(v->key == run_end + 2 && v->key_plain && memcmp(run_end, ",\"", 2) == 0))
+			goto run_member;
+		FLUSH();
 	}
-	goto close;
+	*p++ = ',';
+	goto member;
 
-element:
+run_member: /* the run goes on to its key; also through its value? */
+	next = source_end(v, v->key + v->key_len + 2, "\":", 2);
+	if (likely(next)) {
+		run_end = next;
+		goto after_member;
+	}
+	if (v->kind >= DF_ARRAY && v->first && depth < STACK) {
+		const struct df_value *first = v->first;
+		next = v->key + v->key_len;
+		if (v->kind == DF_ARRAY) {
+			next = source_end(first, next + 3, "\":[", 3);
+			if (next) {
+				open[depth++] = v;
+				v = first;
+				run_end = next;
+				goto after_element;
+			}
+		} else if (first->key == next + 4 && first->key_plain && memcmp(next, "\":{\"", 4) == 0) {
+			open[depth++] = v;
+			v = first;
+			run_end = next + 3;
+			goto run_member;
+		}
+	}
+	FLUSH();
+	if (v != open[depth - 1]->first)
+		*p++ = ',';
+	goto plain_member;
+
+element: /* no run; the bracket or comma before it is written */
 	ROOM(v->len + (size_t)SLACK);
 	VALUE();
+
 after_element:
 	v = v->next;
-	if (likely(v)) {
-		*p++ = ',';
-		goto element;
+	if (unlikely(!v))
+		goto close;
+	if (run) {
+		next = source_end(v, run_end + 1, ",", 1);
+		if (likely(next)) {
+			run_end = next;
+			goto after_element;
+		}
+		if (v->kind == DF_OBJECT && v->first && v->first->key == run_end + 3 && v->first->key_plain &&
+		    depth < STACK && memcmp(run_end, ",{\"", 3) == 0) {
+			open[depth++] = v;
+			v = v->first;
+			run_end += 2;
+			goto run_member;
+		}
+		FLUSH();
 	}
+	*p++ = ',';
+	goto element;
 
 close:
 	v = open[--depth];
+	if (run && likely(*run_end == (v->kind == DF_OBJECT ? '}' : ']'))) {
+		run_end++;
+		if (depth > 0)
+			goto after_nested;
+		FLUSH();
+		return p;
+	}
+	if (run)
+		FLUSH();
 	*p++ = v->kind == DF_OBJECT ? '}' : ']';
 	ROOM(SLACK);
 	if (depth == 0)

@@ -228,6 +228,181 @@ static void test_escaped_source(void **state)
 	df_arena_done(&a);
 }
 
+/* ---- edits against a plain writer ------------------------------------------------------------------------------ */
+
+/* The writer copies stretches of the payload that no edit touched. This one does not. */
+static void write_plainly(const struct df_value *v, struct df_buf *buf)
+{
+	struct df_arena arena;
+	bool first = true;
+
+	df_arena_init(&arena, NULL);
+	if (v->kind == DF_STRING) {
+		df_json_write_string(df_value_text(v, &arena), buf);
+	} else if (!df_value_is_container(v)) {
+		df_buf_add_str(buf, df_value_text(v, &arena));
+	} else {
+		df_buf_add_char(buf, v->kind == DF_OBJECT ? '{' : '[');
+		df_for_each (child, v) {
+			if (!first)
+				df_buf_add_char(buf, ',');
+			first = false;
+			if (v->kind == DF_OBJECT) {
+				df_json_write_string(df_value_key(child), buf);
+				df_buf_add_char(buf, ':');
+			}
+			write_plainly(child, buf);
+		}
+		df_buf_add_char(buf, v->kind == DF_OBJECT ? '}' : ']');
+	}
+	df_arena_done(&arena);
+}
+
+static uint64_t random_state = 88172645463325252;
+
+static uint32_t random_below(uint32_t n)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (uint32_t)(random_state >> 20) % n;
+}
+
+static void random_value(struct df_buf *buf, int depth, int blanks)
+{
+	static const char *const scalars[] = {
+		"null",	    "true",	    "false", "12",
+		"-0.50",    "\"\"",	    "\"a\"", "\"a b c d e f g h i j k l m n o p\"",
+		"\"x\\n\"", "\"\xC3\xA9\"", "1e5"
+	};
+	uint32_t kind = random_below(depth > 0 ? 4 : 2);
+	uint32_t n = random_below(6);
+
+	if (blanks && random_below((uint32_t)blanks) == 0)
+		df_buf_add_char(buf, ' ');
+	if (kind < 2) {
+		df_buf_add_c(buf, scalars[random_below(sizeof(scalars) / sizeof(scalars[0]))]);
+		return;
+	}
+	df_buf_add_char(buf, kind == 2 ? '[' : '{');
+	for (uint32_t i = 0; i < n; i++) {
+		if (i)
+			df_buf_add_char(buf, ',');
+		if (kind == 3)
+			df_buf_printf(buf, "\"%s%u\":", random_below(8) ? "key" : "\\t", i);
+		random_value(buf, depth - 1, blanks);
+	}
+	if (blanks && random_below((uint32_t)blanks) == 0)
+		df_buf_add_char(buf, '\n');
+	df_buf_add_char(buf, kind == 2 ? ']' : '}');
+}
+
+/* Any container of the document. */
+static struct df_value *random_container(struct df_value *root)
+{
+	struct df_value *at = root;
+
+	while (random_below(3) && at->len) {
+		struct df_value *child = at->first;
+		for (uint32_t i = random_below(at->len); i > 0; i--)
+			child = child->next;
+		if (!df_value_is_container(child))
+			break;
+		at = child;
+	}
+	return at;
+}
+
+static void random_edit(struct df_value *root, struct df_arena *a)
+{
+	struct df_value *container = random_container(root);
+	struct df_value *child = container->first;
+	bool object = container->kind == DF_OBJECT;
+
+	for (uint32_t i = container->len ? random_below(container->len) : 0; i > 0; i--)
+		child = child->next;
+	switch (random_below(child ? 11 : 1)) {
+	case 0:
+		if (object)
+			df_object_append(container, DF_STR("new"), df_value_string(a, DF_STR("text")));
+		else
+			df_array_append(container, df_value_int64(a, 7));
+		break;
+	case 1:
+		df_container_remove(container, df_container_prev(container, child), child);
+		break;
+	case 2:
+		if (object)
+			df_object_rename(child, DF_STR("renamed"));
+		break;
+	case 3: /* its own key, or a part of it: slices of the payload too */
+		if (object && child->key_len)
+			df_object_rename(child, df_str(child->key, child->key_len - random_below(2)));
+		break;
+	case 4:
+		if (object && child->key_len)
+			df_object_rename(child, df_str(child->key + 1, child->key_len - 1));
+		break;
+	case 5:
+		df_value_replace(child, df_value_float64(a, 0.5));
+		break;
+	case 6: /* text cut in place, at either end */
+		if (child->kind == DF_STRING && child->repr == DF_REPR_PLAIN && child->len) {
+			child->text += random_below(2);
+			child->len--;
+		}
+		break;
+	case 7:
+		df_value_replace(child, df_value_new(a, random_below(2) ? DF_NULL : DF_FALSE));
+		break;
+	case 8: /* a sibling's content */
+		df_value_replace(child, df_value_clone(container->first, a));
+		break;
+	case 9: /* to the end */
+		df_container_remove(container, df_container_prev(container, child), child);
+		if (object)
+			df_object_append(container, df_value_key(child), child);
+		else
+			df_array_append(container, child);
+		break;
+	case 10:
+		if (df_value_unescape(child, a) != 0)
+			fail();
+		break;
+	}
+}
+
+static void test_edits(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 20000; round++) {
+		struct df_buf text = { 0 };
+		struct df_arena a;
+		struct df_value *root;
+		df_arena_init(&a, NULL);
+		df_buf_add_char(&text, round % 2 ? '[' : '{');
+		df_buf_add_c(&text, round % 2 ? "" : "\"k\":");
+		random_value(&text, 4, round % 3 ? 0 : 10);
+		df_buf_add_char(&text, round % 2 ? ']' : '}');
+		char *exact = malloc(text.len);
+		assert_non_null(exact);
+		memcpy(exact, text.data, text.len);
+		assert_int_equal(df_value_parse(df_str(exact, text.len), &a, &root, NULL), DF_PARSE_OK);
+		for (uint32_t edits = random_below(6);; edits--) {
+			struct df_buf want = { 0 };
+			write_plainly(root, &want);
+			assert_written(root, df_buf_c(&want), want.len);
+			df_buf_done(&want);
+			if (edits == 0)
+				break;
+			random_edit(root, &a);
+		}
+		free(exact);
+		df_buf_done(&text);
+		df_arena_done(&a);
+	}
+}
+
 /* A buffer that is too small fails, keeps what it had, and stays failed. */
 static void test_buffer_full(void **state)
 {
@@ -280,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_lengths), cmocka_unit_test(test_deep),
 		cmocka_unit_test(test_part),	cmocka_unit_test(test_escaped_source),
 		cmocka_unit_test(test_large),	cmocka_unit_test(test_buffer_full),
+		cmocka_unit_test(test_edits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
