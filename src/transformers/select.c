@@ -1,0 +1,298 @@
+/* select: a new flat object of what the paths read. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "transformers/interface.h"
+#include "transformers/keys.h"
+#include "transformers/settings.h"
+
+struct select_settings {
+	struct df_strings fields;
+};
+
+static int check_select(struct df_str text, struct df_error *err)
+{
+	df_cleanup(df_path_freep) struct df_path *path = NULL;
+	int r = df_path_compile(text, DF_PATH_READING, &path, err);
+
+	if (r == 0)
+		r = df_path_check_select(path, err);
+	if (r == DF_ERR_CONFIG)
+		df_error_prefix(err, "not a path that can be selected");
+	return r;
+}
+
+static const struct df_field select_fields[] = {
+	DF_FIELD(struct select_settings, fields, "fields", DF_REQUIRED, .check = check_select,
+		 .doc = "Paths of what to keep. Each that reads something gives one member, in this order, named like "
+			"the "
+			"last name or index in the path; a wildcard gives one for every match.",
+		 .example = "[id, user.name, \"address_*\"]"),
+};
+
+static const struct df_table select_table = DF_TABLE(struct select_settings, select_fields);
+
+struct select {
+	struct df_transformer base;
+	struct df_paths paths; /* without those that stand there twice */
+	/* All paths are single names, names[i] the key of path i: one walk through the members finds all. */
+	bool by_names;
+	struct df_path **plain; /* own the names' texts; NULL where a path is not plain */
+	struct df_names names;
+	bool *key_plain;	 /* of name i: needs no escaping */
+	struct df_value **found; /* room for one call: of name i */
+	/* No path can read what another one reads a part of: what is read can be moved. */
+	bool movable;
+};
+
+static void select_free(struct df_transformer *t)
+{
+	struct select *select = (struct select *)t;
+
+	if (!select)
+		return;
+	for (size_t i = 0; select->plain && i < select->paths.count; i++)
+		df_path_free(select->plain[i]);
+	free(select->plain);
+	free(select->key_plain);
+	free(select->found);
+	df_names_done(&select->names);
+	df_paths_done(&select->paths);
+	free(select);
+}
+
+DF_DEFINE_TRANSFORMER_CLEANUP(struct select *, select_free)
+
+/* ---- compiling -----------------------------------------------------------------------------------------------------
+ */
+
+static int check_paths(const struct df_paths *paths, const struct df_place *place, struct df_diags *diags)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < paths->count; i++) {
+		struct df_error err = DF_ERROR_INIT;
+		char where[64];
+
+		snprintf(where, sizeof(where), "fields[%zu]", i);
+		if (df_path_check_select(paths->items[i], &err) < 0)
+			result = df_tell(diags, place, where, &err);
+	}
+	return result;
+}
+
+/* The same path listed again is ignored. */
+static void drop_repeated(struct df_paths *paths)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < paths->count; i++) {
+		size_t k = 0;
+
+		while (k < kept && !df_path_equal(paths->items[k], paths->items[i]))
+			k++;
+		if (k < kept)
+			df_path_free(paths->items[i]);
+		else
+			paths->items[kept++] = paths->items[i];
+	}
+	paths->count = kept;
+}
+
+static bool are_apart(const struct select *select)
+{
+	for (size_t i = 0; i < select->paths.count; i++) {
+		if (!select->plain[i])
+			return false;
+		for (size_t k = 0; k < i; k++) {
+			if (df_path_starts(select->plain[i], select->plain[k]) ||
+			    df_path_starts(select->plain[k], select->plain[i]))
+				return false;
+		}
+	}
+	return true;
+}
+
+static int look_for_names(struct select *select)
+{
+	size_t n = select->paths.count;
+	df_cleanup(df_freep) struct df_str *keys = calloc(n + 1, sizeof(*keys));
+
+	select->plain = calloc(n + 1, sizeof(*select->plain));
+	select->key_plain = calloc(n + 1, sizeof(*select->key_plain));
+	select->found = calloc(n + 1, sizeof(struct df_value *));
+	if (!keys || !select->plain || !select->key_plain || !select->found)
+		return DF_ERR_NO_MEMORY;
+	select->by_names = true;
+	for (size_t i = 0; i < n; i++) {
+		if (df_path_single_key(df_path_text(select->paths.items[i]), &select->plain[i], &keys[i]) < 0)
+			return DF_ERR_NO_MEMORY;
+		select->by_names = select->by_names && keys[i].ptr;
+		select->key_plain[i] = keys[i].ptr && df_text_is_plain(keys[i]);
+		/* `[1]` and `1` differ as paths only on an array, and are one key here. */
+		for (size_t k = 0; k < i; k++)
+			select->by_names = select->by_names && !df_str_equal(keys[k], keys[i]);
+	}
+	select->movable = are_apart(select);
+	return select->by_names ? df_names_init(&select->names, keys, n) : 0;
+}
+
+static int select_create(const void *settings, const struct df_place *place, struct df_transformer **ret,
+			 struct df_diags *diags)
+{
+	const struct select_settings *s = settings;
+	df_cleanup(select_freep) struct select *select = calloc(1, sizeof(*select));
+
+	if (!select)
+		return DF_ERR_NO_MEMORY;
+	int r = df_compile_paths(&s->fields, DF_PATH_READING, place, "fields", &select->paths, diags);
+	if (r == 0)
+		r = check_paths(&select->paths, place, diags);
+	if (r < 0)
+		return r;
+	drop_repeated(&select->paths);
+	r = look_for_names(select);
+	if (r < 0)
+		return r;
+	*ret = &DF_TAKE(select)->base;
+	return 0;
+}
+
+/* ---- applying ------------------------------------------------------------------------------------------------------
+ */
+
+/* One walk through the members; the names are different, so nothing can be there twice. */
+static int select_by_names(struct select *select, const struct df_transform *call, struct df_message *m,
+			   const struct df_value *root, struct df_error *err)
+{
+	struct df_value *result = df_value_new(call->arena, DF_OBJECT);
+	struct df_value **found = select->found;
+	size_t n = select->names.count;
+
+	if (!result)
+		return df_error_no_memory(err);
+	memset(found, 0, n * sizeof(struct df_value *));
+	df_for_each (member, root) {
+		size_t i = df_names_find(&select->names, member->key, member->key_len);
+		if (i != SIZE_MAX)
+			found[i] = member;
+	}
+
+	struct df_value **link = &result->first;
+	for (size_t i = 0; i < n; i++) {
+		if (!found[i])
+			continue;
+		*link = found[i];
+		link = &found[i]->next;
+		found[i]->key_plain = found[i]->key_plain || select->key_plain[i];
+		result->last = found[i];
+		result->len++;
+	}
+	*link = NULL;
+	df_message_set_document(m, result);
+	return 0;
+}
+
+struct selection {
+	struct select *select;
+	const struct df_transform *call;
+	struct df_value *result;
+	struct df_key_map keys;
+	struct df_error *err;
+};
+
+/* A place read twice under one key is one match. Which place a member was read from stands in its slot. */
+static int add(struct selection *s, const struct df_path *path, const struct df_selected *match)
+{
+	struct df_key_slot *slot = df_key_map_find(&s->keys, match->key);
+
+	if (slot->key && slot->member == match->value)
+		return 0;
+	if (slot->key)
+		return df_error_set(s->err, DF_ERR_INVALID_DATA,
+				    DF_STR_FMT
+				    ": two matches have the same last name; select one of them, or rename one "
+				    "before",
+				    DF_STR_ARG(df_path_text(path)));
+	df_key_map_add(&s->keys, match->key, match->value);
+
+	struct df_value *member = NULL;
+	if (s->select->movable || !df_value_is_container(match->value)) {
+		/* The original keeps its place until nothing can fail any more. */
+		member = df_arena_alloc(s->call->arena, sizeof(*member));
+		if (member)
+			*member = *match->value;
+	} else {
+		member = df_value_clone(match->value, s->call->arena);
+	}
+	if (!member)
+		return df_error_no_memory(s->err);
+	df_object_append(s->result, match->key, member);
+	return 0;
+}
+
+struct matches {
+	struct df_selected *items;
+	size_t count;
+};
+
+static int select_by_paths(struct select *select, const struct df_transform *call, struct df_message *m,
+			   struct df_value *root, struct df_error *err)
+{
+	size_t n = select->paths.count;
+	struct selection s = { .select = select, .call = call, .err = err };
+	struct matches *matches = df_arena_alloc(call->arena, n * sizeof(*matches));
+	size_t total = 0;
+
+	s.result = df_value_new(call->arena, DF_OBJECT);
+	if (!s.result || !matches)
+		return df_error_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		if (df_path_select(select->paths.items[i], root, call->arena, &matches[i].items, &matches[i].count) < 0)
+			return df_error_no_memory(err);
+		total += matches[i].count;
+	}
+	if (df_key_map_init(&s.keys, call->arena, total) < 0)
+		return df_error_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < matches[i].count; k++) {
+			int r = add(&s, select->paths.items[i], &matches[i].items[k]);
+			if (r < 0)
+				return r;
+		}
+	}
+	df_message_set_document(m, s.result);
+	return 0;
+}
+
+static int select_apply(struct df_transformer *t, const struct df_transform *call, struct df_message *m,
+			struct df_error *err)
+{
+	struct select *select = (struct select *)t;
+	struct df_value *root = NULL;
+	int r = df_transform_object(call, m, &root, err);
+
+	if (r < 0 || !root)
+		return r;
+	return select->by_names ? select_by_names(select, call, m, root, err)
+				: select_by_paths(select, call, m, root, err);
+}
+
+const struct df_transformer_type df_transformer_select = {
+	.type = {
+		.name = "select",
+		.title = "Keep only some fields, in a new flat object",
+		.doc = "The payload becomes a new object with one member for each path that reads something, in the order of "
+		       "the list. When nothing is found it is `{}`. A member is named like the last name or index of its "
+		       "path: `user.name` gives `name`.\n\n"
+		       "Two different matches with the same name make the message fail: nothing is silently lost. Payloads "
+		       "that are no objects pass unchanged.",
+		.settings = &select_table,
+		.example = "type: select\n"
+			   "config:\n"
+			   "  fields: [id, user.name, \"address_*\"]\n",
+	},
+	.create = select_create,
+	.apply = select_apply,
+	.free = select_free,
+};
