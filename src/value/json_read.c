@@ -500,7 +500,7 @@ static inline __attribute__((always_inline)) void set_scalar(struct df_value *no
 }
 
 #if defined(__SSE2__)
-#define FIRST_STOP(at) ((uintptr_t)(at) <= (uintptr_t)wide ? stops_of(at) : 0)
+#define FIRST_STOP(at) (likely((uintptr_t)(at) <= (uintptr_t)wide) ? stops_of(at) : 0)
 #else
 #define FIRST_STOP(at) 0u
 #endif
@@ -566,11 +566,10 @@ static inline __attribute__((always_inline)) void set_scalar(struct df_value *no
 
 /* The value at p, after blanks; node is its node, with next and key, and otherwise as for a plain string. Goes on
  * behind a scalar; a container is entered. */
-#define VALUE()                                                                                        \
+#define VALUE(again)                                                                                   \
 	do {                                                                                           \
+again:                                                                                                 \
 		NEED();                                                                                \
-		if (unlikely((uint8_t)*p <= ' '))                                                      \
-			SKIP_BLANKS();                                                                 \
 		if (*p == '"') {                                                                       \
 			start = p + 1;                                                                 \
 			SCAN_STRING();                                                                 \
@@ -629,6 +628,9 @@ static inline __attribute__((always_inline)) void set_scalar(struct df_value *no
 			if (build)                                                                     \
 				set_scalar(node, p, 5, DF_FALSE, DF_REPR_TEXT);                        \
 			p += 5;                                                                        \
+		} else if (is_class(*p, CLASS_BLANK)) {                                                \
+			SKIP_BLANKS();                                                                 \
+			goto again;                                                                    \
 		} else {                                                                               \
 			refuse_value(ps, p);                                                           \
 			return DF_PARSE_NOT_JSON;                                                      \
@@ -651,6 +653,7 @@ static inline __attribute__((always_inline)) enum df_parse_result parse(struct p
 	char *room = build ? ps->arena->next : NULL;
 	uintptr_t room_limit = build ? limit_of(ps->arena) : 0;
 	const char *start;
+	size_t len;
 
 	if (build) {
 		NODE();
@@ -659,7 +662,7 @@ static inline __attribute__((always_inline)) enum df_parse_result parse(struct p
 		ps->root = node;
 	}
 
-	VALUE();
+	VALUE(root_value);
 	goto done;
 
 open: /* p is behind a bracket, and node is its node */
@@ -715,7 +718,7 @@ element:
 		node->key_len = 0;
 		set_string(node, false);
 	}
-	VALUE();
+	VALUE(element_value);
 
 after_element:
 	NEED();
@@ -743,27 +746,26 @@ member:
 	}
 	start = p + 1;
 	SCAN_STRING();
-	if (unlikely(*p != '"')) {
-		bool escaped;
-		p = scan_string(ps, start, p, &escaped);
-		if (!p)
-			return DF_PARSE_NOT_JSON;
-		if (build && escaped)
-			goto escaped_key;
-	}
-	if (build) {
-		const char *key = start;
-		size_t len = (size_t)(p - start);
-		p++;
-		COLON();
-		MEMBER(key, len, true);
+	if (!strict && likely(memcmp(p, "\":", 2) == 0)) {
+		len = (size_t)(p - start);
+		p += 2;
 	} else {
+		if (unlikely(*p != '"')) {
+			bool escaped;
+			p = scan_string(ps, start, p, &escaped);
+			if (!p)
+				return DF_PARSE_NOT_JSON;
+			if (build && escaped)
+				goto escaped_key;
+		}
+		len = (size_t)(p - start);
 		p++;
 		COLON();
 	}
+	if (build)
+		MEMBER(start, len, true);
 
-member_value:
-	VALUE();
+	VALUE(member_value);
 
 after_member:
 	NEED();
