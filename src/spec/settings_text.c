@@ -254,9 +254,8 @@ static void parse_secret(struct df_parser *p, const struct df_place *place, cons
 static void parse_bare_ref(struct df_parser *p, const struct df_place *place, const struct df_slot *slot,
 			   struct df_secret_ref **ret)
 {
-	if (!parse_ref(p, place, slot->field, slot->name, slot->value, ret))
-		return;
-	df_cleanup(df_wipep) char *value = resolve(p, place, slot->name, *ret);
+	if (parse_ref(p, place, slot->field, slot->name, slot->value, ret))
+		df_wipe(resolve(p, place, slot->name, *ret));
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
