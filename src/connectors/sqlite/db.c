@@ -172,6 +172,9 @@ int df_sqlite_open(struct df_sqlite *db, const char *path, enum df_sqlite_access
 		df_sqlite_close(db);
 		return code;
 	}
+	/* "name" is a name: SQLite would else take one that no column has for a text. */
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
 	sqlite3_busy_handler(db->handle, on_busy, db);
 	sqlite3_progress_handler(db->handle, 10000, on_progress, db);
 	db->on_cancel = (struct df_context_callback){ .fn = interrupt, .arg = db->handle };

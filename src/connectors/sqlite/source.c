@@ -1,3 +1,552 @@
-#include "connectors/sqlite/db.h"
+/*
+ * The SQLite source: polls a table or query with the cursor of src/table. What it emits, and where it goes on, are the
+ * connectors reference, sections 2 and 3, with PostgreSQL's rules.
+ */
+#include <stdlib.h>
+
+#include "connectors/sqlite/reading.h"
 #include "connectors/sqlite/settings.h"
-const struct df_source_ops df_sqlite_source_ops = { 0 };
+#include "table/identifier.h"
+
+#define DEFAULT_CHANGE_COLUMN "updated_at"
+#define DEFAULT_CHANGE_FALLBACK "created_at"
+
+struct source {
+	struct df_base_connector base;
+	const struct df_sqlite_source_settings *settings;
+	struct df_sqlite db;
+	struct df_cursor_source identity;
+	struct df_cursor_table table; /* texts are in the buffers below */
+	struct df_buf from, t, k;
+	const char *t_name, *t_fallback_name, *k_name; /* columns of the cursor; NULL: none */
+	struct df_cursor *cursor;
+	struct df_poll poll;
+	struct df_partition *partition;
+	int64_t row_number;
+	bool null_k_read; /* the part DF_CURSOR_NULL_K was read */
+};
+
+static struct source *source_of(struct df_source *s)
+{
+	return (struct source *)s;
+}
+
+/* A query without changeTrackingColumn is run as it is, whole, at every poll. */
+static bool is_legacy(const struct df_polling_settings *polling)
+{
+	return polling->query && !polling->change_tracking_column;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------ */
+
+static void source_free(struct df_source *s);
+
+static int source_create(const void *settings, const struct df_connector_env *env, struct df_source **ret,
+			 struct df_error *err)
+{
+	const struct df_sqlite_source_settings *config = settings;
+	const struct df_polling_settings *polling = &config->polling;
+	struct source *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return df_error_no_memory(err);
+	int code = df_base_connector_init(&s->base, env, err);
+	s->base.state.source.ops = &df_sqlite_source_ops;
+	s->settings = config;
+	s->poll.interval_ns = polling->poll_interval * DF_NS_PER_S;
+	s->identity = (struct df_cursor_source){ .table = polling->table.value,
+						 .change_column = polling->change_tracking_column,
+						 .order_column = polling->order_by_column,
+						 .query = polling->query };
+	if (!polling->change_tracking_column && !polling->query)
+		s->identity.change_column = DEFAULT_CHANGE_COLUMN;
+	s->cursor = df_cursor_new(&s->table);
+	if (code == 0 && !s->cursor)
+		code = df_error_no_memory(err);
+	if (code == 0 && polling->tracking_overlap_seconds)
+		code = df_error_set(
+			err, DF_ERR_CONFIG,
+			"trackingOverlapSeconds has no use with SQLite, where transactions commit one after the "
+			"other; remove it");
+	if (code != 0) {
+		source_free(&s->base.state.source);
+		return code;
+	}
+	*ret = &s->base.state.source;
+	return 0;
+}
+
+static int source_close(struct df_source *source, struct df_error *err)
+{
+	struct source *s = source_of(source);
+
+	(void)err;
+	if (df_base_guard_close(&s->base))
+		return 0;
+	df_sqlite_close(&s->db);
+	s->base.state.connected = false;
+	df_base_unlock(&s->base);
+	return 0;
+}
+
+static void source_free(struct df_source *source)
+{
+	struct source *s = source_of(source);
+
+	if (!s)
+		return;
+	if (s->base.state.context)
+		(void)!source_close(source, NULL);
+	df_cursor_free(s->cursor);
+	df_buf_done(&s->from);
+	df_buf_done(&s->t);
+	df_buf_done(&s->k);
+	df_base_connector_done(&s->base);
+	free(s);
+}
+
+static int source_restore(struct df_source *source, const struct df_value *checkpoint, struct df_error *err)
+{
+	struct source *s = source_of(source);
+	bool query_changed;
+
+	if (is_legacy(&s->settings->polling))
+		return 0;
+	int code = df_cursor_restore(s->cursor, &s->identity, checkpoint, &query_changed, err);
+	if (code != 0)
+		return code;
+	if (df_cursor_at(s->cursor)->t.kind == DF_CURSOR_TIME)
+		return df_error_set(
+			err, DF_ERR_CONFIG,
+			"the checkpoint holds lastReadChangeTime, but a position in SQLite is the column's own "
+			"value (lastReadChangeValue); set checkpointReset: true to start over");
+	if (query_changed)
+		df_warn(s->base.state.env.logger,
+			"the query changed since the checkpoint was written; reading goes on from "
+			"the position of the old one");
+	return 0;
+}
+
+static int source_commit(struct df_source *source, const struct df_commit *commits, size_t count,
+			 struct df_value *checkpoint, struct df_arena *arena, struct df_error *err)
+{
+	struct source *s = source_of(source);
+
+	if (is_legacy(&s->settings->polling))
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		int code = df_cursor_commit(&s->identity, commits[i].position.data, checkpoint, arena, err);
+		if (code != 0)
+			return code;
+	}
+	return 0;
+}
+
+/* ---- connecting ------------------------------------------------------------------------------------------------ */
+
+/* autoCreateTable: an empty table to wait on. Nothing is opened for writing when it is there. */
+static int create_table(struct source *s, struct df_error *err)
+{
+	df_cleanup(df_buf_done) struct df_buf sql = { 0 };
+	int code = df_sqlite_open(&s->db, s->settings->path, DF_SQLITE_CREATE, err);
+
+	if (code != 0)
+		return code;
+	df_buf_add_c(&sql, "CREATE TABLE IF NOT EXISTS ");
+	df_name_quote(&sql, DF_QUOTE_DOUBLE, df_str_c(s->settings->polling.table.value));
+	df_buf_add_c(&sql, " (id INTEGER PRIMARY KEY, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, "
+			   "updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)");
+	const char *text = df_buf_c(&sql);
+	code = sql.failed ? df_error_no_memory(err) : df_sqlite_exec(&s->db, text, err);
+	df_context_off_cancel(s->db.scope.ctx, &s->db.on_cancel);
+	df_sqlite_close(&s->db);
+	return code;
+}
+
+static int open_database(struct source *s, struct df_columns *columns, struct df_error *err)
+{
+	const struct df_polling_settings *polling = &s->settings->polling;
+	bool create = s->settings->auto_create_table;
+
+	for (;;) {
+		if (!create || access(s->settings->path, F_OK) == 0) {
+			int code = df_sqlite_open(&s->db, s->settings->path, DF_SQLITE_READ, err);
+			if (code == 0 && polling->table.value)
+				code = df_sqlite_columns(&s->db, polling->table.value, columns, err);
+			if (code != 0 || !create || columns->count)
+				return code;
+			df_context_off_cancel(s->db.scope.ctx, &s->db.on_cancel);
+			df_sqlite_close(&s->db);
+		}
+		create = false;
+		int code = create_table(s, err);
+		if (code != 0)
+			return code;
+	}
+}
+
+/* A column that can hold NULL, as far as the catalog tells. SQLite lets a primary key be NULL, unless it is the rowid.
+ */
+static bool is_nullable(const struct df_columns *columns, const char *name)
+{
+	size_t i = df_columns_find(columns, df_str_c(name));
+	unsigned keys = 0;
+
+	if (i == DF_NO_COLUMN)
+		return true;
+	for (size_t c = 0; c < columns->count; c++)
+		keys += columns->items[c].key != 0;
+	bool rowid = keys == 1 && columns->items[i].key && sqlite3_stricmp(columns->items[i].type, "INTEGER") == 0;
+	return !columns->items[i].not_null && !rowid;
+}
+
+/* T and K of a table: what is not there is done without. */
+static int choose_columns(struct source *s, const struct df_columns *columns, struct df_error *err)
+{
+	const struct df_polling_settings *polling = &s->settings->polling;
+	const struct df_logger *logger = s->base.state.env.logger;
+	const char *explicit_t = polling->change_tracking_column;
+	const char *t = s->identity.change_column;
+	const char *k = polling->order_by_column;
+	bool has_t = df_columns_find(columns, df_str_c(t)) != DF_NO_COLUMN;
+	bool has_k = df_columns_find(columns, df_str_c(k)) != DF_NO_COLUMN;
+	bool has_fallback = df_columns_find(columns, DF_STR(DEFAULT_CHANGE_FALLBACK)) != DF_NO_COLUMN;
+
+	if (!has_t && !has_k)
+		return df_error_set(
+			err, DF_ERR_CONFIG,
+			"table %s in %s has neither the column %s nor %s; set changeTrackingColumn or orderByColumn",
+			polling->table.value, s->db.path, t, k);
+	if (!has_t)
+		df_warn(logger, "table %s has no column %s: new rows are found by %s alone, changed rows are not",
+			polling->table.value, t, k);
+	if (!has_k)
+		df_warn(logger, "table %s has no column %s: rows are ordered by %s alone", polling->table.value, k, t);
+	s->k_name = has_k ? k : NULL;
+	s->t_name = has_t && strcmp(t, k) != 0 ? t : NULL;
+	if (s->t_name && !explicit_t && has_fallback && is_nullable(columns, t))
+		s->t_fallback_name = DEFAULT_CHANGE_FALLBACK;
+	return 0;
+}
+
+/* T and K of a query must be in its result. */
+static int check_query(struct source *s, struct df_error *err)
+{
+	const struct df_polling_settings *polling = &s->settings->polling;
+	df_cleanup(df_sqlite_reading_done) struct df_sqlite_reading r = { 0 };
+	const char *names[] = { polling->change_tracking_column, polling->order_by_column };
+	int code = df_sqlite_reading_open(&r, &s->db, df_query_trim(df_str_c(polling->query)), err);
+
+	if (code == 0 && sqlite3_bind_parameter_count(r.stmt) > 0)
+		code = df_error_set(err, DF_ERR_CONFIG, "the query has parameters (?, :name), which nothing fills");
+	if (code != 0 || is_legacy(polling))
+		return code;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(names); i++)
+		if (df_sqlite_reading_find(&r, names[i]) == DF_SQLITE_NO_FIELD)
+			return df_error_set(err, DF_ERR_CONFIG,
+					    "the query gives no column %s, which %s names; add it to the SELECT list",
+					    names[i], i == 0 ? "changeTrackingColumn" : "orderByColumn");
+	s->t_name = strcmp(names[0], names[1]) != 0 ? names[0] : NULL;
+	s->k_name = names[1];
+	return 0;
+}
+
+/* Everything that a statement is made of. */
+static int write_parts(struct source *s, const struct df_columns *columns, struct df_error *err)
+{
+	const struct df_polling_settings *polling = &s->settings->polling;
+
+	s->from.len = s->t.len = s->k.len = 0;
+	if (polling->query)
+		df_cursor_wrap(&s->from, df_query_trim(df_str_c(polling->query)));
+	else
+		df_name_quote(&s->from, DF_QUOTE_DOUBLE, df_str_c(polling->table.value));
+	if (s->k_name)
+		df_name_quote(&s->k, DF_QUOTE_DOUBLE, df_str_c(s->k_name));
+	if (s->t_fallback_name)
+		df_buf_add_c(&s->t, "COALESCE(");
+	if (s->t_name)
+		df_name_quote(&s->t, DF_QUOTE_DOUBLE, df_str_c(s->t_name));
+	if (s->t_fallback_name) {
+		df_buf_add_c(&s->t, ", ");
+		df_name_quote(&s->t, DF_QUOTE_DOUBLE, df_str_c(s->t_fallback_name));
+		df_buf_add_char(&s->t, ')');
+	}
+	if (s->from.failed || s->t.failed || s->k.failed)
+		return df_error_no_memory(err);
+	s->table = (struct df_cursor_table){
+		.from = df_buf_str(&s->from),
+		.t = df_buf_str(&s->t),
+		.k = df_buf_str(&s->k),
+		.t_nullable = polling->query || (s->t_name && is_nullable(columns, s->t_name) &&
+						 (!s->t_fallback_name || is_nullable(columns, s->t_fallback_name))),
+		.k_nullable = polling->query || (s->k_name && is_nullable(columns, s->k_name)),
+		.parameter = df_cursor_question,
+	};
+	return 0;
+}
+
+static int prepare_reading(struct source *s, struct df_error *err)
+{
+	const struct df_polling_settings *polling = &s->settings->polling;
+	df_cleanup(df_columns_done) struct df_columns columns = { 0 };
+	int code = open_database(s, &columns, err);
+
+	if (code == 0 && polling->query)
+		code = check_query(s, err);
+	else if (code == 0 && columns.count == 0)
+		code = df_error_set(err, DF_ERR_CONFIG,
+				    "table %s does not exist in %s; create it or set autoCreateTable: true",
+				    polling->table.value, s->db.path);
+	else if (code == 0)
+		code = choose_columns(s, &columns, err);
+	return code == 0 ? write_parts(s, &columns, err) : code;
+}
+
+static int source_connect(struct df_source *source, struct df_context *ctx, struct df_error *err)
+{
+	struct source *s = source_of(source);
+
+	if (!df_base_guard_connect(&s->base, err))
+		return DF_ERR_CLOSED;
+	DF_UNLOCK_ON_RETURN(&s->base);
+	if (s->base.state.connected)
+		return 0;
+	int code = df_sqlite_enter(&s->db, &s->base.state, ctx, err);
+	if (code != 0)
+		return code;
+	code = prepare_reading(s, err);
+	df_sqlite_leave(&s->db);
+	if (code != 0)
+		df_sqlite_close(&s->db);
+	else
+		s->base.state.connected = true;
+	return code;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+/* One statement on its way to messages. */
+struct run {
+	struct source *source;
+	struct df_emitter *out;
+	struct df_context *ctx;
+	enum df_cursor_part part;
+	bool legacy;
+	struct df_sqlite_reading reading;
+	struct df_sqlite_row_key key; /* of the current row */
+	struct df_batch *batch;
+	struct df_str position; /* in the batch's arena; shared by the rows of a tie group */
+	size_t rows;
+};
+
+static void run_done(struct run *run)
+{
+	df_batch_free(run->batch);
+	df_sqlite_reading_done(&run->reading);
+}
+
+/* Steps to the next row and looks at its key. *ret_row: there is one. */
+static int next_row(struct run *run, bool *ret_row, struct df_error *err)
+{
+	struct source *s = run->source;
+	int result = sqlite3_step(run->reading.stmt);
+
+	*ret_row = result == SQLITE_ROW;
+	if (result != SQLITE_ROW && result != SQLITE_DONE)
+		return df_sqlite_error(&s->db, result, err, "cannot read from %s", s->db.path);
+	return *ret_row && !run->legacy ? df_sqlite_row_key(&run->reading, &run->key, err) : 0;
+}
+
+static int add_message(struct run *run, struct df_message **ret, struct df_error *err)
+{
+	if (!run->batch) {
+		run->batch = df_emitter_batch(run->out);
+		run->position = df_str(NULL, 0);
+		if (!run->batch || df_sqlite_reading_begin(&run->reading, &run->batch->arena) != 0)
+			return df_error_no_memory(err);
+	}
+	struct df_message *m = df_batch_add(run->batch);
+	if (!m || df_sqlite_row_message(&run->reading, m, &run->batch->arena, &run->batch->bytes) != 0)
+		return df_error_no_memory(err);
+	m->partition = run->source->partition;
+	m->position.number = ++run->source->row_number;
+	*ret = m;
+	return 0;
+}
+
+/* The place that is complete once this message is done. */
+static int set_position(struct run *run, struct df_message *m, bool moved, struct df_error *err)
+{
+	struct df_str now = df_cursor_position(run->source->cursor);
+
+	if ((moved || !run->position.ptr) && now.len) {
+		run->position = df_arena_dup(&run->batch->arena, now);
+		if (!run->position.ptr)
+			return df_error_no_memory(err);
+	}
+	m->position.data = run->position;
+	return 0;
+}
+
+static int emit(struct run *run, struct df_error *err)
+{
+	if (!run->batch)
+		return 0;
+	return df_emitter_emit(run->out, run->ctx, &run->batch, err);
+}
+
+/* Reads rows until the statement ends, or a limit is reached at the end of a tie group. *ret_more: it was the limit. */
+static int read_rows(struct run *run, bool *ret_more, struct df_error *err)
+{
+	struct df_cursor *cursor = run->source->cursor;
+	size_t limit = (size_t)run->source->settings->polling.read_batch_size;
+	bool row;
+	int code = next_row(run, &row, err);
+
+	*ret_more = false;
+	while (code == 0 && row && !*ret_more) {
+		struct df_message *m = NULL;
+
+		code = add_message(run, &m, err);
+		if (code == 0 && !run->legacy && df_cursor_read(cursor, run->part, &run->key.t, &run->key.k) != 0)
+			code = df_error_no_memory(err);
+		if (code == 0)
+			code = next_row(run, &row, err);
+		if (code != 0)
+			return code;
+
+		run->rows++;
+		if (!run->legacy) {
+			bool complete = !row || !df_cursor_ties(cursor, &run->key.t, &run->key.k);
+			if (complete && df_cursor_advance(cursor, !row) != 0)
+				return df_error_no_memory(err);
+			code = set_position(run, m, complete, err);
+			*ret_more = complete && row && limit && run->rows >= limit;
+		}
+		if (code == 0 &&
+		    (run->batch->count >= run->out->batch_messages || run->batch->bytes >= run->out->batch_bytes))
+			code = emit(run, err);
+	}
+	return code;
+}
+
+static int open_statement(struct run *run, struct df_error *err)
+{
+	struct source *s = run->source;
+	df_cleanup(df_buf_done) struct df_buf sql = { 0 };
+	struct df_cursor_params params = { .count = 0 };
+	struct df_sqlite_reading *r = &run->reading;
+
+	if (run->legacy)
+		df_buf_add_str(&sql, df_query_trim(df_str_c(s->settings->polling.query)));
+	else
+		df_cursor_select(&s->table, df_cursor_at(s->cursor), run->part, 0, &sql, &params);
+	if (sql.failed)
+		return df_error_no_memory(err);
+	int code = df_sqlite_reading_open(r, &s->db, df_buf_str(&sql), err);
+	if (code != 0)
+		return code;
+	r->table = s->settings->polling.table.value;
+	r->t = s->t_name ? df_sqlite_reading_find(r, s->t_name) : DF_SQLITE_NO_FIELD;
+	r->t_fallback = s->t_fallback_name ? df_sqlite_reading_find(r, s->t_fallback_name) : DF_SQLITE_NO_FIELD;
+	r->k = df_sqlite_reading_find(r, s->k_name ? s->k_name : s->settings->polling.order_by_column);
+	return df_sqlite_bind_cursor(r, &params, err);
+}
+
+/* One statement, and its rows emitted. */
+static int read_statement(struct source *s, enum df_cursor_part part, struct df_context *ctx, struct df_emitter *out,
+			  size_t *rows, bool *ret_more, struct df_error *err)
+{
+	df_cleanup(run_done) struct run run = {
+		.source = s, .out = out, .ctx = ctx, .part = part, .legacy = is_legacy(&s->settings->polling)
+	};
+	int code = open_statement(&run, err);
+
+	if (code == 0)
+		code = read_rows(&run, ret_more, err);
+	/* The read transaction ends before a full pipeline makes us wait. */
+	df_sqlite_reading_done(&run.reading);
+	if (code == 0)
+		code = emit(&run, err);
+	*rows += run.rows;
+	return code;
+}
+
+/* Everything that is new. */
+static int poll_once(struct source *s, struct df_context *ctx, struct df_emitter *out, size_t *rows,
+		     struct df_error *err)
+{
+	bool more = false;
+	int code = 0;
+
+	if (is_legacy(&s->settings->polling))
+		return read_statement(s, DF_CURSOR_ROWS, ctx, out, rows, &more, err);
+	for (enum df_cursor_part part = DF_CURSOR_ROWS; part <= DF_CURSOR_NULL_T; part++) {
+		more = df_cursor_has(&s->table, part);
+		while (code == 0 && more)
+			code = read_statement(s, part, ctx, out, rows, &more, err);
+	}
+	if (code != 0 || s->null_k_read || !df_cursor_has(&s->table, DF_CURSOR_NULL_K))
+		return code;
+
+	size_t without_place = 0;
+	code = read_statement(s, DF_CURSOR_NULL_K, ctx, out, &without_place, &more, err);
+	if (code == 0 && without_place)
+		df_warn(s->base.state.env.logger,
+			"%zu rows of %s have NULL where they would be ordered by: they are read once at every start",
+			without_place, s->settings->path);
+	s->null_k_read = code == 0;
+	*rows += without_place;
+	return code;
+}
+
+static int read_all(struct source *s, struct df_context *ctx, struct df_emitter *out, struct df_error *err)
+{
+	const struct df_polling_settings *polling = &s->settings->polling;
+	bool once = s->base.state.env.once;
+	size_t rows = 0;
+	int code = df_emitter_partition(out, df_str_c(polling->table.value ? polling->table.value : "query"),
+					&s->partition, err);
+
+	while (code == 0) {
+		int64_t delay = df_poll_delay(&s->poll, df_clock_monotonic());
+		/* A read with an end goes on at once while there are rows. */
+		if (delay && !once && df_context_sleep(ctx, delay) != 0)
+			return df_context_check(ctx, err);
+		rows = 0;
+		code = poll_once(s, ctx, out, &rows, err);
+		if (code == 0 && rows == 0)
+			df_emitter_idle(out);
+		if (code == 0 && once && (rows == 0 || is_legacy(polling)))
+			return 0;
+		if (code == 0)
+			code = df_context_check(ctx, err);
+	}
+	return code;
+}
+
+static int source_read(struct df_source *source, struct df_context *ctx, struct df_emitter *out, struct df_error *err)
+{
+	struct source *s = source_of(source);
+
+	if (!df_base_guard_use(&s->base, err))
+		return DF_ERR_CLOSED;
+	DF_UNLOCK_ON_RETURN(&s->base);
+	int code = df_sqlite_enter(&s->db, &s->base.state, ctx, err);
+	if (code != 0)
+		return code;
+	code = read_all(s, s->db.scope.ctx, out, err);
+	df_sqlite_leave(&s->db);
+	return code;
+}
+
+const struct df_source_ops df_sqlite_source_ops = {
+	.create = source_create,
+	.restore = source_restore,
+	.connect = source_connect,
+	.read = source_read,
+	.commit = source_commit,
+	.close = source_close,
+	.free = source_free,
+};

@@ -1,0 +1,30 @@
+/* What cursor.c and cursor_checkpoint.c share. Private to them. */
+#ifndef DF_TABLE_CURSOR_INTERNAL_H
+#define DF_TABLE_CURSOR_INTERNAL_H
+
+#include <stdlib.h>
+
+#include "table/cursor.h"
+
+/* The buffers behind the values that a cursor keeps. */
+enum df_cursor_text { DF_TEXT_T, DF_TEXT_K, DF_TEXT_NULL_K, DF_TEXT_ROW_T, DF_TEXT_ROW_K, DF_TEXTS };
+
+struct df_cursor {
+	const struct df_cursor_table *table;
+	struct df_cursor_place place;
+	struct df_cursor_value row_t, row_k; /* of the row read last */
+	enum df_cursor_part part;	     /* that it came from */
+	bool running;			     /* a statement is being read */
+	bool k_run;			     /* in the order of K alone */
+	struct df_buf texts[DF_TEXTS];
+	struct df_buf position; /* place as JSON */
+};
+
+/* Copies a value into the cursor's buffer `slot`. DF_ERR_NO_MEMORY. */
+int df_cursor_keep(struct df_cursor *cursor, enum df_cursor_text slot, struct df_cursor_value *to,
+		   const struct df_cursor_value *from) df_must_check;
+
+/* Renders place into position. DF_ERR_NO_MEMORY. */
+int df_cursor_write_position(struct df_cursor *cursor) df_must_check;
+
+#endif
