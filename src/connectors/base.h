@@ -1,10 +1,11 @@
 /*
- * Base connectors: the state and the locks that every connector shares. One of them is the first member of every connector's
- * own struct. Both hold a cancellation context of the connector's own, so that close never waits for a slow connect or a
- * long query: guard_close cancels first and takes the lock afterwards.
+ * Base connectors: the state and the locks that every connector shares. One of them is the first member of every
+ * connector's own struct. Both hold a cancellation context of the connector's own, so that close never waits for a slow
+ * connect or a long query: guard_close cancels first and takes the lock afterwards.
  *
  *   df_base_connector     a mutex: one operation at a time. Take it when the connection allows only one user.
- *   df_base_connector_rw  a writer-preferring rwlock: many readers, and close gets in (glibc's default starves writers).
+ *   df_base_connector_rw  a writer-preferring rwlock: many readers, and close gets in (glibc's default starves
+ * writers).
  *
  * A connection that is used without the lock is *borrowed*: df_base_borrow / df_base_return count its users, and
  * df_base_wait_returned lets close wait for the (cancelled) borrowers before it frees the connection.
@@ -43,8 +44,8 @@ struct df_base_connector_rw {
 };
 
 /* DF_ERR_NO_MEMORY. done accepts a zeroed or half-initialised base; nobody may use the connector any more. */
-int df_base_connector_init(struct df_base_connector *base, const struct df_connector_env *env, struct df_error *err)
-	df_must_check;
+int df_base_connector_init(struct df_base_connector *base, const struct df_connector_env *env,
+			   struct df_error *err) df_must_check;
 void df_base_connector_done(struct df_base_connector *base);
 int df_base_connector_rw_init(struct df_base_connector_rw *base, const struct df_connector_env *env,
 			      struct df_error *err) df_must_check;
@@ -53,10 +54,10 @@ void df_base_connector_rw_done(struct df_base_connector_rw *base);
 /*
  * guard_connect: true, and the caller holds the lock; or false, the connector is closed, no lock is held, and err says
  *   "connector is closed" (DF_ERR_CLOSED).
- * guard_use: true, and the caller holds the lock of a connector that is connected; or false, no lock is held, and err says
- *   "connector is closed" or "connector is not connected" (DF_ERR_CLOSED).
- * guard_close: true: already closed, nothing to do, no lock is held. false: closed is now set, the own context is cancelled,
- *   and the caller holds the lock.
+ * guard_use: true, and the caller holds the lock of a connector that is connected; or false, no lock is held, and err
+ * says "connector is closed" or "connector is not connected" (DF_ERR_CLOSED). guard_close: true: already closed,
+ * nothing to do, no lock is held. false: closed is now set, the own context is cancelled, and the caller holds the
+ * lock.
  */
 bool df_base_guard_connect(struct df_base_connector *base, struct df_error *err) df_must_check;
 bool df_base_guard_use(struct df_base_connector *base, struct df_error *err) df_must_check;
@@ -74,11 +75,11 @@ void df_base_rw_runlock(struct df_base_connector_rw *base);
 bool df_base_rw_closed(const struct df_base_connector_rw *base);
 
 /* C's `defer Unlock()`: the lock that is held is released when the enclosing scope ends. Takes either kind of base. */
-#define DF_UNLOCK_ON_RETURN(base)                                                                                      \
-	__attribute__((cleanup(df_unlock_cleanup_), unused))                                                   \
-	struct df_unlock_ DF_CONCAT(df_unlock_, __LINE__) = _Generic((base),                                           \
-		struct df_base_connector *: (struct df_unlock_){ (base), false },                                      \
-		struct df_base_connector_rw *: (struct df_unlock_){ (base), true })
+#define DF_UNLOCK_ON_RETURN(base)                                                                                \
+	__attribute__((cleanup(df_unlock_cleanup_), unused)) struct df_unlock_ DF_CONCAT(df_unlock_, __LINE__) = \
+		_Generic((base), struct df_base_connector *                                                      \
+			 : (struct df_unlock_){ (base), false }, struct df_base_connector_rw *                   \
+			 : (struct df_unlock_){ (base), true })
 
 struct df_unlock_ {
 	void *base;
@@ -92,8 +93,8 @@ static inline void df_unlock_cleanup_(struct df_unlock_ *u)
 		df_base_unlock(u->base);
 }
 
-/* The caller's context and the connector's own as one: cancelled when either is, with the caller's deadline. Storage is the
- * caller's and must not move; end accepts a scope whose begin failed. DF_ERR_NO_MEMORY, DF_ERR_CLOSED. */
+/* The caller's context and the connector's own as one: cancelled when either is, with the caller's deadline. Storage is
+ * the caller's and must not move; end accepts a scope whose begin failed. DF_ERR_NO_MEMORY, DF_ERR_CLOSED. */
 struct df_base_scope {
 	struct df_context *ctx; /* what to wait on */
 	struct df_context *own;

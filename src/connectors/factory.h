@@ -17,20 +17,23 @@ const struct df_connector *df_connector_find(enum df_component_kind kind, struct
 bool df_connector_built(enum df_component_kind kind, const struct df_type *type);
 
 /*
- * DF_ERR_CONFIG: `unknown source type: X` (with the nearest known name), `X source configuration is required` when settings
- * is NULL, `this build has no X source (...)` when the driver is not there. sinks alike. settings must outlive the instance.
+ * DF_ERR_CONFIG: `unknown source type: X` (with the nearest known name), `X source configuration is required` when
+ * settings is NULL, `this build has no X source (...)` when the driver is not there. sinks alike. settings must outlive
+ * the instance.
  */
 int df_source_create(struct df_str type, const void *settings, const struct df_connector_env *env,
 		     struct df_source **ret, struct df_error *err) df_must_check;
 int df_sink_create(struct df_str type, const void *settings, const struct df_connector_env *env, struct df_sink **ret,
 		   struct df_error *err) df_must_check;
 
-/* ---- calls that check the op ---------------------------------------------------------------------------------------- */
+/* ---- calls that check the op ----------------------------------------------------------------------------------------
+ */
 
 void df_source_free(struct df_source *s); /* accepts NULL */
 void df_sink_free(struct df_sink *s);
 
-/* ---- for the processor and for tests: running one write -------------------------------------------------------------- */
+/* ---- for the processor and for tests: running one write
+ * -------------------------------------------------------------- */
 
 /* arena gives the result array and is where the sink parses. messages are borrowed until destroy. DF_ERR_NO_MEMORY. */
 int df_write_init(struct df_write *w, struct df_message *const *messages, size_t count, struct df_arena *arena,
@@ -39,9 +42,9 @@ void df_write_destroy(struct df_write *w); /* accepts a zeroed write */
 
 /*
  * Calls the sink's write and, when it is pending, waits (within ctx) until every message has a result. Afterwards
- * df_write_result gives each. Returns 0 also when single messages failed; a negative code when the whole write failed, and
- * then that is the result of every message that has none of its own. A wait that ctx ended is such a failure: results that
- * come later are ignored, but w must live until the sink is closed.
+ * df_write_result gives each. Returns 0 also when single messages failed; a negative code when the whole write failed,
+ * and then that is the result of every message that has none of its own. A wait that ctx ended is such a failure:
+ * results that come later are ignored, but w must live until the sink is closed.
  */
 int df_write_run(struct df_sink *sink, struct df_context *ctx, struct df_write *w, struct df_error *err) df_must_check;
 

@@ -6,10 +6,10 @@
  * there), a descriptor, one row in src/connectors/list.h and one build option.
  *
  * Order of calls. Source: create, restore?, connect, read, commit*, close, free. Sink: create, connect, write*, sync*,
- * close, free. `close` may come at any time and from any thread, also while connect, read or write is running, and twice;
- * it returns soon, because it cancels the connector's own context first. After close, connect fails with "connector is
- * closed" (DF_ERR_CLOSED): to reconnect, the processor makes a new instance. `commit` comes from another thread than `read`.
- * All others come from one thread at a time.
+ * close, free. `close` may come at any time and from any thread, also while connect, read or write is running, and
+ * twice; it returns soon, because it cancels the connector's own context first. After close, connect fails with
+ * "connector is closed" (DF_ERR_CLOSED): to reconnect, the processor makes a new instance. `commit` comes from another
+ * thread than `read`. All others come from one thread at a time.
  */
 #ifndef DF_CONNECTORS_INTERFACE_H
 #define DF_CONNECTORS_INTERFACE_H
@@ -26,7 +26,7 @@ struct df_connector_env {
 	const struct df_logger *logger;
 	const struct df_clock *clock;
 	const char *namespace, *name; /* the flow's */
-	bool once;                    /* batch use: read returns when the source is exhausted */
+	bool once;		      /* batch use: read returns when the source is exhausted */
 };
 
 /* ---- sources ----------------------------------------------------------------------------------------------------- */
@@ -96,8 +96,9 @@ struct df_source_ops {
 	int (*create)(const void *settings, const struct df_connector_env *env, struct df_source **ret,
 		      struct df_error *err);
 
-	/* Before connect: where to go on. checkpoint is this source type's object in the checkpoint (borrowed for the call).
-	 * DF_ERR_CONFIG, naming checkpointReset, when it is damaged or belongs to another source. NULL: keeps no checkpoint. */
+	/* Before connect: where to go on. checkpoint is this source type's object in the checkpoint (borrowed for the
+	 * call). DF_ERR_CONFIG, naming checkpointReset, when it is damaged or belongs to another source. NULL: keeps no
+	 * checkpoint. */
 	int (*restore)(struct df_source *s, const struct df_value *checkpoint, struct df_error *err);
 
 	int (*connect)(struct df_source *s, struct df_context *ctx, struct df_error *err);
@@ -108,9 +109,9 @@ struct df_source_ops {
 	int (*read)(struct df_source *s, struct df_context *ctx, struct df_emitter *out, struct df_error *err);
 
 	/*
-	 * Everything up to these positions is done and durable. Records it and wakes read if need be; never blocks on the
-	 * network. A source that keeps a checkpoint writes it into `checkpoint`, an object of its own type that the processor
-	 * persists (keys it does not know stay); text goes into `arena`. NULL: nothing to do.
+	 * Everything up to these positions is done and durable. Records it and wakes read if need be; never blocks on
+	 * the network. A source that keeps a checkpoint writes it into `checkpoint`, an object of its own type that the
+	 * processor persists (keys it does not know stay); text goes into `arena`. NULL: nothing to do.
 	 */
 	int (*commit)(struct df_source *s, const struct df_commit *commits, size_t count, struct df_value *checkpoint,
 		      struct df_arena *arena, struct df_error *err);
@@ -126,15 +127,16 @@ struct df_sink {
 };
 
 /*
- * One write: the messages of one flush, in order, and what became of each. Made by the processor. The messages belong to
- * several batches; documents are parsed into `arena`, which lives until all results are in.
+ * One write: the messages of one flush, in order, and what became of each. Made by the processor. The messages belong
+ * to several batches; documents are parsed into `arena`, which lives until all results are in.
  */
 struct df_write {
 	struct df_message *const *messages;
 	size_t count;
 	struct df_arena *arena;
-	uint64_t token;   /* the same for the same messages on every retry: a deduplication token */
-	size_t unchanged; /* to be counted by the sink: rows that stood there already (skipped conflicts, identical upserts) */
+	uint64_t token;	       /* the same for the same messages on every retry: a deduplication token */
+	size_t unchanged;      /* to be counted by the sink: rows that stood there already (skipped conflicts, identical
+				  upserts) */
 	size_t unknown_fields; /* likewise: keys that were ignored because the table has no such column */
 
 	/* Private: use the functions below. */
@@ -154,7 +156,8 @@ struct df_write_failure {
 	struct df_error error;
 };
 
-/* Message i is confirmed by the other side / failed with err (code: poison or retryable). Once a message; any thread. */
+/* Message i is confirmed by the other side / failed with err (code: poison or retryable). Once a message; any thread.
+ */
 void df_write_done(struct df_write *w, size_t i);
 void df_write_fail(struct df_write *w, size_t i, const struct df_error *err);
 
@@ -165,10 +168,10 @@ enum {
 
 /* How many rows a flush has and how long they may wait: the manifest reference, section 7, "Batch semantics". */
 struct df_batching {
-	struct df_opt_int size;    /* batchSize as written */
-	int32_t interval_seconds;  /* batchFlushIntervalSeconds */
-	int32_t default_size;      /* when size is absent: what the type waits for */
-	int32_t default_together;  /* when size is absent: rows that already wait travel together up to this many */
+	struct df_opt_int size;	  /* batchSize as written */
+	int32_t interval_seconds; /* batchFlushIntervalSeconds */
+	int32_t default_size;	  /* when size is absent: what the type waits for */
+	int32_t default_together; /* when size is absent: rows that already wait travel together up to this many */
 };
 
 struct df_sink_ops {
@@ -183,8 +186,8 @@ struct df_sink_ops {
 	 */
 	int (*write)(struct df_sink *s, struct df_context *ctx, struct df_write *w, struct df_error *err);
 
-	/* Before positions are committed, and at the end (final): makes durable what was written. 0 or DF_SYNC_LATER (never when
-	 * final) or a code. NULL: write alone is enough. */
+	/* Before positions are committed, and at the end (final): makes durable what was written. 0 or DF_SYNC_LATER
+	 * (never when final) or a code. NULL: write alone is enough. */
 	int (*sync)(struct df_sink *s, struct df_context *ctx, bool final, struct df_error *err);
 
 	int (*close)(struct df_sink *s, struct df_error *err);
@@ -195,9 +198,11 @@ struct df_sink_ops {
 	int max_in_flight; /* pending writes at once; 0 is 1 */
 };
 
-/* ---- descriptors --------------------------------------------------------------------------------------------------- */
+/* ---- descriptors ---------------------------------------------------------------------------------------------------
+ */
 
-/* One a connector, `df_connector_<row of list.h>`. The types are always there; ops are NULL when the driver was not built. */
+/* One a connector, `df_connector_<row of list.h>`. The types are always there; ops are NULL when the driver was not
+ * built. */
 struct df_connector {
 	const struct df_type *source; /* NULL: cannot be a source */
 	const struct df_type *sink;
