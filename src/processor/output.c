@@ -120,8 +120,10 @@ static enum fate fate_of(const struct df_error *result, bool whole, size_t n)
 }
 
 struct delivery {
-	struct df_retry retry;
+	struct df_retry retry;     /* attempts on a live connection */
+	struct df_retry reconnect; /* lost connections without a success in between */
 	int attempts;
+	bool reconnected;
 };
 
 /*
@@ -167,7 +169,22 @@ static int attempt(struct df_output *o, struct df_message **messages, size_t *n,
 	return r;
 }
 
-/* Waits before the next attempt; a lost connection is opened again, for ever, and does not use attempts up. */
+/* The first time at once; a connection that is lost again and again waits longer and longer. Uses no attempts up. */
+static int reconnect(struct df_output *o, size_t n, struct delivery *d, struct df_error *last)
+{
+	int64_t delay = d->reconnected ? df_retry_next(&d->reconnect) : 0;
+
+	df_log_error(&o->logger, DF_LOG_WARN, last, "connection lost with %zu messages in flight, opening it again in %.1f s",
+		     n, (double)delay / (double)DF_NS_PER_S);
+	d->attempts--;
+	d->reconnected = true;
+	atomic_store(&o->p->waiting, "the sink's connection is lost");
+	if (df_context_sleep(o->p->work_ctx, delay) < 0)
+		return df_error_set(last, DF_ERR_CANCELED, "stopped while waiting to connect again");
+	return df_output_reconnect(o, o->p->work_ctx, last);
+}
+
+/* Waits before the next attempt on the same connection. 1: the messages were given up. */
 static int before_retry(struct df_output *o, struct df_message **messages, size_t n, struct delivery *d,
 			struct df_error *last)
 {
@@ -175,12 +192,8 @@ static int before_retry(struct df_output *o, struct df_message **messages, size_
 	int r;
 
 	atomic_fetch_add(&o->p->counters.retries, 1);
-	if (last->code == DF_ERR_CONNECTION) {
-		df_log_error(&o->logger, DF_LOG_WARN, last, "connection lost with %zu messages in flight, opening it again",
-			     n);
-		d->attempts--;
-		return df_output_reconnect(o, o->p->work_ctx, last);
-	}
+	if (last->code == DF_ERR_CONNECTION)
+		return reconnect(o, n, d, last);
 	delay = df_retry_next(&d->retry);
 	if (delay < 0) {
 		for (size_t i = 0; i < n; i++) {
@@ -205,6 +218,7 @@ static int deliver(struct df_output *o, struct df_message **messages, size_t n, 
 	struct delivery d = { .attempts = 0 };
 
 	df_retry_init(&d.retry, &df_retry_write, (uint64_t)df_clock_monotonic());
+	df_retry_init(&d.reconnect, &df_retry_connect, (uint64_t)df_clock_monotonic());
 	while (n > 0) {
 		bool split = false;
 		int r;
