@@ -180,14 +180,15 @@ static void test_schema(void **state)
 static void test_docs(void **state)
 {
 	df_cleanup(df_buf_done) struct df_buf text = { 0 };
-	static const char *const parts[] = { "# Manifest reference\n",
-					     "| `queue` | A queue. |",
-					     "| `checkpointSaveInterval` | duration "
-					     "| `30s` |",
-					     "### `maintenance`\n",
-					     "## DataFlowCron: spec",
-					     "### `triggers[]`",
-					     "## Status" };
+	static const char *const parts[] = {
+		"# Manifest reference\n",
+		"| `queue` | A queue. |",
+		"| `checkpointSaveInterval` | duration | `30s` |",
+		"### `maintenance`\n",
+		"## DataFlowCron: spec",
+		"### `triggers[]`",
+		"## Status",
+	};
 	const char *all;
 
 	(void)state;
