@@ -100,8 +100,9 @@ void df_manifests_load(const char *file, const struct df_manifest_options *optio
 		       struct df_diags *diags);
 void df_manifests_done(struct df_manifests *manifests);
 
-/* The rules that look across the whole spec (strictIdempotency, replicas, maintenance, cron schedule, batch warnings).
- * Called by df_manifests_load; the webhook calls it on its own. */
+/* The rules that look across the whole spec: strictIdempotency, replicas, a source without end in a cron. (Those of one
+ * object, such as maintenance, the schedule, and batches, are rules of its table and run when it is parsed.) Called by
+ * df_manifests_load when the spec has no error; the webhook calls it on its own. */
 void df_manifest_check(enum df_manifest_kind kind, const struct df_dataflowcron_spec *spec,
 		       const struct df_place *place, struct df_diags *diags);
 

@@ -8,16 +8,16 @@
 /* Appends the name of a SECRET(_STRINGS) row's twin: "passwordSecretRef". */
 void df_generate_twin_name(const struct df_field *field, struct df_buf *buf);
 
-/* The structural OpenAPI v3 schema of a table as YAML, indented by `indent` spaces. Component objects and their `config`
- * get x-kubernetes-preserve-unknown-fields: true. */
+/* The structural OpenAPI v3 schema of a table as YAML, indented by `indent` spaces. Component objects and their
+ * `config` get x-kubernetes-preserve-unknown-fields: true. */
 void df_generate_openapi(const struct df_table *table, const struct df_registry *registry, int indent,
 			 struct df_buf *buf);
 
 /* JSON Schema (draft 2020-12) of a table as JSON, with one branch per component type in both manifest forms. */
 void df_generate_json_schema(const struct df_table *table, const struct df_registry *registry, struct df_buf *buf);
 
-/* The parts of a larger schema, compact: a table's schema, whose components refer to "#/$defs/...", and the members of that
- * $defs; and a layout for people (two blanks a level) of compact JSON. */
+/* The parts of a larger schema, compact: a table's schema, whose components refer to "#/$defs/...", and the members of
+ * that $defs; and a layout for people (two blanks a level) of compact JSON. */
 void df_generate_json_schema_object(const struct df_table *table, const struct df_registry *registry,
 				    struct df_buf *buf);
 void df_generate_json_schema_defs(const struct df_registry *registry, struct df_buf *buf);
