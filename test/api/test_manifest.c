@@ -334,6 +334,7 @@ static void test_maintenance(void **state)
 	good(WINDOW("startTime: 2026-01-31T02:00:00Z, duration: 744h"));
 	warns(FLOW "  suspended: true\n", "spec.suspended: warning: deprecated");
 	warns(WINDOW("suspended: true") "  suspended: true\n", "deprecated");
+	warns(WINDOW("description: d") "  suspended: true\n", "deprecated");
 	expect(WINDOW("suspended: true") "  suspended: false\n", 1, 1,
 	       "spec.suspended: is false, but maintenance.suspended is true", NULL);
 }
