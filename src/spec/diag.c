@@ -98,6 +98,8 @@ static char *join(const char *path, const char *sub)
 }
 
 static bool fill(struct df_diag *diag, const struct df_place *place, const char *sub, const char *fmt, va_list args)
+	df_printf(4, 0);
+static bool fill(struct df_diag *diag, const struct df_place *place, const char *sub, const char *fmt, va_list args)
 {
 	if (vasprintf(&diag->text, fmt, args) < 0) {
 		diag->text = NULL;
@@ -114,6 +116,8 @@ static bool fill(struct df_diag *diag, const struct df_place *place, const char 
 	return true;
 }
 
+static void add(struct df_diags *diags, bool warning, const struct df_place *place, const char *sub, const char *fmt,
+		va_list args) df_printf(5, 0);
 static void add(struct df_diags *diags, bool warning, const struct df_place *place, const char *sub, const char *fmt,
 		va_list args)
 {

@@ -19,7 +19,7 @@ struct df_diag {
 struct df_diags {
 	struct df_diag *items;
 	size_t count;
-	size_t errors; /* of them, not warnings */
+	size_t errors; /* of them, not warnings; an error that is missing from the list counts too */
 	bool failed;   /* out of memory: something is missing from the list */
 };
 

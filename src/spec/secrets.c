@@ -327,27 +327,33 @@ static int check_value(const struct bytes *value, const struct df_secret_ref *re
 	return 0;
 }
 
-static int store_get(const struct df_secrets *self, const struct df_secret_ref *ref, char **ret, struct df_error *err)
+static int copy_value(const struct bytes *value, const struct df_secret_ref *ref, char **ret, struct df_error *err)
 {
-	const struct df_secret_store *store = (const struct df_secret_store *)self;
-	df_cleanup(done_bytes) struct bytes file = { 0 };
-
-	if (!ref->name || !ref->key)
-		return df_error_set(err, DF_ERR_CONFIG, "a reference without name or key");
-	const struct entry *entry = find(store, ref);
-	const struct bytes *value = entry ? &entry->value : &file;
-	if (!entry) {
-		int found = read_file(store, ref, &file, err);
-		if (found < 0)
-			return found;
-		if (!found)
-			return not_found(store, ref, err);
-	}
 	int r = check_value(value, ref, err);
+
 	if (r < 0)
 		return r;
 	*ret = df_str_dup(df_str(value->data, value->len));
 	return *ret ? 0 : df_error_no_memory(err);
+}
+
+static int store_get(const struct df_secrets *self, const struct df_secret_ref *ref, char **ret, struct df_error *err)
+{
+	const struct df_secret_store *store = (const struct df_secret_store *)self;
+	struct bytes file = { 0 };
+
+	if (!ref->name || !ref->key)
+		return df_error_set(err, DF_ERR_CONFIG, "a reference without name or key");
+	const struct entry *entry = find(store, ref);
+	if (entry)
+		return copy_value(&entry->value, ref, ret, err);
+	int r = read_file(store, ref, &file, err);
+	if (r > 0)
+		r = copy_value(&file, ref, ret, err);
+	else if (r == 0)
+		r = not_found(store, ref, err);
+	done_bytes(&file);
+	return r;
 }
 
 /* ---- the store --------------------------------------------------------------------------------------------------- */

@@ -170,7 +170,7 @@ static void parse_settings(const struct component *c, struct df_component *ret)
 		return;
 	}
 	if (value && value->kind != DF_OBJECT) {
-		df_report_kind(c->p, c->place, key, &settings_field, "a map", value, "");
+		df_report_kind(c->p, c->place, key, &settings_field, "an object", value, "");
 		return;
 	}
 	place.path = below(c, key);
@@ -230,7 +230,7 @@ void df_parse_component(struct df_parser *p, enum df_component_kind kind, const 
 
 	*ret = (struct df_component){ .kind = kind, .line = value->line };
 	if (value->kind != DF_OBJECT) {
-		df_report_kind(p, place, NULL, &component_field, "a map with `type` and `config`", value, "");
+		df_report_kind(p, place, NULL, &component_field, "an object with `type` and `config`", value, "");
 		return;
 	}
 	sort_keys(&c, value);

@@ -153,7 +153,7 @@ static void sort_member(struct df_parser *p, const struct df_table *table, struc
 const char *df_parser_quote(struct df_parser *p, struct df_str text)
 {
 	df_cleanup(df_buf_done) struct df_buf buf = { 0 };
-	size_t len = text.len < 60 ? text.len : 60;
+	size_t len = !text.ptr ? 0 : text.len < 60 ? text.len : 60;
 
 	while (len < text.len && len > 0 && (text.ptr[len] & 0xc0) == 0x80)
 		len--;
@@ -169,6 +169,7 @@ const char *df_parser_quote(struct df_parser *p, struct df_str text)
 const char *df_parser_describe(struct df_parser *p, const struct df_field *field, const struct df_value *value)
 {
 	bool shown = !(field->flags & DF_SENSITIVE);
+	struct df_str text;
 
 	switch (value->kind) {
 	case DF_NULL:
@@ -181,12 +182,14 @@ const char *df_parser_describe(struct df_parser *p, const struct df_field *field
 					      df_parser_text(p, DF_STR_FMT, DF_STR_ARG(df_yaml_written(value))))
 			     : "a number";
 	case DF_STRING:
-		return shown ? df_parser_text(p, "the text %s", df_parser_quote(p, df_value_text(value, &p->arena)))
-			     : "a text";
+		text = df_value_text(value, &p->arena);
+		if (!text.ptr && value->len)
+			df_diags_no_memory(p->diags);
+		return shown ? df_parser_text(p, "the text %s", df_parser_quote(p, text)) : "a text";
 	case DF_ARRAY:
 		return "a list";
 	default:
-		return "a map";
+		return "an object";
 	}
 }
 
@@ -233,7 +236,7 @@ static void parse_one(struct df_parser *p, const struct df_place *place, const s
 	struct df_place below = place_below(p, place, sub, value);
 
 	if (value->kind != DF_OBJECT)
-		df_report_kind(p, place, sub, slot->field, "one map", value, "");
+		df_report_kind(p, place, sub, slot->field, "one object", value, "");
 	else
 		df_parse_object(p, slot->field->table, value, &below, settings);
 }
@@ -316,6 +319,12 @@ static void parse_raw(struct df_parser *p, const struct df_slot *slot, struct df
 
 static void parse_row(struct df_parser *p, const struct df_place *place, const struct df_slot *slot, void *member)
 {
+	if (slot->field->type == DF_TYPE_SECRET || slot->field->type == DF_TYPE_SECRET_STRINGS) {
+		df_parse_texts(p, place, slot, member);
+		return;
+	}
+	if (!slot->value)
+		return;
 	switch (slot->field->type) {
 	case DF_TYPE_BOOL:
 	case DF_TYPE_OPT_BOOL:
@@ -395,6 +404,6 @@ void df_settings_parse(const struct df_table *table, const struct df_value *obje
 	if (object->kind == DF_OBJECT)
 		df_parse_object(&p, table, object, &place, ret_settings);
 	else
-		df_report_kind(&p, &place, NULL, &none, "a map", object, "");
+		df_report_kind(&p, &place, NULL, &none, "an object", object, "");
 	df_arena_done(&p.arena);
 }

@@ -28,11 +28,13 @@ static bool take_text(struct df_parser *p, const struct text_place *at, const st
 		return false;
 	}
 	*ret = df_value_text(value, &p->arena);
-	if (!ret->ptr && value->len) {
+	if (value->len == 0)
+		return true;
+	if (!ret->ptr) {
 		df_diags_no_memory(p->diags);
 		return false;
 	}
-	if (ret->len && memchr(ret->ptr, '\0', ret->len)) {
+	if (memchr(ret->ptr, '\0', ret->len)) {
 		df_diag_error(p->diags, at->place, at->sub, "the text contains a NUL character; remove it");
 		return false;
 	}

@@ -32,6 +32,8 @@ bool df_build_no_memory(struct df_yaml_builder *b)
 }
 
 static void report(struct df_yaml_builder *b, bool warning, uint32_t line, const char *sub, const char *fmt,
+		   va_list args) df_printf(5, 0);
+static void report(struct df_yaml_builder *b, bool warning, uint32_t line, const char *sub, const char *fmt,
 		   va_list args)
 {
 	struct df_buf path = { 0 };
@@ -364,7 +366,7 @@ bool df_build_document(struct df_yaml_builder *b)
 	if (ret->count == b->document_cap) {
 		size_t cap = b->document_cap ? b->document_cap * 2 : 8;
 		struct df_value **items =
-			df_arena_extend(b->arena, ret->items, b->document_cap * sizeof(*items), cap * sizeof(*items));
+			df_arena_extend(b->arena, ret->items, b->document_cap * sizeof(void *), cap * sizeof(void *));
 		if (!items)
 			return df_build_no_memory(b);
 		ret->items = items;

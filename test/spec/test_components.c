@@ -189,7 +189,7 @@ static void test_components_refused(void **state)
 {
 	static const struct example examples[] = {
 		{ "{}", "flow.yaml:1: spec.source: required\n" },
-		{ "source: kafka", AT ": expected a map with `type` and `config`, found the text \"kafka\"\n" },
+		{ "source: kafka", AT ": expected an object with `type` and `config`, found the text \"kafka\"\n" },
 		{ "source: {}", AT ".type: required; the " SOURCES },
 		{ "source: {kafka: {topic: t}}", AT ".type: required; add `type: kafka`; the " SOURCES },
 		{ "source: {type: ''}", AT ".type: required; the " SOURCES },
@@ -202,8 +202,8 @@ static void test_components_refused(void **state)
 		{ "source: {type: kafka}", AT ".config: required: the settings of the source type \"kafka\"\n" },
 		{ "source: {type: kafka, config: {}}", AT ".config.topic: required\n" },
 		{ "source: {type: kafka, kafka: {}}", AT ".kafka.topic: required\n" },
-		{ "source: {type: kafka, config: []}", AT ".config: expected a map, found a list\n" },
-		{ "source: {type: kafka, kafka: 5}", AT ".kafka: expected a map, found the number 5\n" },
+		{ "source: {type: kafka, config: []}", AT ".config: expected an object, found a list\n" },
+		{ "source: {type: kafka, kafka: 5}", AT ".kafka: expected an object, found the number 5\n" },
 		{ "source:\n  type: kafka\n  config: {topic: t}\n  kafka: {topic: t}\n",
 		  "flow.yaml:4: spec.source.kafka: `config` is set as well; keep one of them, best `config`\n" },
 		{ "source:\n  type: kafka\n  topic: t\n  config: {topic: t}\n",
@@ -219,13 +219,14 @@ static void test_components_refused(void **state)
 		  "afterWrite, "
 		  "never\n" },
 		{ "source: {type: generate}\ntransformations: {type: timestamp}\n",
-		  "flow.yaml:2: spec.transformations: expected a list, found a map\n" },
+		  "flow.yaml:2: spec.transformations: expected a list, found an object\n" },
 		{ "source: {type: generate}\ntransformations:\n- type: timestamp\n- 5\n- type: router\n  config:\n    "
 		  "routes:\n"
 		  "    - {condition: a}\n    - condition: b\n      sink: {type: kafak}\n    - condition: c\n      "
 		  "sink:\n"
 		  "        type: kafka\n        config:\n          topic: 5\n",
-		  "flow.yaml:4: spec.transformations[1]: expected a map with `type` and `config`, found the number 5\n"
+		  "flow.yaml:4: spec.transformations[1]: expected an object with `type` and `config`, found the number "
+		  "5\n"
 		  "flow.yaml:8: spec.transformations[2].config.routes[0].sink: required\n"
 		  "flow.yaml:10: spec.transformations[2].config.routes[1].sink.type: unknown sink type \"kafak\"; did "
 		  "you mean "

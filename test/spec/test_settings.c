@@ -231,7 +231,7 @@ static void test_accepted(void **state)
 static void test_refused(void **state)
 {
 	static const struct example examples[] = {
-		{ "[1]", AT ": expected a map, found a list\n" },
+		{ "[1]", AT ": expected an object, found a list\n" },
 		/* unknown keys, with the nearest of names and twins */
 		{ "text: x\ntxet: y\n", "flow.yaml:2: config.txet: unknown field; did you mean \"text\"?\n" },
 		{ "brokersSecretref: {name: n, key: k}\n",
@@ -300,14 +300,14 @@ static void test_refused(void **state)
 		  "beginning\n"
 		  "flow.yaml:1: config.pairs: a key is empty or contains a NUL character\n" },
 		/* what nests */
-		{ "object: 5\n", AT ".object: expected one map, found the number 5\n" },
-		{ "object: [{text: x}]\n", AT ".object: expected one map, found a list\n" },
+		{ "object: 5\n", AT ".object: expected one object, found the number 5\n" },
+		{ "object: [{text: x}]\n", AT ".object: expected one object, found a list\n" },
 		{ "object:\n  number: 11\n",
 		  "flow.yaml:1: config.object.text: required\n"
 		  "flow.yaml:2: config.object.number: must be between 1 and 10, found the number 11\n" },
-		{ "objects: {text: x}\n", AT ".objects: expected a list, found a map\n" },
+		{ "objects: {text: x}\n", AT ".objects: expected a list, found an object\n" },
 		{ "objects:\n- text: a\n- 5\n- {}\n- text: b\n  number: x\n",
-		  "flow.yaml:3: config.objects[1]: expected one map, found the number 5\n"
+		  "flow.yaml:3: config.objects[1]: expected one object, found the number 5\n"
 		  "flow.yaml:4: config.objects[2].text: required\n"
 		  "flow.yaml:6: config.objects[3].number: expected a whole number, found the text \"x\"\n" },
 		/* an alias and its row */
