@@ -230,6 +230,7 @@ enum df_sqlite_kind df_sqlite_kind_of(const char *declared_type)
 		const char *part;
 		enum df_sqlite_kind kind;
 	} parts[] = {
+		{ "JSON", DF_SQLITE_JSON }, /* whatever its affinity: a table that we create has JSON TEXT */
 		/* SQLite's own rules, in their order */
 		{ "INT", DF_SQLITE_INTEGER },
 		{ "CHAR", DF_SQLITE_TEXT },
@@ -247,7 +248,6 @@ enum df_sqlite_kind df_sqlite_kind_of(const char *declared_type)
 		{ "DATETIME", DF_SQLITE_TIMESTAMP },
 		{ "DATE", DF_SQLITE_DATE },
 		{ "TIME", DF_SQLITE_TIME },
-		{ "JSON", DF_SQLITE_JSON },
 	};
 
 	if (!*declared_type || sqlite3_stricmp(declared_type, "ANY") == 0)
