@@ -403,6 +403,48 @@ static void test_edits(void **state)
 	}
 }
 
+/* Nodes that lie in the payload as if they were unchanged, and are not. */
+static void test_edits_in_payload(void **state)
+{
+	struct df_arena a;
+	struct df_value *root;
+	struct df_value *v;
+
+	(void)state;
+	df_arena_init(&a, NULL);
+	/* Keys that are slices of the source of an escaped key: their backslash is a character. */
+	struct df_str text = DF_STR("{\"a\":1,\"b\\n\":2}");
+	assert_int_equal(df_value_parse(text, &a, &root, NULL), DF_PARSE_OK);
+	df_object_rename(root->last, df_str(text.ptr + 8, 3));
+	assert_json(root, "{\"a\":1,\"b\\\\n\":2}");
+	text = DF_STR("{\"a\":1,\"c\":{\"b\\n\":2}}");
+	assert_int_equal(df_value_parse(text, &a, &root, NULL), DF_PARSE_OK);
+	df_object_rename(root->last->first, df_str(text.ptr + 13, 3));
+	assert_json(root, "{\"a\":1,\"c\":{\"b\\\\n\":2}}");
+	text = DF_STR("{\"z\":0,\"a\":[1,{\"b\\n\":2}]}");
+	assert_int_equal(df_value_parse(text, &a, &root, NULL), DF_PARSE_OK);
+	df_object_rename(root->last->last->first, df_str(text.ptr + 16, 3));
+	assert_json(root, "{\"z\":0,\"a\":[1,{\"b\\\\n\":2}]}");
+
+	/* A key that is the end of the key it stood under. */
+	text = DF_STR("{\"xab\":1,\"ab\":2}");
+	assert_int_equal(df_value_parse(text, &a, &root, NULL), DF_PARSE_OK);
+	v = root->first;
+	df_container_remove(root, NULL, v);
+	df_object_set(root, df_str(text.ptr + 3, 2), v);
+	assert_json(root, "{\"ab\":1}");
+
+	/* A kind that was changed in place; what follows the payload must not be read. */
+	char *exact = strndup("{\"a\":1}", 7);
+	assert_non_null(exact);
+	exact = realloc(exact, 7);
+	assert_int_equal(df_value_parse(df_str(exact, 7), &a, &root, NULL), DF_PARSE_OK);
+	root->first->kind = DF_NULL;
+	assert_json(root, "{\"a\":null}");
+	free(exact);
+	df_arena_done(&a);
+}
+
 /* A buffer that is too small fails, keeps what it had, and stays failed. */
 static void test_buffer_full(void **state)
 {
@@ -455,7 +497,7 @@ int main(void)
 		cmocka_unit_test(test_lengths), cmocka_unit_test(test_deep),
 		cmocka_unit_test(test_part),	cmocka_unit_test(test_escaped_source),
 		cmocka_unit_test(test_large),	cmocka_unit_test(test_buffer_full),
-		cmocka_unit_test(test_edits),
+		cmocka_unit_test(test_edits),	cmocka_unit_test(test_edits_in_payload),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
