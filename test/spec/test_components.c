@@ -165,6 +165,11 @@ static void test_forms(void **state)
 		  "{\"topic\":\"e\",\"passwordSecretRef\":{\"name\":\"s\",\"key\":\"k\"}}}}\n"
 		  "spec.transformations[2].router.routes[0].sink.kafka.passwordSecretRef=q\n"
 		  "spec.errors.config.passwordSecretRef=s\n" },
+		{ "source: {type: generate}\nsink: {type: discard, generate: {}}\n",
+		  "flow.yaml:2: spec.sink.generate: warning: has no effect because the type is \"discard\"; remove it, "
+		  "or correct "
+		  "`type`\n"
+		  "{" GENERATE ",\"sink\":{\"type\":\"discard\",\"config\":{}}}\n" },
 		{ "source: {type: generate}\nerrors: {type: discard}\n",
 		  "{" GENERATE ",\"errors\":{\"type\":\"discard\",\"ackPolicy\":\"afterWrite\",\"config\":{}}}\n" },
 		/* the key of another type */

@@ -45,10 +45,10 @@ static void test_lines(void **state)
 		const char *sub;
 		uint32_t line;
 	} examples[] = {
-		{ NULL, 1 },   { "a", 2 },	 { "a.b", 3 },	      { "a.b.c", 3 },	  { "a.x", 2 },
-		{ "l", 4 },    { "l[0]", 5 },	 { "l[1]", 6 },	      { "l[1].x", 6 },	  { "l[1].y.z", 7 },
-		{ "l[2]", 4 }, { "l[x]", 4 },	 { "m.dotted.k", 9 }, { "m.dotted", 10 }, { "m.dot", 8 },
-		{ "m[0]", 8 }, { "nothing", 1 }, { "[0]", 1 },
+		{ NULL, 1 },	   { "a", 2 },	   { "a.b", 3 },    { "a.b.c", 3 },   { "a.x", 2 },
+		{ "l", 4 },	   { "l[0]", 5 },  { "l[1]", 6 },   { "l[1].x", 6 },  { "l[1].y.z", 7 },
+		{ "l[2]", 4 },	   { "l[x]", 4 },  { "m.q.r", 11 }, { "m.q", 12 },    { "m.dotted.k", 10 },
+		{ "m.dotted", 9 }, { "m.dot", 8 }, { "m[0]", 8 },   { "nothing", 1 }, { "[0]", 1 },
 	};
 	struct df_arena arena;
 
@@ -62,8 +62,10 @@ static void test_lines(void **state)
 					 "  - x: 1\n"
 					 "    y: {z: 2}\n"
 					 "m:\n"
-					 "  dotted.k: 1\n"
-					 "  dotted: 2\n",
+					 "  dotted: 1\n"
+					 "  dotted.k: 2\n"
+					 "  q.r: 3\n"
+					 "  q: 4\n",
 					 &arena);
 	for (size_t i = 0; i < DF_ARRAY_SIZE(examples); i++) {
 		struct df_diags diags = { 0 };
