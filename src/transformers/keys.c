@@ -55,6 +55,16 @@ int df_path_single_key(struct df_str path, struct df_path **ret_plain, struct df
 	return 0;
 }
 
+bool df_path_overlaps(const struct df_path *a, const struct df_path *b)
+{
+	size_t i = 0;
+
+	while (i < df_path_steps(a) && i < df_path_steps(b) &&
+	       df_str_equal(df_path_step(a, i, NULL), df_path_step(b, i, NULL)))
+		i++;
+	return i == df_path_steps(a) || i == df_path_steps(b);
+}
+
 static uint32_t hash(const struct df_key_map *map, struct df_str key)
 {
 	uint64_t h = (uintptr_t)map->slots ^ key.len;

@@ -82,6 +82,9 @@ static inline size_t df_names_find(const struct df_names *names, const char *key
  * text lives as long as *ret_plain, which the caller frees. DF_ERR_NO_MEMORY. */
 int df_path_single_key(struct df_str path, struct df_path **ret_plain, struct df_str *ret_key) df_must_check;
 
+/* Does one of two plain paths begin with the other? By keys: which steps may be indices is no matter in an object. */
+bool df_path_overlaps(const struct df_path *a, const struct df_path *b);
+
 /* ---- the keys of one object -------------------------------------------------------------------------------------- */
 
 struct df_key_slot {

@@ -99,24 +99,13 @@ static void drop_repeated(struct df_paths *paths)
 	paths->count = kept;
 }
 
-/* Does one of the two begin with the other? By keys: which of them may be indices is no matter in an object. */
-static bool is_within(const struct df_path *a, const struct df_path *b)
-{
-	size_t i = 0;
-
-	while (i < df_path_steps(a) && i < df_path_steps(b) &&
-	       df_str_equal(df_path_step(a, i, NULL), df_path_step(b, i, NULL)))
-		i++;
-	return i == df_path_steps(a) || i == df_path_steps(b);
-}
-
 static bool are_apart(const struct select *select)
 {
 	for (size_t i = 0; i < select->paths.count; i++) {
 		if (!select->plain[i])
 			return false;
 		for (size_t k = 0; k < i; k++) {
-			if (is_within(select->plain[i], select->plain[k]))
+			if (df_path_overlaps(select->plain[i], select->plain[k]))
 				return false;
 		}
 	}
