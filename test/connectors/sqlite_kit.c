@@ -270,5 +270,5 @@ void kit_source_close(struct kit_source *s)
 
 const char *kit_checkpoint(struct kit_source *s)
 {
-	return df_value_to_arena(s->checkpoint, &s->kit->arena).ptr;
+	return df_arena_dup(&s->kit->arena, df_value_to_arena(s->checkpoint, &s->kit->arena)).ptr;
 }

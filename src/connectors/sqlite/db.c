@@ -25,7 +25,8 @@ static const struct result results[] = {
 	{ SQLITE_NOMEM, DF_ERR_NO_MEMORY, "SQLITE_NOMEM", NULL },
 	{ SQLITE_READONLY, DF_ERR_CONFIG, "SQLITE_READONLY",
 	  "the database is read-only; give the process write permission on the file and on its directory" },
-	{ SQLITE_IOERR, DF_ERR_TRANSIENT, "SQLITE_IOERR", "check the disk and the space on it" },
+	{ SQLITE_IOERR, DF_ERR_TRANSIENT, "SQLITE_IOERR",
+	  "the disk is full, a quota or a file size limit is reached, or the disk fails" },
 	{ SQLITE_CORRUPT, DF_ERR_UNKNOWN, "SQLITE_CORRUPT",
 	  "the database is damaged; restore a backup, or try `.recover` of the sqlite3 shell" },
 	{ SQLITE_FULL, DF_ERR_TRANSIENT, "SQLITE_FULL",
@@ -57,18 +58,17 @@ int df_sqlite_error(const struct df_sqlite *db, int result, struct df_error *err
 	const struct result *known = find_result(result & 0xff);
 	/* Without a connection, or when its last call was another one, only the result itself is sure. */
 	bool same = db->handle && (sqlite3_errcode(db->handle) & 0xff) == (result & 0xff);
-	int os_error = db->handle && known->result == SQLITE_IOERR ? sqlite3_system_errno(db->handle) : 0;
 	char where[256];
 	va_list args;
 
 	if (known->code == DF_ERR_NO_MEMORY)
 		return df_error_no_memory(err);
-	if ((result & 0xff) == SQLITE_INTERRUPT) {
+	/* A cancel also ends the wait for a lock. */
+	bool interrupted = (result & 0xff) == SQLITE_INTERRUPT;
+	if (interrupted || (known->result == SQLITE_BUSY && df_context_canceled(db->scope.ctx))) {
 		int code = df_context_check(db->scope.ctx, err);
 		return code != 0 ? code : df_error_set(err, DF_ERR_CANCELED, "cancelled");
 	}
-	if (os_error == ENOSPC || os_error == EFBIG || os_error == EDQUOT)
-		known = find_result(SQLITE_FULL);
 
 	va_start(args, fmt);
 	vsnprintf(where, sizeof(where), fmt, args);
