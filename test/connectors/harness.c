@@ -150,7 +150,7 @@ void harness_done(struct harness *h)
 
 /* ---- components ---- */
 
-static char *quote(const char *fmt, va_list args)
+static df_printf(1, 0) char *quote(const char *fmt, va_list args)
 {
 	char *text = NULL;
 
