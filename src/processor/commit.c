@@ -149,8 +149,8 @@ static int save(struct df_processor *p, struct df_error *err)
 static int commit_locked(struct df_processor *p, bool final, struct df_error *err)
 {
 	df_cleanup(df_arena_done) struct df_arena arena = { 0 };
-	struct df_commit *commits;
-	size_t n;
+	struct df_commit *commits = NULL;
+	size_t n = 0;
 	int r = collect(p, &arena, &commits, &n, err);
 
 	if (r < 0)

@@ -24,7 +24,7 @@ static void on_dropped(void *arg, struct df_message *m, size_t transformer)
 static int on_failed(void *arg, struct df_message *m, size_t transformer, const struct df_error *err)
 {
 	struct df_worker *w = arg;
-	char stage[32];
+	char stage[40];
 
 	if (transformer == SIZE_MAX)
 		snprintf(stage, sizeof(stage), "decode");
