@@ -13,11 +13,11 @@ bool df_text_is_plain(struct df_str text)
 	return true;
 }
 
-int df_names_init(struct df_names *names, const struct df_str *keys, size_t n)
+int df_key_set_init(struct df_key_set *names, const struct df_str *keys, size_t n)
 {
 	size_t slots = 64;
 
-	*names = (struct df_names){ 0 };
+	*names = (struct df_key_set){ 0 };
 	while (slots < n * 4)
 		slots *= 2;
 	names->slots = calloc(slots, sizeof(*names->slots));
@@ -36,11 +36,11 @@ int df_names_init(struct df_names *names, const struct df_str *keys, size_t n)
 	return 0;
 }
 
-void df_names_done(struct df_names *names)
+void df_key_set_done(struct df_key_set *names)
 {
 	free(names->slots);
 	free(names->names);
-	*names = (struct df_names){ 0 };
+	*names = (struct df_key_set){ 0 };
 }
 
 int df_path_single_key(struct df_str path, struct df_path **ret_plain, struct df_str *ret_key)

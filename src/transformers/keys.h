@@ -49,7 +49,7 @@ struct df_name {
 };
 
 /* Immutable once it is built. Zeroed is valid: no names. */
-struct df_names {
+struct df_key_set {
 	uint64_t lengths; /* bit len % 64 is set for each name: most other keys are told apart by it */
 	uint32_t mask;
 	uint32_t *slots; /* 1 + the first name, or 0 */
@@ -58,8 +58,8 @@ struct df_names {
 };
 
 /* keys[0..n) must be different and outlive the set. DF_ERR_NO_MEMORY. */
-int df_names_init(struct df_names *names, const struct df_str *keys, size_t n) df_must_check;
-void df_names_done(struct df_names *names);
+int df_key_set_init(struct df_key_set *names, const struct df_str *keys, size_t n) df_must_check;
+void df_key_set_done(struct df_key_set *names);
 
 static inline uint32_t df_name_slot(const char *key, size_t len)
 {
@@ -67,7 +67,7 @@ static inline uint32_t df_name_slot(const char *key, size_t len)
 }
 
 /* Which name is it? SIZE_MAX: none. */
-static inline size_t df_names_find(const struct df_names *names, const char *key, uint32_t len)
+static inline size_t df_key_set_find(const struct df_key_set *names, const char *key, uint32_t len)
 {
 	if (!(names->lengths >> (len & 63) & 1))
 		return SIZE_MAX;

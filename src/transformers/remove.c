@@ -24,7 +24,7 @@ struct remove {
 	struct df_paths paths;
 	/* All paths are single names: one walk through the members of an object removes all. */
 	bool by_names;
-	struct df_names names;
+	struct df_key_set names;
 	struct df_path **plain; /* own the names' texts */
 };
 
@@ -37,7 +37,7 @@ static void remove_free(struct df_transformer *t)
 	for (size_t i = 0; remover->plain && i < remover->paths.count; i++)
 		df_path_free(remover->plain[i]);
 	free(remover->plain);
-	df_names_done(&remover->names);
+	df_key_set_done(&remover->names);
 	df_paths_done(&remover->paths);
 	free(remover);
 }
@@ -67,7 +67,7 @@ static int look_for_names(struct remove *remover)
 		different += k == different;
 	}
 	remover->by_names = true;
-	return df_names_init(&remover->names, keys, different);
+	return df_key_set_init(&remover->names, keys, different);
 }
 
 static int remove_create(const void *settings, const struct df_place *place, struct df_transformer **ret,
@@ -95,7 +95,7 @@ static bool remove_names(const struct remove *remover, struct df_value *root)
 
 	for (struct df_value *member = root->first; member; member = next) {
 		next = member->next;
-		if (df_names_find(&remover->names, member->key, member->key_len) == SIZE_MAX) {
+		if (df_key_set_find(&remover->names, member->key, member->key_len) == SIZE_MAX) {
 			prev = member;
 			continue;
 		}

@@ -38,7 +38,7 @@ struct select {
 	/* All paths are single names, names[i] the key of path i: one walk through the members finds all. */
 	bool by_names;
 	struct df_path **plain; /* own the names' texts; NULL where a path is not plain */
-	struct df_names names;
+	struct df_key_set names;
 	bool *key_plain;	 /* of name i: needs no escaping */
 	struct df_value **found; /* room for one call: of name i */
 	/* No path can read what another one reads a part of: what is read can be moved. */
@@ -56,7 +56,7 @@ static void select_free(struct df_transformer *t)
 	free(select->plain);
 	free(select->key_plain);
 	free(select->found);
-	df_names_done(&select->names);
+	df_key_set_done(&select->names);
 	df_paths_done(&select->paths);
 	free(select);
 }
@@ -133,7 +133,7 @@ static int look_for_names(struct select *select)
 			select->by_names = select->by_names && !df_str_equal(keys[k], keys[i]);
 	}
 	select->movable = are_apart(select);
-	return select->by_names ? df_names_init(&select->names, keys, n) : 0;
+	return select->by_names ? df_key_set_init(&select->names, keys, n) : 0;
 }
 
 static int select_create(const void *settings, const struct df_place *place, struct df_transformer **ret,
@@ -172,7 +172,7 @@ static int select_by_names(struct select *select, const struct df_transform *cal
 		return df_error_no_memory(err);
 	memset(found, 0, n * sizeof(struct df_value *));
 	df_for_each (member, root) {
-		size_t i = df_names_find(&select->names, member->key, member->key_len);
+		size_t i = df_key_set_find(&select->names, member->key, member->key_len);
 		if (i != SIZE_MAX)
 			found[i] = member;
 	}
