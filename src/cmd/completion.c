@@ -11,23 +11,26 @@ static void add_words(const struct df_command *command, struct df_buf *buf)
 	df_buf_add_c(buf, "--help");
 }
 
-static void add_names(enum df_component_kind kind, struct df_buf *buf)
+static void add_names(enum df_component_kind kind, bool but_sources, struct df_buf *buf)
 {
 	const struct df_registry *registry = df_registry();
 
-	for (size_t i = 0; i < registry->count[kind]; i++)
-		df_buf_printf(buf, "%s%s", i ? " " : "", registry->types[kind][i]->name);
+	for (size_t i = 0; i < registry->count[kind]; i++) {
+		const char *name = registry->types[kind][i]->name;
+
+		if (!but_sources || !df_registry_find(registry, DF_SOURCE, df_str_c(name)))
+			df_buf_printf(buf, " %s", name);
+	}
 }
 
 /* The words an operand may be, for commands that take a type; "" where files are meant. */
 static void add_operands(const struct df_command *command, struct df_buf *buf)
 {
 	if (strcmp(command->name, "transformations") == 0) {
-		add_names(DF_TRANSFORMATION, buf);
+		add_names(DF_TRANSFORMATION, false, buf);
 	} else if (strcmp(command->name, "connectors") == 0) {
-		add_names(DF_SOURCE, buf);
-		df_buf_add_char(buf, ' ');
-		add_names(DF_SINK, buf);
+		add_names(DF_SOURCE, false, buf);
+		add_names(DF_SINK, true, buf);
 	} else if (strcmp(command->name, "completion") == 0) {
 		df_buf_add_c(buf, "bash zsh fish");
 	} else if (strcmp(command->name, "generate") == 0) {

@@ -328,6 +328,11 @@ class BadInput(CliTest):
         self.flow("file", {"path": "in.jsonl"}, "sqlite", {"path": "new.db", "table": "nope"})
         done = self.run_flow()
         self.assertEqual(done.returncode, 1)
+        self.assertIn("new.db does not exist", done.err)
+        self.assertIn("autoCreateTable", done.err)
+        sqlite3.connect(self.dir / "new.db").execute("CREATE TABLE other (id)").connection.close()
+        done = self.run_flow()
+        self.assertEqual(done.returncode, 1)
         self.assertIn("nope", done.err)
         self.assertIn("autoCreateTable", done.err)
 
