@@ -48,16 +48,31 @@ static int generate_schema(const char *dir)
 	return write_file(dir, "dataflow.schema.json", &buf);
 }
 
-static int type_page(const char *dir, const char *prefix, const struct df_type *first, const struct df_type *second)
+static int type_page(const char *dir, const char *prefix, const struct df_type *type, struct df_buf *page)
 {
-	struct df_buf buf = { 0 }, name = { 0 };
+	struct df_buf name = { 0 };
 	int r;
 
-	df_generate_type_docs(first, second, &buf);
-	df_buf_printf(&name, "%s-%s.md", prefix, (first ? first : second)->name);
-	r = write_file(dir, df_buf_c(&name), &buf);
+	df_buf_printf(&name, "%s-%s.md", prefix, type->name);
+	r = write_file(dir, df_buf_c(&name), page);
 	df_buf_done(&name);
 	return r;
+}
+
+static int connector_page(const char *dir, const struct df_type *source, const struct df_type *sink)
+{
+	struct df_buf page = { 0 };
+
+	df_generate_type_docs(source, sink, &page);
+	return type_page(dir, "connector", source ? source : sink, &page);
+}
+
+static int transformation_page(const char *dir, const struct df_type *type)
+{
+	struct df_buf page = { 0 };
+
+	df_generate_transformation_docs(type, &page);
+	return type_page(dir, "transformation", type, &page);
 }
 
 /* docs/reference/cli.md: the help texts as they are printed. */
@@ -95,12 +110,12 @@ static int generate_docs(const char *dir)
 
 			if (kind == DF_SINK && df_registry_find(registry, DF_SOURCE, name))
 				continue;
-			r = kind == DF_SOURCE ? type_page(dir, "connector", type, df_registry_find(registry, DF_SINK, name))
-					      : type_page(dir, "connector", NULL, type);
+			r = kind == DF_SOURCE ? connector_page(dir, type, df_registry_find(registry, DF_SINK, name))
+					      : connector_page(dir, NULL, type);
 		}
 	}
 	for (size_t i = 0; i < registry->count[DF_TRANSFORMATION] && r == DF_EXIT_OK; i++)
-		r = type_page(dir, "transformation", registry->types[DF_TRANSFORMATION][i], NULL);
+		r = transformation_page(dir, registry->types[DF_TRANSFORMATION][i]);
 	return r;
 }
 

@@ -380,9 +380,16 @@ void df_generate_transformation_docs(const struct df_type *type, struct df_buf *
 /* ---- terminal -------------------------------------------------------------------------------------------------------
  */
 
-/* Words folded at HELP_WIDTH, every line indented; newlines begin a new line. */
+/* Does the newline at text.ptr[at] stand between two paragraphs or before an item, a table's row, a fence? */
+static bool breaks_line(struct df_str text, size_t at)
+{
+	return at + 1 >= text.len || strchr("\n-*|`", text.ptr[at + 1]) || (at > 0 && text.ptr[at - 1] == '\n');
+}
+
+/* Words folded at HELP_WIDTH, every line indented, as Markdown reads newlines. */
 static void fold(struct df_str text, int indent, struct df_buf *buf)
 {
+	const struct df_str whole = text;
 	int column = 0;
 
 	while (text.len > 0) {
@@ -402,7 +409,8 @@ static void fold(struct df_str text, int indent, struct df_buf *buf)
 			column = (column ? column + 1 : indent) + (int)len;
 			df_buf_add(buf, text.ptr, len);
 		}
-		if (len < text.len && text.ptr[len] == '\n') {
+		if (len < text.len && text.ptr[len] == '\n' &&
+		    breaks_line(whole, (size_t)(text.ptr - whole.ptr) + len)) {
 			df_buf_add_char(buf, '\n');
 			column = 0;
 		}
