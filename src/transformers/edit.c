@@ -73,10 +73,7 @@ int df_edits_set(struct df_edits *edits, const struct df_path *path, struct df_v
 	if (remember(edits, at) < 0)
 		return df_error_no_memory(err);
 	int r = df_path_set(path, root, edits->arena, value, err);
-	if (r < 0) /* it changed nothing */
-		edits->last = edits->last->before;
-	else
-		edits->changed = true;
+	edits->changed = edits->changed || r == 0;
 	return r;
 }
 

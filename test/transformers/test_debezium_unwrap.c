@@ -293,6 +293,38 @@ static void fails_without_a_deleted_row(void **state)
 	transform_check(cases, DF_ARRAY_SIZE(cases));
 }
 
+/* Messages of one batch may share their metadata: none sees what another one made of it. */
+static void leaves_shared_metadata_alone(void **state)
+{
+	static const char *const payloads[] = { NULL, "{\"payload\":{\"op\":\"c\",\"after\":{\"id\":2}}}", NULL };
+	struct transform_test t;
+	const struct df_chain_events events = { 0 };
+
+	(void)state;
+	transform_test_open(&t, "[{type: debeziumUnwrap, config: {inferDeleteFromTombstone: true,"
+				" addOperationFields: true}}, {type: mask, config: {fields: [id]}}]");
+	struct df_batch *batch = df_batch_new(t.pool);
+	for (size_t i = 0; i < DF_ARRAY_SIZE(payloads); i++)
+		transform_test_add(batch, payloads[i], i == 0 ? "{\"key\":{\"id\":1}}" : NULL);
+	struct df_value *shared = batch->messages[0].metadata;
+	for (size_t i = 1; i < DF_ARRAY_SIZE(payloads); i++)
+		batch->messages[i].metadata = shared;
+	assert_int_equal(df_chain_run(t.chain, batch, &events, NULL), 0);
+	assert_int_equal(batch->count, DF_ARRAY_SIZE(payloads));
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct df_message *m = &batch->messages[i];
+		struct df_str text = df_value_to_arena(m->metadata, &batch->arena);
+		assert_true(df_str_equal_c(text, i == 1 ? "{\"key\":{\"id\":1},\"operation\":\"insert\"}"
+							: "{\"key\":{\"id\":1},\"operation\":\"delete\"}"));
+		assert_int_equal(df_message_payload(m, &batch->arena, &text), 0);
+		assert_true(df_str_equal_c(text, i == 1 ? "{\"id\":\"***\",\"__op\":\"c\",\"__deleted\":\"false\"}"
+							: "{\"id\":\"***\",\"__op\":\"d\",\"__deleted\":\"true\"}"));
+	}
+	assert_true(df_str_equal_c(df_value_to_arena(shared, &batch->arena), "{\"key\":{\"id\":1}}"));
+	df_batch_free(batch);
+	transform_test_close(&t);
+}
+
 static void refuses_settings(void **state)
 {
 	static const struct transform_config_case cases[] = {
@@ -340,6 +372,7 @@ int main(void)
 		cmocka_unit_test(drops_tombstones),
 		cmocka_unit_test(infers_deletes),
 		cmocka_unit_test(fails_without_a_deleted_row),
+		cmocka_unit_test(leaves_shared_metadata_alone),
 		cmocka_unit_test(refuses_settings),
 		cmocka_unit_test(has_an_example),
 	};
