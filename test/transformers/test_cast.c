@@ -150,8 +150,7 @@ static void knows_numeric_strings(void **state)
 		"\"\xef\xbc\x95\"",
 		"\"5\\u0000\"",
 		"\"\\u00005\"",
-		"\"\xe2\x88\x92"
-		"5\"",
+		"\"\xe2\x88\x92\\u0035\"",
 	};
 	static const struct row rows[] = {
 		{ "\"5\"", "float64", "5" },
