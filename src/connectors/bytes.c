@@ -191,7 +191,8 @@ int df_bytes_detect(struct df_bytes *b, struct df_context *ctx, struct df_error 
 		return 0;
 	if (b->regular) {
 		unsigned char head[MAGIC_MAX];
-		ssize_t n = pread(b->fd, head, sizeof(head), 0);
+		off_t at = lseek(b->fd, 0, SEEK_CUR);
+		ssize_t n = pread(b->fd, head, sizeof(head), at < 0 ? 0 : at);
 
 		found = magic_of(head, n < 0 ? 0 : (size_t)n);
 		if (n == 0)

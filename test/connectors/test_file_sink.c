@@ -317,6 +317,11 @@ static void test_csv_first_refused(void **state)
 	write_all(s, PAYLOADS("{\"a\": 1}"));
 	finish(s);
 	assert_file("out.csv", "a\n1\n");
+	s = open_sink(*state, "given.csv", ",'columns':['a']");
+	assert_refused(s, "{\"b\": 1}", "the key \"b\" is no column");
+	write_all(s, PAYLOADS("{\"a\": 1}"));
+	finish(s);
+	assert_file("given.csv", "a\n1\n");
 }
 
 /* ---- atomic ---- */
@@ -487,6 +492,24 @@ static void test_size_limit(void **state)
 	disk_full(*state, "out.gz");
 }
 
+/* The header is taken back with the rows. */
+static void test_size_limit_csv(void **state)
+{
+	static const char *const payloads[] = { "{\"a\": 1}", "{\"a\": 2}" };
+	struct df_error err = DF_ERROR_INIT;
+	struct df_sink *s;
+
+	signal(SIGXFSZ, SIG_IGN);
+	s = open_sink(*state, "out.csv", "");
+	limit_files(3);
+	assert_int_equal(harness_write(s, payloads, 2, NULL, &err), DF_ERR_UNKNOWN);
+	limit_files(RLIM_INFINITY);
+	assert_file("out.csv", "");
+	assert_int_equal(harness_write(s, payloads, 2, NULL, &err), 0);
+	finish(s);
+	assert_file("out.csv", "a\n1\n2\n");
+}
+
 static void test_full_device(void **state)
 {
 	static const char *const payloads[] = { "1" };
@@ -622,6 +645,7 @@ int main(void)
 		TEST(test_wrong_paths),
 		TEST(test_two_sinks_one_file),
 		TEST(test_size_limit),
+		TEST(test_size_limit_csv),
 		TEST(test_full_device),
 		TEST(test_pipe),
 		TEST(test_close_while_pipe_is_full),

@@ -152,9 +152,11 @@ static int columns_from_file(struct file_sink *s, int fd, struct df_error *err)
 		char *room = df_buf_reserve(&head, 4096);
 		size_t n;
 
-		if (!room)
+		if (!room && head.len + 4096 > head.max)
 			return df_error_set(err, DF_ERR_CONFIG, "%s: the header is longer than 1 MiB, is it CSV?",
 					    s->path);
+		if (!room)
+			return df_error_no_memory(err);
 		r = df_bytes_read(bytes, NULL, room, 4096, &n, err);
 		if (r < 0 || (n == 0 && head.len == 0))
 			return r;
