@@ -61,8 +61,8 @@ struct entry {
 
 struct cast {
 	struct df_transformer base;
-	struct entry *entries;
 	size_t count;
+	struct entry entries[];
 };
 
 static void cast_free(struct df_transformer *t)
@@ -73,7 +73,6 @@ static void cast_free(struct df_transformer *t)
 		return;
 	for (size_t i = 0; i < cast->count; i++)
 		df_path_free(cast->entries[i].path);
-	free(cast->entries);
 	free(cast);
 }
 
@@ -92,12 +91,9 @@ static int cast_create(const void *settings, const struct df_place *place, struc
 		       struct df_diags *diags)
 {
 	const struct cast_settings *s = settings;
-	df_cleanup(cast_freep) struct cast *cast = calloc(1, sizeof(*cast));
+	df_cleanup(cast_freep) struct cast *cast = calloc(1, sizeof(*cast) + s->spec.count * sizeof(cast->entries[0]));
 
 	if (!cast)
-		return DF_ERR_NO_MEMORY;
-	cast->entries = calloc(s->spec.count + 1, sizeof(*cast->entries));
-	if (!cast->entries)
 		return DF_ERR_NO_MEMORY;
 	for (size_t i = 0; i < s->spec.count; i++) {
 		struct entry *entry = &cast->entries[cast->count++];

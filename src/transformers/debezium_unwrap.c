@@ -43,21 +43,14 @@ static const struct df_table unwrap_table = DF_TABLE(struct unwrap_settings, unw
 struct unwrap {
 	struct df_transformer base;
 	const struct unwrap_settings *settings;
-	struct df_str *source_fields; /* each name once; in the settings */
 	size_t source_field_count;
+	struct df_str source_fields[]; /* each name once; in the settings */
 };
 
 static void unwrap_free(struct df_transformer *t)
 {
-	struct unwrap *unwrap = (struct unwrap *)t;
-
-	if (!unwrap)
-		return;
-	free(unwrap->source_fields);
-	free(unwrap);
+	free(t);
 }
-
-DF_DEFINE_TRANSFORMER_CLEANUP(struct unwrap *, unwrap_free)
 
 static void add_once(struct unwrap *unwrap, struct df_str name)
 {
@@ -72,19 +65,16 @@ static int unwrap_create(const void *settings, const struct df_place *place, str
 			 struct df_diags *diags)
 {
 	const struct unwrap_settings *s = settings;
-	df_cleanup(unwrap_freep) struct unwrap *unwrap = calloc(1, sizeof(*unwrap));
+	struct unwrap *unwrap = calloc(1, sizeof(*unwrap) + s->source_fields.count * sizeof(unwrap->source_fields[0]));
 
 	(void)place;
 	(void)diags;
 	if (!unwrap)
 		return DF_ERR_NO_MEMORY;
 	unwrap->settings = s;
-	unwrap->source_fields = calloc(s->source_fields.count + 1, sizeof(*unwrap->source_fields));
-	if (!unwrap->source_fields)
-		return DF_ERR_NO_MEMORY;
 	for (size_t i = 0; i < s->source_fields.count; i++)
 		add_once(unwrap, df_str_c(s->source_fields.items[i]));
-	*ret = &DF_TAKE(unwrap)->base;
+	*ret = &unwrap->base;
 	return 0;
 }
 

@@ -34,8 +34,8 @@ struct mapping {
 
 struct headers {
 	struct df_transformer base;
-	struct mapping *mappings;
 	size_t count;
+	struct mapping mappings[];
 };
 
 static void headers_free(struct df_transformer *t)
@@ -48,11 +48,8 @@ static void headers_free(struct df_transformer *t)
 		free(headers->mappings[i].header);
 		df_path_free(headers->mappings[i].path);
 	}
-	free(headers->mappings);
 	free(headers);
 }
-
-DF_DEFINE_TRANSFORMER_CLEANUP(struct headers *, headers_free)
 
 /* In place: `\:` and `\\` lose their backslash. */
 static void unescape(char *text)
@@ -85,20 +82,18 @@ static int headers_create(const void *settings, const struct df_place *place, st
 			  struct df_diags *diags)
 {
 	const struct headers_settings *s = settings;
-	df_cleanup(headers_freep) struct headers *headers = calloc(1, sizeof(*headers));
+	struct headers *headers = calloc(1, sizeof(*headers) + s->mappings.count * sizeof(headers->mappings[0]));
+	int r = 0;
 
 	if (!headers)
 		return DF_ERR_NO_MEMORY;
-	headers->mappings = calloc(s->mappings.count + 1, sizeof(*headers->mappings));
-	if (!headers->mappings)
-		return DF_ERR_NO_MEMORY;
-	for (size_t i = 0; i < s->mappings.count; i++) {
-		int r = compile(s->mappings.items[i], place, &headers->mappings[headers->count++], diags);
-		if (r < 0)
-			return r;
-	}
-	*ret = &DF_TAKE(headers)->base;
-	return 0;
+	for (size_t i = 0; r == 0 && i < s->mappings.count; i++)
+		r = compile(s->mappings.items[i], place, &headers->mappings[headers->count++], diags);
+	if (r < 0)
+		headers_free(&headers->base);
+	else
+		*ret = &headers->base;
+	return r;
 }
 
 /* The header as a value of the document: a string, or null. NULL when out of memory. */

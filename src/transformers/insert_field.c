@@ -95,8 +95,8 @@ static const struct df_table insert_table = DF_TABLE_RULES(struct insert_setting
 struct insert {
 	struct df_transformer base;
 	struct df_arena arena; /* JSON values */
-	struct entry *entries;
 	size_t count;
+	struct entry entries[];
 };
 
 static void insert_free(struct df_transformer *t)
@@ -109,7 +109,6 @@ static void insert_free(struct df_transformer *t)
 		df_path_free(insert->entries[i].path);
 		free(insert->entries[i].text);
 	}
-	free(insert->entries);
 	df_arena_done(&insert->arena);
 	free(insert);
 }
@@ -137,14 +136,12 @@ static int insert_create(const void *settings, const struct df_place *place, str
 			 struct df_diags *diags)
 {
 	const struct insert_settings *s = settings;
-	df_cleanup(insert_freep) struct insert *insert = calloc(1, sizeof(*insert));
+	df_cleanup(insert_freep) struct insert *insert =
+		calloc(1, sizeof(*insert) + s->fields.count * sizeof(insert->entries[0]));
 
 	if (!insert)
 		return DF_ERR_NO_MEMORY;
 	df_arena_init(&insert->arena, NULL);
-	insert->entries = calloc(s->fields.count + 1, sizeof(*insert->entries));
-	if (!insert->entries)
-		return DF_ERR_NO_MEMORY;
 	for (size_t i = 0; i < s->fields.count; i++) {
 		int r = compile(insert, &s->fields.items[i], place, &insert->entries[insert->count++], diags);
 		if (r < 0)
