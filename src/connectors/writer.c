@@ -96,6 +96,11 @@ int64_t df_writer_size(const struct df_writer *w)
 	return w->size;
 }
 
+bool df_writer_waits(const struct df_writer *w)
+{
+	return !w->regular;
+}
+
 /* ---- the descriptor ---- */
 
 static int write_error(const struct df_writer *w, int errnum, struct df_error *err)

@@ -37,6 +37,9 @@ int df_writer_spill(struct df_writer *w, struct df_context *ctx, struct df_error
 int df_writer_end(struct df_writer *w, struct df_context *ctx, struct df_error *err) df_must_check;
 void df_writer_undo(struct df_writer *w);
 
+/* May a write have to wait for a reader? Then it needs a context that close cancels; a regular file needs none. */
+bool df_writer_waits(const struct df_writer *w);
+
 /* fsync of a regular file. */
 int df_writer_sync(struct df_writer *w, struct df_error *err) df_must_check;
 

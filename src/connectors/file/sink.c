@@ -535,6 +535,8 @@ static int file_write(struct df_sink *sink, struct df_context *caller, struct df
 	r = ensure_file(s, err);
 	if (r < 0)
 		return r;
+	if (!df_writer_waits(s->writer))
+		return write_step(s, caller, w, err);
 	r = df_base_scope_begin(&s->base.state, caller, &scope, err);
 	if (r == 0)
 		r = write_step(s, scope.ctx, w, err);

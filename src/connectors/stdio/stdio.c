@@ -272,6 +272,8 @@ static int stdout_write(struct df_sink *sink, struct df_context *caller, struct 
 	if (!df_base_guard_use(&s->base, err))
 		return DF_ERR_CLOSED;
 	DF_UNLOCK_ON_RETURN(&s->base);
+	if (!df_writer_waits(s->writer))
+		return stdout_step(s, caller, w, err);
 	r = df_base_scope_begin(&s->base.state, caller, &scope, err);
 	if (r == 0)
 		r = stdout_step(s, scope.ctx, w, err);
