@@ -157,6 +157,33 @@ struct df_message *transform_test_add(struct df_batch *batch, const char *payloa
 	return m;
 }
 
+static int count_failed(void *arg, struct df_message *m, size_t transformer, const struct df_error *err)
+{
+	(void)m;
+	(void)transformer;
+	assert_int_equal(err->code, DF_ERR_INVALID_DATA);
+	++*(size_t *)arg;
+	return 0;
+}
+
+static void ignore_dropped(void *arg, struct df_message *m, size_t transformer)
+{
+	(void)arg;
+	(void)m;
+	(void)transformer;
+}
+
+void transform_test_run(struct transform_test *t, struct df_batch *batch, size_t failed)
+{
+	size_t count = 0;
+	const struct df_chain_events events = { .arg = &count, .dropped = ignore_dropped, .failed = count_failed };
+	struct df_error err = DF_ERROR_INIT;
+
+	if (df_chain_run(t->chain, batch, &events, &err))
+		fail_msg("the run ended: %s", err.text);
+	assert_int_equal(count, failed);
+}
+
 static struct df_str meta_text(const struct df_message *m, struct df_arena *arena)
 {
 	return m->metadata ? df_value_to_arena(m->metadata, arena) : DF_STR("{}");

@@ -55,6 +55,9 @@ void transform_test_close(struct transform_test *t);
 /* Payload and metadata are copied into the batch. meta may be NULL. */
 struct df_message *transform_test_add(struct df_batch *batch, const char *payload, const char *meta);
 
+/* Runs the batch; `failed` of its messages, and no more, must fail with DF_ERR_INVALID_DATA. */
+void transform_test_run(struct transform_test *t, struct df_batch *batch, size_t failed);
+
 /* The fixed clock. */
 extern struct df_clock transform_test_clock;
 
