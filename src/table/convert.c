@@ -35,13 +35,42 @@ static struct df_str digits_of(const struct df_value *v, struct df_arena *arena)
 	return v->kind == DF_NUMBER || df_number_valid(text) ? text : df_str(NULL, 0);
 }
 
+/* The usual number, digits alone, without the general decimal arithmetic. */
+static bool plain_int64(const struct df_value *v, int64_t *ret)
+{
+	bool negative = v->len && v->text[0] == '-';
+	int64_t n = 0;
+
+	if (v->len > 18)
+		return false;
+	for (uint32_t i = negative; i < v->len; i++) {
+		unsigned digit = (unsigned)(v->text[i] - '0');
+		if (digit > 9)
+			return false;
+		n = n * 10 + digit;
+	}
+	*ret = negative ? -n : n;
+	return true;
+}
+
+bool df_convert_plain_int64(const struct df_value *v, int64_t *ret)
+{
+	if (v->kind != DF_NUMBER)
+		return false;
+	if (v->repr == DF_REPR_INT64) {
+		*ret = v->int64;
+		return true;
+	}
+	return v->repr == DF_REPR_TEXT && plain_int64(v, ret);
+}
+
 int df_convert_int64(const struct df_value *v, struct df_arena *arena, int64_t *ret, struct df_error *err)
 {
 	if (v->kind == DF_TRUE || v->kind == DF_FALSE) {
 		*ret = v->kind == DF_TRUE;
 		return 0;
 	}
-	if (v->kind == DF_NUMBER && df_value_to_int64(v, ret))
+	if (df_convert_plain_int64(v, ret) || df_value_to_int64(v, ret))
 		return 0;
 	struct df_str text = digits_of(v, arena);
 	if (!text.ptr)

@@ -15,6 +15,9 @@
 int df_convert_int64(const struct df_value *v, struct df_arena *arena, int64_t *ret,
 		     struct df_error *err) df_must_check;
 
+/* A number that is written as an integer of up to 18 digits: the fast and usual case of the above. */
+bool df_convert_plain_int64(const struct df_value *v, int64_t *ret);
+
 /* A number whose digits a double holds: its shortest text is the same number. Also as a string; "NaN" and "Infinity".
  */
 int df_convert_double(const struct df_value *v, struct df_arena *arena, double *ret,

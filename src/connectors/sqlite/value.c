@@ -67,15 +67,18 @@ static int bind_as_double(sqlite3_stmt *stmt, int parameter, struct df_value *v,
 	return bound(sqlite3_bind_double(stmt, parameter, d), err);
 }
 
-/* An integer when it is whole and fits, else a double: what NUMERIC affinity makes of the digits, without loss. */
+/* An integer or a double, whichever keeps the digits. NUMERIC affinity turns a whole double into an integer. */
 static int bind_as_number(sqlite3_stmt *stmt, int parameter, struct df_value *v, struct df_arena *arena,
 			  struct df_error *err)
 {
 	int64_t whole;
 
-	if (v->repr != DF_REPR_FLOAT64 && df_convert_int64(v, arena, &whole, NULL) == 0)
+	if (df_convert_plain_int64(v, &whole))
 		return bound(sqlite3_bind_int64(stmt, parameter, whole), err);
-	return bind_as_double(stmt, parameter, v, arena, err);
+	int code = bind_as_double(stmt, parameter, v, arena, err);
+	if (code == DF_ERR_INVALID_DATA && df_convert_int64(v, arena, &whole, NULL) == 0)
+		return bound(sqlite3_bind_int64(stmt, parameter, whole), err);
+	return code;
 }
 
 static int bind_as_bool(sqlite3_stmt *stmt, int parameter, struct df_value *v, struct df_arena *arena,
