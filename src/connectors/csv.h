@@ -52,8 +52,7 @@ static inline bool df_csv_row_blank(const struct df_csv_row *row)
 /* The content of a field: text itself, or in the arena with doubled quotes made one; ptr NULL when out of memory. */
 struct df_str df_csv_text(const struct df_csv_field *field, struct df_arena *arena);
 
-/* Appends one field, quoted when it has to be. An empty text is written as "", so that it differs from no value at all.
- */
+/* Appends one field, quoted when it has to be. An empty text is written as "": it differs from no value at all. */
 void df_csv_write(struct df_str text, char delimiter, struct df_buf *buf);
 
 #endif

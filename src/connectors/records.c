@@ -1,55 +1,8 @@
-#include "connectors/records.h"
+#include "connectors/records_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "connectors/csv.h"
-
-/* One read, and one block of the batch's arena. */
-#define CHUNK ((size_t)DF_ARENA_BLOCK - 64)
-
-static const struct df_str byte_order_mark = { "\xef\xbb\xbf", 3 };
-
-/*
- * [start, end) was read and not handed out yet. It lies in the arena of the batch that is being filled, with room up to
- * `limit`; all NULL when there is nothing.
- */
-struct window {
-	char *start, *end, *limit;
-	char *seen;	/* no newline before it */
-	int64_t offset; /* of start in the stream */
-	bool ended;
-};
-
-struct df_records {
-	struct df_bytes *bytes;
-	struct df_records_options options;
-	struct window window;
-	int64_t line; /* of window.start, from 1; relative while !line_known */
-	bool line_known;
-
-	/* csv */
-	char **columns; /* NULL: the header was not read yet */
-	size_t column_count;
-	struct df_csv_row row;
-	/* The columns' names in the arena of `names_of`; made anew for each batch. */
-	struct df_str *names;
-	const struct df_batch *names_of;
-	bool done;  /* json: the document was handed out */
-	bool begun; /* the stream stands where start said */
-	int64_t start;
-};
-
-/* What one fill works on. */
-struct fill {
-	struct df_records *r;
-	struct df_context *ctx;
-	struct df_batch *batch;
-	struct df_partition *partition;
-	size_t messages, bytes; /* limits of the batch */
-	bool final;
-};
 
 /* ---- settings ---- */
 
@@ -84,11 +37,6 @@ enum df_format df_format_by_name(struct df_str name)
 
 /* ---- the window ---- */
 
-static size_t window_len(const struct window *w)
-{
-	return (size_t)(w->end - w->start);
-}
-
 /* Moves what there is to a place with room for `cap` bytes. */
 static int window_move(struct window *w, struct df_arena *arena, size_t cap, struct df_error *err)
 {
@@ -106,20 +54,13 @@ static int window_move(struct window *w, struct df_arena *arena, size_t cap, str
 	return 0;
 }
 
-static void window_take(struct window *w, size_t n)
-{
-	w->start += n;
-	w->seen = w->start;
-	w->offset += (int64_t)n;
-}
-
 static void window_clear(struct window *w)
 {
 	w->start = w->end = w->limit = w->seen = NULL;
 }
 
 /* Reads on behind what there is. At the end of the stream `ended` is set. */
-static int window_read(struct fill *f, struct df_error *err)
+int df_records_read(struct fill *f, struct df_error *err)
 {
 	struct window *w = &f->r->window;
 	size_t n;
@@ -157,7 +98,7 @@ static int64_t current_line(struct df_records *r)
 }
 
 /* "NAME:70000", or "NAME, byte 4711" when the line is not known. */
-static const char *place(struct df_records *r, char *out, size_t size)
+const char *df_records_place(struct df_records *r, char *out, size_t size)
 {
 	int64_t line = current_line(r);
 
@@ -168,10 +109,7 @@ static const char *place(struct df_records *r, char *out, size_t size)
 	return out;
 }
 
-#define PLACE_MAX 512
-#define PLACE(r) place((r), (char[PLACE_MAX]){ 0 }, PLACE_MAX)
-
-static int too_long(struct df_records *r, struct df_error *err)
+int df_records_too_long(struct df_records *r, struct df_error *err)
 {
 	bool csv = r->options.format == DF_FORMAT_CSV;
 
@@ -182,11 +120,6 @@ static int too_long(struct df_records *r, struct df_error *err)
 }
 
 /* ---- messages ---- */
-
-static bool batch_full(const struct fill *f)
-{
-	return f->batch->count >= f->messages || f->batch->bytes >= f->bytes;
-}
 
 /* Would another chunk exceed the batch's bytes? Then the next batch gets it, so that no chunk is copied from one to
  * another. */
@@ -211,7 +144,7 @@ static int add_metadata(struct fill *f, struct df_message *m, struct df_error *e
 }
 
 /* A message made of the next `len` bytes of the window (line end included); `text` is its payload. */
-static int add_message(struct fill *f, struct df_str text, size_t len, struct df_message **ret, struct df_error *err)
+int df_records_add(struct fill *f, struct df_str text, size_t len, struct df_message **ret, struct df_error *err)
 {
 	struct df_message *m = df_batch_add(f->batch);
 	int r = 0;
@@ -232,11 +165,7 @@ static int add_message(struct fill *f, struct df_str text, size_t len, struct df
 	return 0;
 }
 
-/* Poison, at the place where the window stands. */
-static int fail_message(struct fill *f, struct df_message *m, struct df_error *err, const char *fmt, ...)
-	df_printf(4, 5);
-
-static int fail_message(struct fill *f, struct df_message *m, struct df_error *err, const char *fmt, ...)
+int df_records_fail(struct fill *f, struct df_message *m, struct df_error *err, const char *fmt, ...)
 {
 	struct df_error *failure = df_arena_zalloc(&f->batch->arena, sizeof(*failure));
 	va_list args;
@@ -254,7 +183,7 @@ static int fail_message(struct fill *f, struct df_message *m, struct df_error *e
 /* ---- jsonl ---- */
 
 /* Without line end, without a byte order mark at the beginning of the stream. */
-static struct df_str line_text(const struct window *w, size_t len)
+struct df_str df_records_text(const struct window *w, size_t len)
 {
 	struct df_str text = df_str(w->start, len);
 
@@ -279,18 +208,18 @@ static bool blank(struct df_str text)
 static int add_line(struct fill *f, size_t len, struct df_error *err)
 {
 	struct df_records *r = f->r;
-	struct df_str text = line_text(&r->window, len);
+	struct df_str text = df_records_text(&r->window, len);
 	struct df_message *m;
 	size_t bad;
 	int code = 0;
 
 	if (text.len > (size_t)r->options.settings->max_line_bytes)
-		return too_long(r, err);
+		return df_records_too_long(r, err);
 	if (!blank(text)) {
-		code = add_message(f, text, len, &m, err);
+		code = df_records_add(f, text, len, &m, err);
 		if (code == 0 && !df_utf8_valid(text, &bad))
-			code = fail_message(f, m, err, "invalid UTF-8 at byte %zu of the line (0x%02x)", bad + 1,
-					    (unsigned char)text.ptr[bad]);
+			code = df_records_fail(f, m, err, "invalid UTF-8 at byte %zu of the line (0x%02x)", bad + 1,
+					       (unsigned char)text.ptr[bad]);
 	}
 	if (code < 0)
 		return code;
@@ -321,203 +250,6 @@ static int finish_lines(struct fill *f, struct df_error *err)
 	return window_len(&f->r->window) ? add_line(f, window_len(&f->r->window), err) : 0;
 }
 
-/* ---- csv ---- */
-
-static void forget_columns(struct df_records *r)
-{
-	for (size_t i = 0; i < r->column_count; i++)
-		free(r->columns[i]);
-	free(DF_TAKE(r->columns));
-	r->column_count = 0;
-}
-
-static int set_columns(struct df_records *r, size_t count, struct df_error *err)
-{
-	const struct df_strings *given = &r->options.settings->columns;
-
-	r->columns = calloc(count, sizeof(*r->columns));
-	if (!r->columns)
-		return df_error_no_memory(err);
-	r->column_count = count;
-	for (size_t i = 0; i < count; i++) {
-		struct df_str name = given->count ? df_str_c(given->items[i]) : r->row.fields[i].text;
-
-		r->columns[i] = df_str_dup(name);
-		if (!r->columns[i])
-			return df_error_no_memory(err);
-	}
-	return 0;
-}
-
-static int check_columns(struct df_records *r, struct df_error *err)
-{
-	for (size_t i = 0; i < r->column_count; i++) {
-		if (!r->columns[i][0])
-			return df_error_set(err, DF_ERR_CONFIG,
-					    "%s: column %zu has no name in the header: set %scolumns to name them all",
-					    PLACE(r), i + 1, r->options.limit_path);
-		for (size_t k = 0; k < i; k++) {
-			if (strcmp(r->columns[i], r->columns[k]) == 0)
-				return df_error_set(
-					err, DF_ERR_CONFIG,
-					"%s: columns %zu and %zu are both called \"%s\": set %scolumns to tell "
-					"them apart",
-					PLACE(r), k + 1, i + 1, r->columns[i], r->options.limit_path);
-		}
-	}
-	return 0;
-}
-
-static int read_header(struct df_records *r, struct df_arena *arena, struct df_error *err)
-{
-	size_t given = r->options.settings->columns.count;
-	int code;
-
-	if (r->row.bad || !df_utf8_valid(df_str(r->window.start, r->row.len), NULL))
-		return df_error_set(err, DF_ERR_CONFIG, "%s: the header cannot be read: %s", PLACE(r),
-				    r->row.bad ? r->row.bad : "invalid UTF-8");
-	if (given && given != r->row.count)
-		return df_error_set(err, DF_ERR_CONFIG, "%s: the header has %zu columns, %scolumns names %zu", PLACE(r),
-				    r->row.count, r->options.limit_path, given);
-	for (size_t i = 0; i < r->row.count; i++) {
-		r->row.fields[i].text = df_csv_text(&r->row.fields[i], arena);
-		if (!r->row.fields[i].text.ptr)
-			return df_error_no_memory(err);
-	}
-	code = set_columns(r, r->row.count, err);
-	if (code == 0)
-		code = check_columns(r, err);
-	if (code < 0)
-		forget_columns(r);
-	return code;
-}
-
-/* The columns' names, once in each batch's arena. */
-static const struct df_str *batch_names(struct fill *f)
-{
-	struct df_records *r = f->r;
-
-	if (r->names_of == f->batch && r->names)
-		return r->names;
-	r->names = df_arena_alloc(&f->batch->arena, r->column_count * sizeof(*r->names));
-	r->names_of = f->batch;
-	for (size_t i = 0; r->names && i < r->column_count; i++) {
-		r->names[i] = df_arena_dup(&f->batch->arena, df_str_c(r->columns[i]));
-		if (!r->names[i].ptr)
-			r->names = NULL;
-	}
-	return r->names;
-}
-
-static struct df_value *field_value(struct fill *f, const struct df_csv_field *field)
-{
-	struct df_arena *arena = &f->batch->arena;
-	struct df_str text;
-
-	if (f->r->options.settings->empty_as_null && field->text.len == 0 && !field->quoted)
-		return df_value_new(arena, DF_NULL);
-	text = df_csv_text(field, arena);
-	return text.ptr ? df_value_string(arena, text) : NULL;
-}
-
-static int build_row(struct fill *f, struct df_message *m, struct df_error *err)
-{
-	const struct df_csv_row *row = &f->r->row;
-	const struct df_str *names = batch_names(f);
-	struct df_value *object = df_value_new(&f->batch->arena, DF_OBJECT);
-
-	if (!names || !object)
-		return df_error_no_memory(err);
-	for (size_t i = 0; i < row->count; i++) {
-		struct df_value *value = field_value(f, &row->fields[i]);
-
-		if (!value)
-			return df_error_no_memory(err);
-		df_object_append(object, names[i], value);
-	}
-	m->payload = df_str(NULL, 0);
-	df_message_set_document(m, object);
-	return 0;
-}
-
-/* The row that was split becomes a message. */
-static int add_row(struct fill *f, struct df_error *err)
-{
-	struct df_records *r = f->r;
-	struct df_str text = line_text(&r->window, r->row.len);
-	struct df_message *m;
-	size_t bad;
-	int code = add_message(f, text, r->row.len, &m, err);
-
-	if (code < 0)
-		return code;
-	if (r->row.bad)
-		return fail_message(f, m, err, "%s", r->row.bad);
-	if (r->row.count != r->column_count)
-		return fail_message(f, m, err, "the row has %zu fields, there are %zu columns", r->row.count,
-				    r->column_count);
-	if (!df_utf8_valid(text, &bad))
-		return fail_message(f, m, err, "invalid UTF-8 at byte %zu of the row (0x%02x)", bad + 1,
-				    (unsigned char)text.ptr[bad]);
-	return build_row(f, m, err);
-}
-
-/* Splits the row that begins the window. 1: there is one; 0: it is not complete. `ended`: nothing comes behind the
- * window. */
-static int split_row(struct df_records *r, bool ended, struct df_error *err)
-{
-	struct window *w = &r->window;
-	struct df_str text = df_str(w->start, window_len(w));
-	size_t mark = w->offset == 0 && df_str_starts(text, byte_order_mark) ? byte_order_mark.len : 0;
-
-	if (w->seen == w->end || mark == text.len)
-		return 0;
-	switch (df_csv_read(df_str(text.ptr + mark, text.len - mark), r->options.delimiter, ended, &r->row)) {
-	case DF_CSV_NO_MEMORY:
-		return df_error_no_memory(err);
-	case DF_CSV_MORE:
-		w->seen = w->end;
-		return 0;
-	case DF_CSV_ROW:
-		break;
-	}
-	r->row.len += mark;
-	return r->row.len > (size_t)r->options.settings->max_line_bytes ? too_long(r, err) : 1;
-}
-
-/* The complete rows of the window. The first one is the header while there are no columns. */
-static int add_rows(struct fill *f, bool ended, struct df_error *err)
-{
-	struct df_records *r = f->r;
-	int code = 0;
-
-	while (code == 0 && !batch_full(f)) {
-		int found = split_row(r, ended, err);
-
-		if (found <= 0)
-			return found;
-		if (!df_csv_row_blank(&r->row))
-			code = r->columns ? add_row(f, err) : read_header(r, &f->batch->arena, err);
-		if (code < 0)
-			return code;
-		window_take(&r->window, r->row.len);
-		r->line += (int64_t)r->row.lines;
-	}
-	return code;
-}
-
-static int finish_rows(struct fill *f, struct df_error *err)
-{
-	struct window *w = &f->r->window;
-	int r;
-
-	w->seen = w->start;
-	r = add_rows(f, true, err);
-	if (r == 0 && !batch_full(f))
-		window_take(w, window_len(w)); /* a lone byte order mark */
-	return r;
-}
-
 /* ---- json ---- */
 
 /* Room for the whole file at once, when its size is known. */
@@ -534,7 +266,7 @@ static int add_document(struct fill *f, struct df_error *err)
 {
 	struct df_records *r = f->r;
 	size_t len = window_len(&r->window);
-	struct df_str text = line_text(&r->window, len);
+	struct df_str text = df_records_text(&r->window, len);
 	struct df_parse_error why;
 	struct df_message *m;
 	struct df_value *root = NULL;
@@ -545,7 +277,7 @@ static int add_document(struct fill *f, struct df_error *err)
 		window_take(&r->window, len);
 		return 0;
 	}
-	code = add_message(f, text, len, &m, err);
+	code = df_records_add(f, text, len, &m, err);
 	if (code < 0)
 		return code;
 	enum df_parse_result result = df_value_parse(text, &f->batch->arena, &root, &why);
@@ -555,7 +287,7 @@ static int add_document(struct fill *f, struct df_error *err)
 		m->document = root;
 		m->state = DF_PAYLOAD_JSON;
 	} else {
-		code = fail_message(
+		code = df_records_fail(
 			f, m, err,
 			"not one JSON document: line %zu, column %zu: %s; for one document a line set %sformat: "
 			"jsonl",
@@ -573,7 +305,7 @@ static int add_complete(struct fill *f, struct df_error *err)
 	case DF_FORMAT_JSONL:
 		return add_lines(f, err);
 	case DF_FORMAT_CSV:
-		return add_rows(f, false, err);
+		return df_records_csv_rows(f, false, err);
 	case DF_FORMAT_JSON:
 		break;
 	}
@@ -586,7 +318,7 @@ static int add_last(struct fill *f, struct df_error *err)
 	case DF_FORMAT_JSONL:
 		return finish_lines(f, err);
 	case DF_FORMAT_CSV:
-		return finish_rows(f, err);
+		return df_records_csv_finish(f, err);
 	case DF_FORMAT_JSON:
 		return f->r->done ? 0 : add_document(f, err);
 	}
@@ -600,7 +332,7 @@ static int check_limit(struct df_records *r, struct df_error *err)
 	size_t len = window_len(&r->window);
 
 	if (r->options.format != DF_FORMAT_JSON)
-		return len > (size_t)s->max_line_bytes + 2 ? too_long(r, err) : 0;
+		return len > (size_t)s->max_line_bytes + 2 ? df_records_too_long(r, err) : 0;
 	if (len <= (size_t)s->max_document_bytes)
 		return 0;
 	return df_error_set(err, DF_ERR_INVALID_DATA,
@@ -608,35 +340,6 @@ static int check_limit(struct df_records *r, struct df_error *err)
 			    " bytes: raise %smaxDocumentBytes, or split it into one "
 			    "document a line (format: jsonl)",
 			    r->options.name, s->max_document_bytes, r->options.limit_path);
-}
-
-/* Reads on until the header is known; END when the stream is empty so far. */
-static int begin_header(struct fill *f, struct df_error *err)
-{
-	struct df_records *r = f->r;
-
-	while (!r->columns) {
-		int found = split_row(r, false, err);
-
-		if (found < 0)
-			return found;
-		if (found == 0) {
-			int code = window_read(f, err);
-
-			if (code < 0 || r->window.ended)
-				return code;
-			continue;
-		}
-		if (!df_csv_row_blank(&r->row)) {
-			int code = read_header(r, &f->batch->arena, err);
-
-			if (code < 0)
-				return code;
-		}
-		window_take(&r->window, r->row.len);
-		r->line += (int64_t)r->row.lines;
-	}
-	return 0;
 }
 
 /* Reads compressed data up to the start and drops it; each chunk over the one before. */
@@ -659,7 +362,7 @@ static int begin_skip(struct fill *f, struct df_error *err)
 		*w = (struct window){
 			.start = chunk, .end = chunk, .seen = chunk, .limit = chunk + CHUNK, .offset = w->offset
 		};
-		code = window_read(f, err);
+		code = df_records_read(f, err);
 		if (code == 0 && w->ended)
 			return df_error_set(
 				err, DF_ERR_INVALID_DATA,
@@ -677,9 +380,9 @@ static int begin(struct fill *f, struct df_error *err)
 	int code = df_bytes_detect(r->bytes, f->ctx, err);
 
 	if (code == 0 && r->options.format == DF_FORMAT_CSV && !r->options.settings->header && !r->columns)
-		code = set_columns(r, r->options.settings->columns.count, err);
+		code = df_records_csv_columns(r, r->options.settings->columns.count, err);
 	if (code == 0 && r->options.format == DF_FORMAT_CSV && r->start > 0)
-		code = begin_header(f, err);
+		code = df_records_csv_header(f, err);
 	if (code == 0 && r->start > r->window.offset) {
 		if (!df_bytes_seekable(r->bytes)) {
 			code = begin_skip(f, err);
@@ -710,7 +413,7 @@ static int fill(struct fill *f, struct df_error *err)
 			break;
 		if (batch_full(f) || batch_nearly_full(f) || (f->batch->count && !df_bytes_ready(r->bytes)))
 			return DF_RECORDS_FULL;
-		code = window_read(f, err);
+		code = df_records_read(f, err);
 		if (code == 0 && r->window.ended) {
 			if (f->final)
 				code = add_last(f, err);
@@ -798,8 +501,7 @@ void df_records_free(struct df_records *r)
 {
 	if (!r)
 		return;
-	forget_columns(r);
-	df_csv_row_done(&r->row);
+	df_records_csv_done(r);
 	free(r);
 }
 

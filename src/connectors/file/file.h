@@ -116,6 +116,28 @@ void df_file_watch_remove(struct file_watch *watch, int id);
 /* Sleeps until a file grew (0) or files came, went or were renamed (1). */
 int df_file_watch_wait(struct file_watch *watch, struct df_context *ctx, struct df_error *err) df_must_check;
 
+/* ---- rows.c: CSV for the sink ---- */
+
+struct file_rows {
+	char **columns; /* NULL: they come from the first message */
+	size_t count;
+	char delimiter;
+	bool header_due;  /* the header stands before the next row */
+	const char *path; /* for errors; the sink's */
+};
+
+/* The columns of the settings, if any. */
+int df_file_rows_given(struct file_rows *rows, const struct df_strings *columns, struct df_error *err) df_must_check;
+/* Those of the file that is appended to; fd stands at its beginning. DF_ERR_CONFIG when they are not the given ones. */
+int df_file_rows_from_file(struct file_rows *rows, int fd, enum df_compression compression,
+			   struct df_error *err) df_must_check;
+void df_file_rows_forget(struct file_rows *rows);
+
+/* Appends the message, after the header when that is due. DF_ERR_INVALID_DATA: it is no object, or has a key that is no
+ * column; then the caller takes back what was appended, and header_due. Out of memory: buf->failed, or a code. */
+int df_file_rows_add(struct file_rows *rows, struct df_buf *buf, struct df_message *m, struct df_arena *arena,
+		     struct df_error *err) df_must_check;
+
 /* ---- tail.c: what an earlier run left ---- */
 
 /*

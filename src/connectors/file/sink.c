@@ -6,7 +6,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "connectors/csv.h"
 #include "connectors/file/file.h"
 #include "connectors/writer.h"
 
@@ -16,16 +15,12 @@ struct file_sink {
 	enum df_format format;
 	enum df_compression compression;
 	bool atomic;
-	char delimiter;
 
 	char *path;		  /* of the file that is open, as people know it */
 	char *temporary;	  /* atomic: what it is called until it is complete; NULL when it is */
 	long part;		  /* rotateBytes: number of the file */
 	struct df_writer *writer; /* NULL: rotated, the next write opens the next file */
-	bool header_due;	  /* csv: this file has no header yet */
-
-	char **columns; /* csv; NULL: taken from the first message */
-	size_t column_count;
+	struct file_rows rows;	  /* csv */
 };
 
 static struct file_sink *sink_of(struct df_sink *s)
@@ -70,104 +65,9 @@ static int file_create(const void *settings, const struct df_connector_env *env,
 	s->format = format_of(s->settings);
 	s->compression = compression_of(s->settings);
 	s->atomic = strcmp(s->settings->mode, "atomic") == 0;
-	s->delimiter = df_file_delimiter(s->settings->delimiter, s->settings->path);
+	s->rows.delimiter = df_file_delimiter(s->settings->delimiter, s->settings->path);
 	*ret = &s->base.state.sink;
 	return 0;
-}
-
-/* ---- columns ---- */
-
-static void forget_columns(struct file_sink *s)
-{
-	for (size_t i = 0; i < s->column_count; i++)
-		free(s->columns[i]);
-	free(DF_TAKE(s->columns));
-	s->column_count = 0;
-}
-
-static int add_column(struct file_sink *s, struct df_str name, struct df_error *err)
-{
-	char **columns = realloc(s->columns, (s->column_count + 1) * sizeof(*columns));
-	char *copy = df_str_dup(name);
-
-	if (columns)
-		s->columns = columns;
-	if (!columns || !copy) {
-		free(copy);
-		return df_error_no_memory(err);
-	}
-	s->columns[s->column_count++] = copy;
-	return 0;
-}
-
-static int columns_from_settings(struct file_sink *s, struct df_error *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < s->settings->columns.count; i++)
-		r = add_column(s, df_str_c(s->settings->columns.items[i]), err);
-	return r;
-}
-
-static int columns_from_row(struct file_sink *s, const struct df_csv_row *row, struct df_error *err)
-{
-	struct df_arena arena;
-	int r = 0;
-
-	df_arena_init(&arena, NULL);
-	for (size_t i = 0; r == 0 && i < row->count; i++) {
-		struct df_str name = df_csv_text(&row->fields[i], &arena);
-
-		r = name.ptr ? add_column(s, name, err) : df_error_no_memory(err);
-	}
-	df_arena_done(&arena);
-	return r;
-}
-
-/* The columns must be those of the file that is appended to. */
-static int check_columns(const struct file_sink *s, const struct df_csv_row *row, struct df_error *err)
-{
-	bool same = row->count == s->column_count && !row->bad;
-
-	for (size_t i = 0; same && i < row->count; i++)
-		same = df_str_equal_c(row->fields[i].text, s->columns[i]);
-	return same ? 0
-		    : df_error_set(
-			      err, DF_ERR_CONFIG,
-			      "%s has other columns in its header than `columns` says: change the setting, or move the "
-			      "file away",
-			      s->path);
-}
-
-/* Reads the header of the file that is appended to. */
-static int columns_from_file(struct file_sink *s, int fd, struct df_error *err)
-{
-	df_cleanup(df_bytes_freep) struct df_bytes *bytes = NULL;
-	df_cleanup(df_buf_done) struct df_buf head = { .max = 1 << 20 };
-	df_cleanup(df_csv_row_done) struct df_csv_row row = { 0 };
-	enum df_csv_result result = DF_CSV_MORE;
-	int r = df_bytes_new(fd, s->path, s->compression, &bytes, err);
-
-	while (r == 0 && result == DF_CSV_MORE) {
-		char *room = df_buf_reserve(&head, 4096);
-		size_t n;
-
-		if (!room && head.len + 4096 > head.max)
-			return df_error_set(err, DF_ERR_CONFIG, "%s: the header is longer than 1 MiB, is it CSV?",
-					    s->path);
-		if (!room)
-			return df_error_no_memory(err);
-		r = df_bytes_read(bytes, NULL, room, 4096, &n, err);
-		if (r < 0 || (n == 0 && head.len == 0))
-			return r;
-		head.len += n;
-		result = df_csv_read(df_buf_str(&head), s->delimiter, n == 0, &row);
-	}
-	if (r == 0 && result == DF_CSV_NO_MEMORY)
-		r = df_error_no_memory(err);
-	if (r < 0)
-		return r;
-	return s->columns ? check_columns(s, &row, err) : columns_from_row(s, &row, err);
 }
 
 /* ---- names of files ---- */
@@ -229,6 +129,7 @@ static int name_file(struct file_sink *s, struct df_error *err)
 		s->path = NULL;
 	if (n >= 0 && s->atomic && asprintf(&s->temporary, "%.*s.%s.part", base, path, path + base) < 0)
 		s->temporary = NULL;
+	s->rows.path = s->path;
 	return s->path && (!s->atomic || s->temporary) ? 0 : df_error_no_memory(err);
 }
 
@@ -290,12 +191,12 @@ static int prepare_file(struct file_sink *s, int fd, const char *path, struct df
 		r = df_error_errno(err, DF_ERR_UNKNOWN, errno, "cannot read %s", path);
 	if (r < 0)
 		return r;
-	s->header_due = s->format == DF_FORMAT_CSV && s->settings->header && st.st_size == 0;
+	s->rows.header_due = s->format == DF_FORMAT_CSV && s->settings->header && st.st_size == 0;
 	if (s->format != DF_FORMAT_CSV || !s->settings->header || st.st_size == 0)
 		return 0;
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return df_error_errno(err, DF_ERR_UNKNOWN, errno, "cannot read %s", path);
-	return columns_from_file(s, fd, err);
+	return df_file_rows_from_file(&s->rows, fd, s->compression, err);
 }
 
 static int open_file(struct file_sink *s, struct df_error *err)
@@ -315,7 +216,7 @@ static int open_file(struct file_sink *s, struct df_error *err)
 	if (r == 0 && regular)
 		r = prepare_file(s, fd, path, err);
 	else if (r == 0)
-		s->header_due = s->format == DF_FORMAT_CSV && s->settings->header;
+		s->rows.header_due = s->format == DF_FORMAT_CSV && s->settings->header;
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -345,7 +246,7 @@ static int file_connect(struct df_sink *sink, struct df_context *ctx, struct df_
 		return 0;
 	r = check_target(s, err);
 	if (r == 0)
-		r = columns_from_settings(s, err);
+		r = df_file_rows_given(&s->rows, &s->settings->columns, err);
 	if (s->settings->rotate_bytes) {
 		s->part = last_part(s->settings->path);
 		s->part += s->part == 0;
@@ -353,7 +254,7 @@ static int file_connect(struct df_sink *sink, struct df_context *ctx, struct df_
 	if (r == 0)
 		r = open_file(s, err);
 	if (r < 0) {
-		forget_columns(s);
+		df_file_rows_forget(&s->rows);
 		return r;
 	}
 	s->base.state.connected = true;
@@ -384,101 +285,6 @@ static int ensure_file(struct file_sink *s, struct df_error *err)
 	return r < 0 || s->writer ? r : open_file(s, err);
 }
 
-/* ---- rows ---- */
-
-static int columns_from_message(struct file_sink *s, const struct df_value *object, struct df_error *err)
-{
-	int r = 0;
-
-	df_for_each (member, object) {
-		if (r == 0)
-			r = add_column(s, df_value_key(member), err);
-	}
-	if (r < 0)
-		forget_columns(s);
-	return r;
-}
-
-static void add_header(struct file_sink *s, struct df_buf *buf)
-{
-	for (size_t i = 0; i < s->column_count; i++) {
-		if (i > 0)
-			df_buf_add_char(buf, s->delimiter);
-		df_csv_write(df_str_c(s->columns[i]), s->delimiter, buf);
-	}
-	df_buf_add_char(buf, '\n');
-	s->header_due = false;
-}
-
-/* A row of one column without a value would be a blank line, which is no row: it is written as "". */
-static void add_field(const struct file_sink *s, const struct df_value *value, struct df_arena *arena,
-		      struct df_buf *buf)
-{
-	struct df_str text;
-
-	if (!value || value->kind == DF_NULL) {
-		if (s->column_count == 1)
-			df_csv_write(df_str(NULL, 0), s->delimiter, buf);
-		return;
-	}
-	text = df_value_text(value, arena);
-	if (!text.ptr && text.len == 0 && value->kind != DF_STRING)
-		buf->failed = true;
-	df_csv_write(text, s->delimiter, buf);
-}
-
-static int unknown_key(const struct file_sink *s, const struct df_value *object, struct df_error *err)
-{
-	df_for_each (member, object) {
-		bool known = false;
-
-		for (size_t i = 0; !known && i < s->column_count; i++)
-			known = df_str_equal_c(df_value_key(member), s->columns[i]);
-		if (!known)
-			return df_error_set(err, DF_ERR_INVALID_DATA,
-					    "the key \"" DF_STR_FMT
-					    "\" is no column of %s: name it in `columns`, or remove it "
-					    "with the select transformation",
-					    DF_STR_ARG(df_value_key(member)), s->path);
-	}
-	return df_error_set(err, DF_ERR_INVALID_DATA, "a key stands twice");
-}
-
-static int add_row(struct file_sink *s, struct df_buf *buf, struct df_message *m, struct df_arena *arena,
-		   struct df_error *err)
-{
-	struct df_value *object = NULL, *next;
-	uint32_t found = 0;
-	int r = df_message_document(m, arena, &object, err);
-
-	if (r < 0)
-		return r;
-	if (!object || object->kind != DF_OBJECT)
-		return df_error_set(err, DF_ERR_INVALID_DATA,
-				    "the payload is not a JSON object, so that it cannot be a CSV row");
-	if (s->column_count == 0)
-		r = columns_from_message(s, object, err);
-	if (r < 0)
-		return r;
-	if (s->header_due)
-		add_header(s, buf);
-	next = object->len ? object->first : NULL;
-	for (size_t i = 0; i < s->column_count; i++) {
-		/* Keys mostly come in the order of the columns. */
-		struct df_value *value = next && df_str_equal_c(df_value_key(next), s->columns[i])
-						 ? next
-						 : df_object_get_c(object, s->columns[i]);
-
-		next = value ? value->next : next;
-		found += value != NULL;
-		if (i > 0)
-			df_buf_add_char(buf, s->delimiter);
-		add_field(s, value, arena, buf);
-	}
-	df_buf_add_char(buf, '\n');
-	return found == object->len ? 0 : unknown_key(s, object, err);
-}
-
 /* ---- write ---- */
 
 /* One message into the buffer. A message that cannot be a record leaves no trace but its failure. */
@@ -486,15 +292,15 @@ static int add_message(struct file_sink *s, struct df_write *w, size_t i, struct
 {
 	struct df_buf *buf = df_writer_buf(s->writer);
 	struct df_error why = DF_ERROR_INIT;
-	bool header_due = s->header_due;
+	bool header_due = s->rows.header_due;
 	size_t mark = buf->len;
-	int r = s->format == DF_FORMAT_CSV ? add_row(s, buf, w->messages[i], w->arena, &why)
+	int r = s->format == DF_FORMAT_CSV ? df_file_rows_add(&s->rows, buf, w->messages[i], w->arena, &why)
 					   : df_writer_add_line(buf, w->messages[i], w->arena, &why);
 
 	if (r == 0)
 		return 0;
 	buf->len = mark;
-	s->header_due = header_due;
+	s->rows.header_due = header_due;
 	if (!df_code_poison(r)) {
 		if (err)
 			*err = why;
@@ -506,7 +312,7 @@ static int add_message(struct file_sink *s, struct df_write *w, size_t i, struct
 
 static int write_step(struct file_sink *s, struct df_context *ctx, struct df_write *w, struct df_error *err)
 {
-	bool header_due = s->header_due;
+	bool header_due = s->rows.header_due;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < w->count; i++) {
@@ -519,7 +325,7 @@ static int write_step(struct file_sink *s, struct df_context *ctx, struct df_wri
 	if (r == 0)
 		r = df_writer_end(s->writer, ctx, err);
 	if (r < 0)
-		s->header_due = header_due;
+		s->rows.header_due = header_due;
 	return r;
 }
 
@@ -612,7 +418,7 @@ static void file_free(struct df_sink *sink)
 		return;
 	s = sink_of(sink);
 	file_close(sink, NULL);
-	forget_columns(s);
+	df_file_rows_forget(&s->rows);
 	free(s->path);
 	free(s->temporary);
 	df_base_connector_done(&s->base);
