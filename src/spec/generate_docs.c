@@ -118,7 +118,7 @@ static void add_description(const struct df_field *f, struct df_buf *buf)
 	}
 	add_range(f, buf);
 	if (f->flags & DF_OURS)
-		df_buf_add_c(buf, " Not in the Go project.");
+		df_buf_add_c(buf, " An extension of ours.");
 }
 
 static void add_default(const struct df_field *f, const char *quote, struct df_buf *buf)

@@ -39,11 +39,14 @@ struct scripted_sink {
 static int64_t id_of(struct df_message *m, struct df_arena *arena)
 {
 	struct df_error err;
-	struct df_value *root = NULL;
-	int64_t id = -1;
+	struct df_value *root = NULL, *member;
+	int64_t id = -1; /* an error record has none */
 
-	if (df_message_document(m, arena, &root, &err) == 0 && root)
-		df_value_to_int64(df_object_get_c(root, "id"), &id);
+	if (df_message_document(m, arena, &root, &err) == 0) {
+		member = df_object_get_c(root, "id");
+		if (member)
+			df_value_to_int64(member, &id);
+	}
 	return id;
 }
 
@@ -234,10 +237,10 @@ static void free_fixture(struct fixture *f)
 	free(f);
 }
 
-/* 0, 1, 2 ... in order, each once, but for `missing`. */
+/* 1, 2, ... n in order, each once, but for `missing`. */
 static void assert_all_in_order(const struct script *s, int64_t n, int64_t missing)
 {
-	int64_t expected = 0;
+	int64_t expected = 1;
 
 	for (size_t i = 0; i < s->count; i++, expected++) {
 		if (expected == missing)
@@ -246,7 +249,7 @@ static void assert_all_in_order(const struct script *s, int64_t n, int64_t missi
 	}
 	if (expected == missing)
 		expected++;
-	assert_int_equal(expected, n);
+	assert_int_equal(expected, n + 1);
 }
 
 #define GENERATE(n) "source: {type: generate, config: {count: " #n ", template: '{\"id\": ${counter}}'}}\n"
@@ -288,7 +291,7 @@ static void a_second_run_goes_on_behind_the_position(void **state)
 static void filtered_messages_are_done(void **state)
 {
 	struct fixture *f = new_fixture(GENERATE(1000) SINK "transformations:\n"
-							    "  - {type: filter, config: {condition: id < 10}}\n");
+							    "  - {type: filter, config: {condition: id <= 10}}\n");
 
 	(void)state;
 	assert_int_equal(run(f), 0);
@@ -398,7 +401,7 @@ static void poison_goes_to_the_error_sink(void **state)
 {
 	static int (*const refuse[])(struct script *, struct df_context *, struct df_write *,
 				     struct df_error *) = { refuse_one, refuse_all };
-	static const int64_t poison[] = { 0, 499, 999 };
+	static const int64_t poison[] = { 1, 500, 1000 };
 
 	(void)state;
 	for (size_t k = 0; k < 2; k++) {

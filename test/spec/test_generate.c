@@ -301,7 +301,7 @@ static void test_field_docs(void **state)
 		"| `small` | int | `5` | Small. At least 1. |\n",
 		"| `bounded` | int |  | Bounded. 1 to 9. |\n",
 		"| `optSmall` | int | the server's | Maybe. |\n",
-		"| `optLarge` | int |  | Maybe. At least 0. Not in the Go project. |\n",
+		"| `optLarge` | int |  | Maybe. At least 0. An extension of ours. |\n",
 		"| `wait` | duration | `5s` | A wait. Greater than 0. |\n",
 		"| `secretList`, `secretListSecretRef` | list of text |  | A list. |\n",
 		"| `plainSecretRef` | Secret reference |  | A reference. |\n",
