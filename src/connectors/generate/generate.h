@@ -32,21 +32,19 @@ size_t df_template_render(const struct df_template *t, const struct df_template_
 /* The table's check of a template. */
 int df_template_check(struct df_str text, struct df_error *err);
 
-/* Every placeholder, for the reference page (Markdown). */
-#define DF_TEMPLATE_DOC                                                                                          \
-	"| placeholder | becomes |\n"                                                                            \
-	"|-|-|\n"                                                                                                \
-	"| `${counter}`, `${counter:START}` | the number of the message: 1, 2, 3 ... or START, START+1 ... |\n"  \
-	"| `${random:N}`, `${random:MIN:MAX}` | an integer from 0 to N-1, or from MIN to MAX, both included |\n" \
-	"| `${float:MIN:MAX}`, `${float:MIN:MAX:DIGITS}` | a number from MIN to MAX with 2 or DIGITS (0 to 9) "  \
-	"decimals |\n"                                                                                           \
-	"| `${string:N}` | N lower-case letters and digits |\n"                                                  \
-	"| `${choice:a|b|c}` | one of the texts, as it stands |\n"                                               \
-	"| `${bool}` | `true` or `false` |\n"                                                                    \
-	"| `${uuid}` | a random UUID (version 4) |\n"                                                            \
-	"| `${now}`, `${now:unix}`, `${now:unix_ms}` | the time: RFC 3339 in UTC with milliseconds, seconds or " \
-	"milliseconds since 1970 |\n"                                                                            \
-	"| `$${` | the two characters `${` |\n"
+/* Every placeholder, for the reference page (Markdown). A list: the bars of a choice would end the cells of a table. */
+#define DF_TEMPLATE_DOC                                                                                       \
+	"Placeholders of the template:\n\n"                                                                   \
+	"- `${counter}`, `${counter:START}`: the number of the message, from 1 or from START\n"               \
+	"- `${random:N}`, `${random:MIN:MAX}`: an integer from 0 to N-1, or from MIN to MAX, both included\n" \
+	"- `${float:MIN:MAX}`, `${float:MIN:MAX:DIGITS}`: a number with 2, or 0 to 9 decimals\n"              \
+	"- `${string:N}`: N lower-case letters and digits\n"                                                  \
+	"- `${choice:a|b|c}`: one of the texts, as it stands\n"                                               \
+	"- `${bool}`: `true` or `false`\n"                                                                    \
+	"- `${uuid}`: a random UUID (version 4)\n"                                                            \
+	"- `${now}`: the time, RFC 3339 in UTC with milliseconds\n"                                           \
+	"- `${now:unix}`, `${now:unix_ms}`: seconds or milliseconds since 1970\n"                             \
+	"- `$${`: the two characters `${`\n"
 
 /* ---- settings ---- */
 
