@@ -79,7 +79,7 @@ static const struct df_type source_type = {
 	       "(truncated\n"
 	       "or damaged compressed data, a line above the limit) ends the run with an error, after everything "
 	       "before it was\n"
-	       "delivered.\n",
+	       "delivered.",
 	.settings = &source_table,
 	.example = "type: file\n"
 		   "config:\n"
@@ -148,7 +148,7 @@ static const struct df_type sink_type = {
 	       "again), a\n"
 	       "complete JSON line without a newline gets one, a torn gzip member or zstd frame is cut off. The file "
 	       "is locked\n"
-	       "(flock), because two writers would spoil it.\n",
+	       "(flock), because two writers would spoil it.",
 	.settings = &sink_table,
 	.example = "type: file\n"
 		   "config:\n"
