@@ -195,6 +195,7 @@ void df_cursor_free(struct df_cursor *cursor)
 	for (size_t i = 0; i < DF_ARRAY_SIZE(cursor->texts); i++)
 		df_buf_done(&cursor->texts[i]);
 	df_buf_done(&cursor->position);
+	free(cursor->seen.rows);
 	free(cursor);
 }
 
@@ -294,7 +295,7 @@ int df_cursor_advance(struct df_cursor *cursor, bool done)
 		code = df_cursor_keep(cursor, DF_TEXT_NULL_K, &place->null_k, &cursor->row_k);
 	} else if (cursor->part == DF_CURSOR_ROWS && cursor->k_run) {
 		code = advance_k(cursor, done);
-	} else if (cursor->part == DF_CURSOR_ROWS) {
+	} else if (cursor->part == DF_CURSOR_ROWS && !df_cursor_is_late(cursor)) {
 		code = df_cursor_keep(cursor, DF_TEXT_T, &place->t, &cursor->row_t);
 		if (code == 0)
 			code = df_cursor_keep(cursor, DF_TEXT_K, &place->k, &cursor->row_k);

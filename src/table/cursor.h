@@ -128,6 +128,29 @@ int df_cursor_advance(struct df_cursor *cursor, bool done) df_must_check;
  * df_cursor_advance. */
 struct df_str df_cursor_position(const struct df_cursor *cursor);
 
+/* ---- overlap ------------------------------------------------------------------------------------------------------
+ */
+
+/*
+ * trackingOverlapSeconds: transactions may commit a T that a poll has passed already. So the first statement of every
+ * poll reads from df_cursor_before instead of df_cursor_at, and every row that df_cursor_seen knows is dropped:
+ *
+ *   df_cursor_begin(cursor)                              every statement of DF_CURSOR_ROWS
+ *   df_cursor_seen(cursor, t, k, &seen)                  every row, before df_cursor_read; a dropped one ends there
+ *
+ * After a restart nothing is known to be seen: the overlap comes again.
+ */
+void df_cursor_set_overlap(struct df_cursor *cursor, int64_t seconds);
+
+#define DF_CURSOR_BEFORE_MAX 64
+/* The place that lies the overlap before; false: no overlap, nothing read yet, or T is no time written as text. text
+ * holds its T. */
+bool df_cursor_before(const struct df_cursor *cursor, struct df_cursor_place *ret, char text[DF_CURSOR_BEFORE_MAX]);
+void df_cursor_begin(struct df_cursor *cursor);
+/* Was the row emitted by an earlier statement? If not, it counts as emitted now. DF_ERR_NO_MEMORY. */
+int df_cursor_seen(struct df_cursor *cursor, const struct df_cursor_value *t, const struct df_cursor_value *k,
+		   bool *ret) df_must_check;
+
 /* ---- checkpoint -------------------------------------------------------------------------------------------------- */
 
 /*

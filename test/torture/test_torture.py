@@ -28,6 +28,7 @@ spec:
 """
 ROWS = 6  # of 3 lines with 3 items each, those with n = 3 filtered
 
+
 def write_input(folder):
     folder = pathlib.Path(folder)
     (folder / "flow.yaml").write_text(FLOW.format(dir=folder))
@@ -35,6 +36,7 @@ def write_input(folder):
         for i in range(3):
             items = ",".join(f'{{"id":"{i}-{n}","n":{n},"at":1700000000,"someName":"é\\u0041"}}' for n in (1, 2, 3))
             f.write(f'{{"items":[{items}]}}\n')
+
 
 class Torture(unittest.TestCase):
     @classmethod
@@ -89,6 +91,7 @@ class Torture(unittest.TestCase):
 
     def test_pipeline(self):
         self.torture("run", "--progress", "none", "{dir}/flow.yaml")
+
 
 if __name__ == "__main__":
     unittest.main()

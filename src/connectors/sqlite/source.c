@@ -4,21 +4,15 @@
  */
 #include <stdlib.h>
 
+#include "connectors/sqlite/plan.h"
 #include "connectors/sqlite/reading.h"
-#include "connectors/sqlite/settings.h"
-#include "table/identifier.h"
-
-#define DEFAULT_CHANGE_COLUMN "updated_at"
-#define DEFAULT_CHANGE_FALLBACK "created_at"
 
 struct source {
 	struct df_base_connector base;
 	const struct df_sqlite_source_settings *settings;
 	struct df_sqlite db;
 	struct df_cursor_source identity;
-	struct df_cursor_table table; /* texts are in the buffers below */
-	struct df_buf from, t, k;
-	const char *t_name, *t_fallback_name, *k_name; /* columns of the cursor; NULL: none */
+	struct df_sqlite_plan plan;
 	struct df_cursor *cursor;
 	struct df_poll poll;
 	struct df_partition *partition;
@@ -29,12 +23,6 @@ struct source {
 static struct source *source_of(struct df_source *s)
 {
 	return (struct source *)s;
-}
-
-/* A query without changeTrackingColumn is run as it is, whole, at every poll. */
-static bool is_legacy(const struct df_polling_settings *polling)
-{
-	return polling->query && !polling->change_tracking_column;
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
@@ -54,20 +42,21 @@ static int source_create(const void *settings, const struct df_connector_env *en
 	s->base.state.source.ops = &df_sqlite_source_ops;
 	s->settings = config;
 	s->poll.interval_ns = polling->poll_interval * DF_NS_PER_S;
+	s->plan = (struct df_sqlite_plan){ .settings = config,
+					   .logger = env->logger,
+					   .db = &s->db,
+					   .change_column = polling->change_tracking_column };
+	if (!polling->change_tracking_column && !polling->query)
+		s->plan.change_column = DF_SQLITE_CHANGE_COLUMN;
 	s->identity = (struct df_cursor_source){ .table = polling->table.value,
-						 .change_column = polling->change_tracking_column,
+						 .change_column = s->plan.change_column,
 						 .order_column = polling->order_by_column,
 						 .query = polling->query };
-	if (!polling->change_tracking_column && !polling->query)
-		s->identity.change_column = DEFAULT_CHANGE_COLUMN;
-	s->cursor = df_cursor_new(&s->table);
+	s->cursor = df_cursor_new(&s->plan.table);
 	if (code == 0 && !s->cursor)
 		code = df_error_no_memory(err);
-	if (code == 0 && polling->tracking_overlap_seconds)
-		code = df_error_set(
-			err, DF_ERR_CONFIG,
-			"trackingOverlapSeconds has no use with SQLite, where transactions commit one after the "
-			"other; remove it");
+	if (code == 0)
+		df_cursor_set_overlap(s->cursor, polling->tracking_overlap_seconds);
 	if (code != 0) {
 		source_free(&s->base.state.source);
 		return code;
@@ -98,9 +87,7 @@ static void source_free(struct df_source *source)
 	if (s->base.state.context)
 		(void)!source_close(source, NULL);
 	df_cursor_free(s->cursor);
-	df_buf_done(&s->from);
-	df_buf_done(&s->t);
-	df_buf_done(&s->k);
+	df_sqlite_plan_done(&s->plan);
 	df_base_connector_done(&s->base);
 	free(s);
 }
@@ -110,7 +97,7 @@ static int source_restore(struct df_source *source, const struct df_value *check
 	struct source *s = source_of(source);
 	bool query_changed;
 
-	if (is_legacy(&s->settings->polling))
+	if (df_sqlite_is_legacy(&s->settings->polling))
 		return 0;
 	int code = df_cursor_restore(s->cursor, &s->identity, checkpoint, &query_changed, err);
 	if (code != 0)
@@ -132,7 +119,7 @@ static int source_commit(struct df_source *source, const struct df_commit *commi
 {
 	struct source *s = source_of(source);
 
-	if (is_legacy(&s->settings->polling))
+	if (df_sqlite_is_legacy(&s->settings->polling))
 		return 0;
 	for (size_t i = 0; i < count; i++) {
 		int code = df_cursor_commit(&s->identity, commits[i].position.data, checkpoint, arena, err);
@@ -143,165 +130,6 @@ static int source_commit(struct df_source *source, const struct df_commit *commi
 }
 
 /* ---- connecting ------------------------------------------------------------------------------------------------ */
-
-/* autoCreateTable: an empty table to wait on. Nothing is opened for writing when it is there. */
-static int create_table(struct source *s, struct df_error *err)
-{
-	df_cleanup(df_buf_done) struct df_buf sql = { 0 };
-	int code = df_sqlite_open(&s->db, s->settings->path, DF_SQLITE_CREATE, err);
-
-	if (code != 0)
-		return code;
-	df_buf_add_c(&sql, "CREATE TABLE IF NOT EXISTS ");
-	df_name_quote(&sql, DF_QUOTE_DOUBLE, df_str_c(s->settings->polling.table.value));
-	df_buf_add_c(&sql, " (id INTEGER PRIMARY KEY, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, "
-			   "updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)");
-	const char *text = df_buf_c(&sql);
-	code = sql.failed ? df_error_no_memory(err) : df_sqlite_exec(&s->db, text, err);
-	df_context_off_cancel(s->db.scope.ctx, &s->db.on_cancel);
-	df_sqlite_close(&s->db);
-	return code;
-}
-
-static int open_database(struct source *s, struct df_columns *columns, struct df_error *err)
-{
-	const struct df_polling_settings *polling = &s->settings->polling;
-	bool create = s->settings->auto_create_table;
-
-	for (;;) {
-		if (!create || access(s->settings->path, F_OK) == 0) {
-			int code = df_sqlite_open(&s->db, s->settings->path, DF_SQLITE_READ, err);
-			if (code == 0 && polling->table.value)
-				code = df_sqlite_columns(&s->db, polling->table.value, columns, err);
-			if (code != 0 || !create || columns->count)
-				return code;
-			df_context_off_cancel(s->db.scope.ctx, &s->db.on_cancel);
-			df_sqlite_close(&s->db);
-		}
-		create = false;
-		int code = create_table(s, err);
-		if (code != 0)
-			return code;
-	}
-}
-
-/* A column that can hold NULL, as far as the catalog tells. SQLite lets a primary key be NULL, unless it is the rowid.
- */
-static bool is_nullable(const struct df_columns *columns, const char *name)
-{
-	size_t i = df_columns_find(columns, df_str_c(name));
-	unsigned keys = 0;
-
-	if (i == DF_NO_COLUMN)
-		return true;
-	for (size_t c = 0; c < columns->count; c++)
-		keys += columns->items[c].key != 0;
-	bool rowid = keys == 1 && columns->items[i].key && sqlite3_stricmp(columns->items[i].type, "INTEGER") == 0;
-	return !columns->items[i].not_null && !rowid;
-}
-
-/* T and K of a table: what is not there is done without. */
-static int choose_columns(struct source *s, const struct df_columns *columns, struct df_error *err)
-{
-	const struct df_polling_settings *polling = &s->settings->polling;
-	const struct df_logger *logger = s->base.state.env.logger;
-	const char *explicit_t = polling->change_tracking_column;
-	const char *t = s->identity.change_column;
-	const char *k = polling->order_by_column;
-	bool has_t = df_columns_find(columns, df_str_c(t)) != DF_NO_COLUMN;
-	bool has_k = df_columns_find(columns, df_str_c(k)) != DF_NO_COLUMN;
-	bool has_fallback = df_columns_find(columns, DF_STR(DEFAULT_CHANGE_FALLBACK)) != DF_NO_COLUMN;
-
-	if (!has_t && !has_k)
-		return df_error_set(
-			err, DF_ERR_CONFIG,
-			"table %s in %s has neither the column %s nor %s; set changeTrackingColumn or orderByColumn",
-			polling->table.value, s->db.path, t, k);
-	if (!has_t)
-		df_warn(logger, "table %s has no column %s: new rows are found by %s alone, changed rows are not",
-			polling->table.value, t, k);
-	if (!has_k)
-		df_warn(logger, "table %s has no column %s: rows are ordered by %s alone", polling->table.value, k, t);
-	s->k_name = has_k ? k : NULL;
-	s->t_name = has_t && strcmp(t, k) != 0 ? t : NULL;
-	if (s->t_name && !explicit_t && has_fallback && is_nullable(columns, t))
-		s->t_fallback_name = DEFAULT_CHANGE_FALLBACK;
-	return 0;
-}
-
-/* T and K of a query must be in its result. */
-static int check_query(struct source *s, struct df_error *err)
-{
-	const struct df_polling_settings *polling = &s->settings->polling;
-	df_cleanup(df_sqlite_reading_done) struct df_sqlite_reading r = { 0 };
-	const char *names[] = { polling->change_tracking_column, polling->order_by_column };
-	int code = df_sqlite_reading_open(&r, &s->db, df_query_trim(df_str_c(polling->query)), err);
-
-	if (code == 0 && sqlite3_bind_parameter_count(r.stmt) > 0)
-		code = df_error_set(err, DF_ERR_CONFIG, "the query has parameters (?, :name), which nothing fills");
-	if (code != 0 || is_legacy(polling))
-		return code;
-	for (size_t i = 0; i < DF_ARRAY_SIZE(names); i++)
-		if (df_sqlite_reading_find(&r, names[i]) == DF_SQLITE_NO_FIELD)
-			return df_error_set(err, DF_ERR_CONFIG,
-					    "the query gives no column %s, which %s names; add it to the SELECT list",
-					    names[i], i == 0 ? "changeTrackingColumn" : "orderByColumn");
-	s->t_name = strcmp(names[0], names[1]) != 0 ? names[0] : NULL;
-	s->k_name = names[1];
-	return 0;
-}
-
-/* Everything that a statement is made of. */
-static int write_parts(struct source *s, const struct df_columns *columns, struct df_error *err)
-{
-	const struct df_polling_settings *polling = &s->settings->polling;
-
-	s->from.len = s->t.len = s->k.len = 0;
-	if (polling->query)
-		df_cursor_wrap(&s->from, df_query_trim(df_str_c(polling->query)));
-	else
-		df_name_quote(&s->from, DF_QUOTE_DOUBLE, df_str_c(polling->table.value));
-	if (s->k_name)
-		df_name_quote(&s->k, DF_QUOTE_DOUBLE, df_str_c(s->k_name));
-	if (s->t_fallback_name)
-		df_buf_add_c(&s->t, "COALESCE(");
-	if (s->t_name)
-		df_name_quote(&s->t, DF_QUOTE_DOUBLE, df_str_c(s->t_name));
-	if (s->t_fallback_name) {
-		df_buf_add_c(&s->t, ", ");
-		df_name_quote(&s->t, DF_QUOTE_DOUBLE, df_str_c(s->t_fallback_name));
-		df_buf_add_char(&s->t, ')');
-	}
-	if (s->from.failed || s->t.failed || s->k.failed)
-		return df_error_no_memory(err);
-	s->table = (struct df_cursor_table){
-		.from = df_buf_str(&s->from),
-		.t = df_buf_str(&s->t),
-		.k = df_buf_str(&s->k),
-		.t_nullable = polling->query || (s->t_name && is_nullable(columns, s->t_name) &&
-						 (!s->t_fallback_name || is_nullable(columns, s->t_fallback_name))),
-		.k_nullable = polling->query || (s->k_name && is_nullable(columns, s->k_name)),
-		.parameter = df_cursor_question,
-	};
-	return 0;
-}
-
-static int prepare_reading(struct source *s, struct df_error *err)
-{
-	const struct df_polling_settings *polling = &s->settings->polling;
-	df_cleanup(df_columns_done) struct df_columns columns = { 0 };
-	int code = open_database(s, &columns, err);
-
-	if (code == 0 && polling->query)
-		code = check_query(s, err);
-	else if (code == 0 && columns.count == 0)
-		code = df_error_set(err, DF_ERR_CONFIG,
-				    "table %s does not exist in %s; create it or set autoCreateTable: true",
-				    polling->table.value, s->db.path);
-	else if (code == 0)
-		code = choose_columns(s, &columns, err);
-	return code == 0 ? write_parts(s, &columns, err) : code;
-}
 
 static int source_connect(struct df_source *source, struct df_context *ctx, struct df_error *err)
 {
@@ -315,7 +143,7 @@ static int source_connect(struct df_source *source, struct df_context *ctx, stru
 	int code = df_sqlite_enter(&s->db, &s->base.state, ctx, err);
 	if (code != 0)
 		return code;
-	code = prepare_reading(s, err);
+	code = df_sqlite_plan_make(&s->plan, err);
 	df_sqlite_leave(&s->db);
 	if (code != 0)
 		df_sqlite_close(&s->db);
@@ -441,16 +269,17 @@ static int open_statement(struct run *run, struct df_error *err)
 	if (run->legacy)
 		df_buf_add_str(&sql, df_query_trim(df_str_c(s->settings->polling.query)));
 	else
-		df_cursor_select(&s->table, df_cursor_at(s->cursor), run->part, 0, &sql, &params);
+		df_cursor_select(&s->plan.table, df_cursor_at(s->cursor), run->part, 0, &sql, &params);
 	if (sql.failed)
 		return df_error_no_memory(err);
 	int code = df_sqlite_reading_open(r, &s->db, df_buf_str(&sql), err);
 	if (code != 0)
 		return code;
 	r->table = s->settings->polling.table.value;
-	r->t = s->t_name ? df_sqlite_reading_find(r, s->t_name) : DF_SQLITE_NO_FIELD;
-	r->t_fallback = s->t_fallback_name ? df_sqlite_reading_find(r, s->t_fallback_name) : DF_SQLITE_NO_FIELD;
-	r->k = df_sqlite_reading_find(r, s->k_name ? s->k_name : s->settings->polling.order_by_column);
+	r->t = s->plan.t_name ? df_sqlite_reading_find(r, s->plan.t_name) : DF_SQLITE_NO_FIELD;
+	r->t_fallback =
+		s->plan.t_fallback_name ? df_sqlite_reading_find(r, s->plan.t_fallback_name) : DF_SQLITE_NO_FIELD;
+	r->k = df_sqlite_reading_find(r, s->plan.k_name ? s->plan.k_name : s->settings->polling.order_by_column);
 	return df_sqlite_bind_cursor(r, &params, err);
 }
 
@@ -459,7 +288,7 @@ static int read_statement(struct source *s, enum df_cursor_part part, struct df_
 			  size_t *rows, bool *ret_more, struct df_error *err)
 {
 	df_cleanup(run_done) struct run run = {
-		.source = s, .out = out, .ctx = ctx, .part = part, .legacy = is_legacy(&s->settings->polling)
+		.source = s, .out = out, .ctx = ctx, .part = part, .legacy = df_sqlite_is_legacy(&s->settings->polling)
 	};
 	int code = open_statement(&run, err);
 
@@ -480,14 +309,14 @@ static int poll_once(struct source *s, struct df_context *ctx, struct df_emitter
 	bool more = false;
 	int code = 0;
 
-	if (is_legacy(&s->settings->polling))
+	if (df_sqlite_is_legacy(&s->settings->polling))
 		return read_statement(s, DF_CURSOR_ROWS, ctx, out, rows, &more, err);
 	for (enum df_cursor_part part = DF_CURSOR_ROWS; part <= DF_CURSOR_NULL_T; part++) {
-		more = df_cursor_has(&s->table, part);
+		more = df_cursor_has(&s->plan.table, part);
 		while (code == 0 && more)
 			code = read_statement(s, part, ctx, out, rows, &more, err);
 	}
-	if (code != 0 || s->null_k_read || !df_cursor_has(&s->table, DF_CURSOR_NULL_K))
+	if (code != 0 || s->null_k_read || !df_cursor_has(&s->plan.table, DF_CURSOR_NULL_K))
 		return code;
 
 	size_t without_place = 0;
@@ -518,7 +347,7 @@ static int read_all(struct source *s, struct df_context *ctx, struct df_emitter 
 		code = poll_once(s, ctx, out, &rows, err);
 		if (code == 0 && rows == 0)
 			df_emitter_idle(out);
-		if (code == 0 && once && (rows == 0 || is_legacy(polling)))
+		if (code == 0 && once && (rows == 0 || df_sqlite_is_legacy(polling)))
 			return 0;
 		if (code == 0)
 			code = df_context_check(ctx, err);
