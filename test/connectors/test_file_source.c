@@ -492,6 +492,33 @@ static void test_replaced(void **state)
 	free(checkpoint);
 }
 
+/* Found at connect, another file when it is opened: the other one is read, not skipped. */
+static void test_replaced_before_read(void **state)
+{
+	struct df_error err = DF_ERROR_INIT;
+	struct harness h;
+	struct df_source *s;
+
+	(void)state;
+	setup(&h);
+	harness_put(harness_path("in"), "1\n");
+	s = make(&h, harness_path("in"));
+	assert_int_equal(s->ops->connect(s, NULL, &err), 0);
+	harness_put(harness_path("new"), "2\n");
+	assert_int_equal(rename(harness_path("new"), harness_path("in")), 0);
+	assert_int_equal(s->ops->read(s, NULL, &h.emitter, &err), 0);
+	assert_payloads(&h, PAYLOADS("2"));
+	done(&h, s);
+	/* Gone is an error. */
+	setup(&h);
+	harness_put(harness_path("in"), "1\n");
+	s = make(&h, harness_path("in"));
+	assert_int_equal(s->ops->connect(s, NULL, &err), 0);
+	assert_int_equal(unlink(harness_path("in")), 0);
+	assert_int_equal(s->ops->read(s, NULL, &h.emitter, &err), DF_ERR_CONFIG);
+	done(&h, s);
+}
+
 /* Rotated while nobody read: the rest of the old file comes first. */
 static void test_renamed_while_away(void **state)
 {
@@ -924,6 +951,7 @@ int main(void)
 		cmocka_unit_test(test_resume_out_of_order),
 		cmocka_unit_test(test_resume_many),
 		cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_replaced_before_read),
 		cmocka_unit_test(test_renamed_while_away),
 		cmocka_unit_test(test_damaged_checkpoint),
 		cmocka_unit_test(test_gzip),

@@ -28,7 +28,7 @@ struct reading {
 	struct df_context *ctx;
 	struct df_emitter *out;
 	struct df_batch *batch; /* NULL or being filled */
-	bool missed;		/* a file went away between being found and being opened */
+	bool missed;		/* a file that was there was another one, or gone, when it was opened */
 };
 
 static struct file_source *file_of(struct df_source *s)
@@ -287,7 +287,7 @@ static int read_file(struct reading *r, struct file *f, struct df_error *err)
 	if (is_done(f))
 		return 0;
 	code = open_file(r, f, err);
-	r->missed |= code == 0;
+	r->missed |= code == 0 && f->present;
 	if (code <= 0)
 		return code;
 	if (df_bytes_seekable(f->bytes) && fstat(f->fd, &st) == 0 && st.st_size < f->offset) {
