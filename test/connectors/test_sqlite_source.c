@@ -247,6 +247,29 @@ static void an_old_checkpoint(void **state)
 	kit_source_close(&s);
 }
 
+/* A row whose T lies before the position when it is committed. */
+static void an_overlap_finds_late_rows(void **state)
+{
+	struct kit *kit = *state;
+	struct kit_source s;
+
+	kit_sql(kit, "CREATE TABLE t (id INTEGER PRIMARY KEY, updated_at TEXT);"
+		     "INSERT INTO t VALUES (5, '2024-01-01 00:00:00'), (6, '2024-01-01 00:00:10'), (7, '2024-01-01 "
+		     "00:00:10')");
+	assert_int_equal(kit_source_open(kit, &s, "{\"table\":\"t\",\"trackingOverlapSeconds\":10}", NULL), 0);
+	assert_int_equal(kit_source_read(&s), 0);
+	IDS(&s, "5 6 7");
+	kit_sql(kit, "INSERT INTO t VALUES (1, '2024-01-01 00:00:05'), (2, '2024-01-01 00:00:10'), (3, '2023-12-31 "
+		     "23:59:59'), (4, "
+		     "'2024-01-01 00:00:11')");
+	assert_int_equal(kit_source_read(&s), 0);
+	IDS(&s, "5 6 7 1 2 4");
+	assert_non_null(strstr(kit_checkpoint(&s), "\"2024-01-01 00:00:11\",\"lastReadOrderByValue\":4"));
+	assert_int_equal(kit_source_read(&s), 0);
+	IDS(&s, "5 6 7 1 2 4");
+	kit_source_close(&s);
+}
+
 /* ---- queries ---------------------------------------------------------------------------------------------------- */
 
 static void queries(void **state)
@@ -371,6 +394,7 @@ int main(void)
 		TEST(nulls),
 		TEST(order_column_only),
 		TEST(an_old_checkpoint),
+		TEST(an_overlap_finds_late_rows),
 		TEST(queries),
 		TEST(refusals),
 		TEST(creates_its_table),

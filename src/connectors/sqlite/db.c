@@ -184,15 +184,15 @@ int df_sqlite_open(struct df_sqlite *db, const char *path, enum df_sqlite_access
 	/* Without the permission to write, SQLite opens for reading and says nothing. */
 	if (code == 0 && access != DF_SQLITE_READ && sqlite3_db_readonly(db->handle, "main") == 1)
 		code = df_sqlite_error(db, SQLITE_READONLY, err, "database %s", path);
-	if (code != 0) {
-		df_context_off_cancel(db->scope.ctx, &db->on_cancel);
+	if (code != 0)
 		df_sqlite_close(db);
-	}
 	return code;
 }
 
 void df_sqlite_close(struct df_sqlite *db)
 {
+	if (db->scope.ctx)
+		df_context_off_cancel(db->scope.ctx, &db->on_cancel);
 	sqlite3_close(DF_TAKE(db->handle));
 }
 

@@ -160,6 +160,7 @@ struct run {
 	struct df_emitter *out;
 	struct df_context *ctx;
 	enum df_cursor_part part;
+	bool first; /* the poll's first statement: what the overlap asks for is read again */
 	bool legacy;
 	struct df_sqlite_reading reading;
 	struct df_sqlite_row_key key; /* of the current row */
@@ -174,16 +175,28 @@ static void run_done(struct run *run)
 	df_sqlite_reading_done(&run->reading);
 }
 
-/* Steps to the next row and looks at its key. *ret_row: there is one. */
+/* Steps to the next row and looks at its key; rows that an overlapping read has seen before are passed over. *ret_row:
+ * there is one. */
 static int next_row(struct run *run, bool *ret_row, struct df_error *err)
 {
 	struct source *s = run->source;
-	int result = sqlite3_step(run->reading.stmt);
+	bool seen = false;
 
-	*ret_row = result == SQLITE_ROW;
-	if (result != SQLITE_ROW && result != SQLITE_DONE)
-		return df_sqlite_error(&s->db, result, err, "cannot read from %s", s->db.path);
-	return *ret_row && !run->legacy ? df_sqlite_row_key(&run->reading, &run->key, err) : 0;
+	do {
+		int result = sqlite3_step(run->reading.stmt);
+
+		*ret_row = result == SQLITE_ROW;
+		if (result != SQLITE_ROW && result != SQLITE_DONE)
+			return df_sqlite_error(&s->db, result, err, "cannot read from %s", s->db.path);
+		if (!*ret_row || run->legacy)
+			return 0;
+		int code = df_sqlite_row_key(&run->reading, &run->key, err);
+		if (code != 0)
+			return code;
+		if (run->part == DF_CURSOR_ROWS && df_cursor_seen(s->cursor, &run->key.t, &run->key.k, &seen) != 0)
+			return df_error_no_memory(err);
+	} while (seen);
+	return 0;
 }
 
 static int add_message(struct run *run, struct df_message **ret, struct df_error *err)
@@ -264,12 +277,19 @@ static int open_statement(struct run *run, struct df_error *err)
 	struct source *s = run->source;
 	df_cleanup(df_buf_done) struct df_buf sql = { 0 };
 	struct df_cursor_params params = { .count = 0 };
+	const struct df_cursor_place *place = df_cursor_at(s->cursor);
+	struct df_cursor_place before;
+	char before_text[DF_CURSOR_BEFORE_MAX];
 	struct df_sqlite_reading *r = &run->reading;
+
+	if (run->first && df_cursor_before(s->cursor, &before, before_text))
+		place = &before;
+	df_cursor_begin(s->cursor);
 
 	if (run->legacy)
 		df_buf_add_str(&sql, df_query_trim(df_str_c(s->settings->polling.query)));
 	else
-		df_cursor_select(&s->plan.table, df_cursor_at(s->cursor), run->part, 0, &sql, &params);
+		df_cursor_select(&s->plan.table, place, run->part, 0, &sql, &params);
 	if (sql.failed)
 		return df_error_no_memory(err);
 	int code = df_sqlite_reading_open(r, &s->db, df_buf_str(&sql), err);
@@ -283,22 +303,19 @@ static int open_statement(struct run *run, struct df_error *err)
 	return df_sqlite_bind_cursor(r, &params, err);
 }
 
-/* One statement, and its rows emitted. */
-static int read_statement(struct source *s, enum df_cursor_part part, struct df_context *ctx, struct df_emitter *out,
-			  size_t *rows, bool *ret_more, struct df_error *err)
+/* One statement, and its rows emitted. Adds to *rows. */
+static int read_statement(struct run *run, size_t *rows, bool *ret_more, struct df_error *err)
 {
-	df_cleanup(run_done) struct run run = {
-		.source = s, .out = out, .ctx = ctx, .part = part, .legacy = df_sqlite_is_legacy(&s->settings->polling)
-	};
-	int code = open_statement(&run, err);
+	int code = open_statement(run, err);
 
+	run->rows = 0;
 	if (code == 0)
-		code = read_rows(&run, ret_more, err);
+		code = read_rows(run, ret_more, err);
 	/* The read transaction ends before a full pipeline makes us wait. */
-	df_sqlite_reading_done(&run.reading);
+	df_sqlite_reading_done(&run->reading);
 	if (code == 0)
-		code = emit(&run, err);
-	*rows += run.rows;
+		code = emit(run, err);
+	*rows += run->rows;
 	return code;
 }
 
@@ -306,21 +323,28 @@ static int read_statement(struct source *s, enum df_cursor_part part, struct df_
 static int poll_once(struct source *s, struct df_context *ctx, struct df_emitter *out, size_t *rows,
 		     struct df_error *err)
 {
-	bool more = false;
+	df_cleanup(run_done) struct run run = {
+		.source = s, .out = out, .ctx = ctx, .legacy = df_sqlite_is_legacy(&s->settings->polling)
+	};
+	bool more;
 	int code = 0;
 
-	if (df_sqlite_is_legacy(&s->settings->polling))
-		return read_statement(s, DF_CURSOR_ROWS, ctx, out, rows, &more, err);
-	for (enum df_cursor_part part = DF_CURSOR_ROWS; part <= DF_CURSOR_NULL_T; part++) {
-		more = df_cursor_has(&s->plan.table, part);
-		while (code == 0 && more)
-			code = read_statement(s, part, ctx, out, rows, &more, err);
+	if (run.legacy)
+		return read_statement(&run, rows, &more, err);
+	for (run.part = DF_CURSOR_ROWS; run.part <= DF_CURSOR_NULL_T; run.part++) {
+		run.first = run.part == DF_CURSOR_ROWS;
+		more = df_cursor_has(&s->plan.table, run.part);
+		while (code == 0 && more) {
+			code = read_statement(&run, rows, &more, err);
+			run.first = false;
+		}
 	}
-	if (code != 0 || s->null_k_read || !df_cursor_has(&s->plan.table, DF_CURSOR_NULL_K))
+	run.part = DF_CURSOR_NULL_K;
+	if (code != 0 || s->null_k_read || !df_cursor_has(&s->plan.table, run.part))
 		return code;
 
 	size_t without_place = 0;
-	code = read_statement(s, DF_CURSOR_NULL_K, ctx, out, &without_place, &more, err);
+	code = read_statement(&run, &without_place, &more, err);
 	if (code == 0 && without_place)
 		df_warn(s->base.state.env.logger,
 			"%zu rows of %s have NULL where they would be ordered by: they are read once at every start",
