@@ -78,7 +78,7 @@ static struct df_step *add_step(struct compiler *c, enum df_step_kind kind, size
 	struct df_step *step;
 
 	if (path->count == path->cap) {
-		size_t cap = path->cap ? path->cap * 2 : 4;
+		size_t cap = path->cap * 2;
 		struct df_step *steps = realloc(path->steps, cap * sizeof(*steps));
 
 		if (!steps) {
@@ -604,7 +604,9 @@ static int compile(struct df_str text, size_t base, enum df_path_use use, size_t
 	path->text = df_str_dup(text);
 	path->len = text.len;
 	path->keys = malloc(text.len + 1);
-	if (!path->text || !path->keys)
+	path->cap = 4;
+	path->steps = malloc(path->cap * sizeof(*path->steps)); /* never NULL, also for the root */
+	if (!path->text || !path->keys || !path->steps)
 		return df_error_no_memory(err);
 	c.text = df_str(path->text, path->len);
 	rc = compile_steps(&c);
