@@ -50,14 +50,12 @@ def build(folder, *setup, env=None, targets=()):
     """Configures once and builds. Returns the folder; raises with the compiler's output."""
     path = ROOT / folder
     if not (path / "build.ninja").exists():
-        done = run("meson", "setup", path, "-Dtests=enabled", *setup, env=env)
+        done = run("meson", "setup", path, "-Dtests=enabled", "-Dwerror=true", *setup, env=env)
         if done.returncode:
             raise RuntimeError(done.stdout)
     done = run("ninja", "-C", path, "-j", JOBS, *targets, env=env)
     if done.returncode:
         raise RuntimeError(done.stdout[-6000:])
-    if "warning:" in done.stdout:
-        raise RuntimeError("the build has warnings:\n" + done.stdout[-6000:])
     return path
 
 

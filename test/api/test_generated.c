@@ -102,7 +102,7 @@ static void check_crd(enum df_manifest_kind kind, const char *plural, const char
 	version = AT(doc, "spec", "versions", "#0");
 	assert_non_null(AT(version, "subresources", "status"));
 	for (size_t i = 0; columns[i]; i++) {
-		char index[8];
+		char index[24];
 
 		snprintf(index, sizeof(index), "#%zu", i);
 		assert_true(is(AT(version, "additionalPrinterColumns", index, "name"), columns[i]));
