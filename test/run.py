@@ -76,9 +76,9 @@ def run_unit_tests(results, folder, env=None):
         single = CMOCKA.findall(output)
         failed = sorted({name for state, name in single if state == "FAILED" and not name.isdigit()})
         results.ok(sum(state == "OK" for state, _ in single))
-        for state, name in single:
-            if state == "SKIPPED" and not name.isdigit():
-                results.skip(f"{folder.name}: {test['name']}: {name}", "see the test's output")
+        why = "; ".join(re.findall(r"SKIPPED: (.*)", output)) or "the test does not say why"
+        for name in sorted({name for state, name in single if state == "SKIPPED" and not name.isdigit()}):
+            results.skip(f"{folder.name}: {test['name']}: {name}", why)
         if test["result"] != "OK" and not failed:
             results.fail(f"{folder.name}: {test['name']} ({test['result']})", output)
         for name in failed:
