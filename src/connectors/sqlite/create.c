@@ -120,7 +120,7 @@ static int choose_key(const struct df_sqlite_target *target, const struct df_inf
 {
 	const struct df_table_sink_settings *sink = &target->settings->table_sink;
 
-	if (sink->upsert_mode && sink->conflict_key)
+	if (df_sqlite_upserts(target->settings) && sink->conflict_key)
 		return df_names_parse(sink->conflict_key, ret, err);
 	const struct df_inferred *id = rows && !target->raw ? df_inference_find(rows, DF_STR("id")) : NULL;
 	if (id && df_inferred_always(rows, id) && df_names_add(ret, DF_STR("id")) != 0)

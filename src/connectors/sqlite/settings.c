@@ -76,19 +76,39 @@ static const struct df_field sink_fields[] = {
 		       "process loses nothing either, but after a power failure the last transactions may be missing."),
 };
 
+static void check_sink(const void *settings, const struct df_place *place, struct df_diags *diags)
+{
+	const SINK *s = settings;
+	const struct df_table_sink_settings *t = &s->table_sink;
+
+	df_batch_check(&t->batch, 100, place, diags);
+	if (t->raw_mode && t->upsert_mode && !df_sqlite_upserts(s))
+		df_diag_warning(
+			diags, place, "upsertMode",
+			"has no effect in rawMode, whose rows have no key; flattenMetadataColumns with a conflictKey "
+			"among its columns would give one");
+	if (t->raw_mode && s->soft_delete_column)
+		df_diag_warning(diags, place, "softDeleteColumn", "has no effect in rawMode, whose rows have no key");
+	if (t->upsert_mode)
+		return;
+	if (strcmp(s->upsert_strategy, "ifNewer") == 0)
+		df_diag_warning(diags, place, "upsertStrategy", "has no effect without upsertMode");
+	if (s->upsert_version_column)
+		df_diag_warning(diags, place, "upsertVersionColumn", "has no effect without upsertMode");
+}
+
 static const struct df_rule sink_rules[] = {
-	{ DF_RULE_REQUIRES, { "upsertStrategy", "upsertVersionColumn" }, .value = "ifNewer" },
-	{ DF_RULE_POINTLESS, { "upsertVersionColumn", "upsertMode" } },
-	{ DF_RULE_POINTLESS, { "upsertVersionColumn", "upsertStrategy" }, .value = "ifNewer" },
-	{ DF_RULE_FORBIDS, { "rawMode", "softDeleteColumn" }, .warning = true },
 	DF_FLATTEN_METADATA_RULES,
+	{ DF_RULE_REQUIRES, { "upsertStrategy", "upsertVersionColumn" }, .value = "ifNewer" },
+	{ DF_RULE_CHECK, .fn = check_sink,
+	  .text = "`upsertStrategy` and `upsertVersionColumn` have no effect without `upsertMode`." },
 };
 
 static const struct df_table sink_table = DF_TABLE_RULES(SINK, sink_fields, sink_rules);
 
 static bool sink_repeatable(const void *settings)
 {
-	return ((const SINK *)settings)->table_sink.upsert_mode;
+	return df_sqlite_upserts(settings);
 }
 
 static const struct df_type sink_type = {

@@ -20,6 +20,20 @@ struct df_sqlite_sink_settings {
 	char *synchronous;	     /* "full" or "normal" */
 };
 
+/* Are rows upserted? Raw rows have a key only among flattened metadata. */
+static inline bool df_sqlite_upserts(const struct df_sqlite_sink_settings *settings)
+{
+	const struct df_table_sink_settings *t = &settings->table_sink;
+
+	return t->upsert_mode && (!t->raw_mode || (t->flatten_metadata.columns && t->conflict_key));
+}
+
+/* Does a message with `operation: delete` remove (or mark) a row, or is it written like any other? */
+static inline bool df_sqlite_removes(const struct df_sqlite_sink_settings *settings)
+{
+	return df_sqlite_upserts(settings) || (settings->soft_delete_column && !settings->table_sink.raw_mode);
+}
+
 /* Rows that already wait travel together up to this many when batchSize is absent: one transaction. */
 #define DF_SQLITE_TOGETHER 1000
 

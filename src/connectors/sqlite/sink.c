@@ -367,6 +367,18 @@ static int ensure_table(struct sink *s, const struct df_write *w, struct df_erro
 	return code;
 }
 
+/* Why no table could be made of this message: it is no object, or a key of it cannot be a column's name. */
+static int why_no_row(struct sink *s, struct df_message *m, struct df_arena *arena, struct df_error *err)
+{
+	df_cleanup(df_inference_done) struct df_inference alone = { 0 };
+	struct df_value *object;
+	int code = find_row(s, m, arena, &object, err);
+
+	if (code == 0)
+		code = df_inference_add(&alone, object, err);
+	return code == 0 ? df_error_set(err, DF_ERR_INVALID_DATA, "no table can be made of this row") : code;
+}
+
 static int write_all(struct sink *s, struct df_write *w, struct counts *counts, struct df_error *err)
 {
 	for (size_t i = 0; i < w->count; i++) {
@@ -382,8 +394,7 @@ static int write_all(struct sink *s, struct df_write *w, struct counts *counts, 
 			code = write_row(s, m, w->arena, counts, &lost, &reason);
 		} else {
 			/* No row of the batch is one, so there is no table: a delete has nothing to do. */
-			struct df_value *object;
-			code = removes ? 0 : find_row(s, m, w->arena, &object, &reason);
+			code = removes ? 0 : why_no_row(s, m, w->arena, &reason);
 		}
 		if (code == 0)
 			continue;

@@ -28,7 +28,7 @@ static void write_conflict(const struct df_sqlite_target *target, const struct d
 	bool if_newer = strcmp(settings->upsert_strategy, "ifNewer") == 0;
 	const char *between = " DO UPDATE SET ";
 
-	if (!settings->table_sink.upsert_mode) {
+	if (!df_sqlite_upserts(settings)) {
 		/* Raw rows have no key of their own. */
 		df_buf_add_c(sql, target->raw ? "" : " ON CONFLICT DO NOTHING");
 		return;
@@ -119,7 +119,7 @@ int df_sqlite_insert_new(struct df_sqlite_target *target, const struct df_column
 
 	if (!insert)
 		return df_error_no_memory(err);
-	if (settings->table_sink.upsert_mode) {
+	if (df_sqlite_upserts(settings)) {
 		for (size_t i = 0; i < target->key.count && code == 0; i++)
 			code = require(target, insert, set, target->key.items[i], err);
 		if (code == 0 && strcmp(settings->upsert_strategy, "ifNewer") == 0)
@@ -254,7 +254,7 @@ static int check_key(struct df_sqlite_target *target, struct df_error *err)
 		if (code != 0)
 			return code;
 	}
-	return target->settings->table_sink.upsert_mode ? check_unique(target, err) : 0;
+	return df_sqlite_upserts(target->settings) ? check_unique(target, err) : 0;
 }
 
 int df_sqlite_target_load(struct df_sqlite_target *target, struct df_error *err)
@@ -277,9 +277,9 @@ int df_sqlite_target_load(struct df_sqlite_target *target, struct df_error *err)
 		code = check_raw(target, err);
 	if (code == 0)
 		code = check_key(target, err);
-	if (code == 0)
+	if (code == 0 && !target->raw)
 		code = need_column(target, settings->soft_delete_column, "softDeleteColumn", err);
-	if (code == 0 && settings->table_sink.upsert_mode && strcmp(settings->upsert_strategy, "ifNewer") == 0)
+	if (code == 0 && df_sqlite_upserts(settings) && strcmp(settings->upsert_strategy, "ifNewer") == 0)
 		code = need_column(target, settings->upsert_version_column, "upsertVersionColumn", err);
 	return code;
 }

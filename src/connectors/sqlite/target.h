@@ -16,12 +16,6 @@ struct df_sqlite_target {
 	struct df_raw *raw;	   /* NULL: column mode */
 };
 
-/* Does a message with `operation: delete` remove (or mark) a row, or is it written like any other? */
-static inline bool df_sqlite_removes(const struct df_sqlite_sink_settings *settings)
-{
-	return settings->soft_delete_column || settings->table_sink.upsert_mode;
-}
-
 /*
  * Reads the table's columns again, and checks what can be checked before a row comes: that the table is there (unless
  * it is to be created), raw mode's columns, the key of an upsert, the version and soft delete columns. DF_ERR_CONFIG
