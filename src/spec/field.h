@@ -230,6 +230,7 @@ struct df_rule {
 	const char *fields[DF_RULE_FIELDS]; /* names in this table; a bool counts as set when true */
 	const char *value;
 	bool warning; /* report as a warning */
+	bool partial; /* CHECK: also when fields have errors; texts, keys and elements that have one are NULL then */
 	const char *text; /* NULL: a text made from the kind and the names */
 	void (*fn)(const void *settings, const struct df_place *place, struct df_diags *diags);
 };

@@ -316,7 +316,7 @@ static bool is_bad(const struct rules *r, const struct df_rule *rule)
 	return false;
 }
 
-/* clean: the object has no error so far; the functions of rules see only whole settings. */
+/* clean: the object has no error so far; but for partial ones, the functions of rules see only whole settings. */
 void df_rules_run(struct df_parser *p, const struct df_table *table, const struct df_slot *slots, const void *settings,
 		  const struct df_place *place, bool clean)
 {
@@ -325,7 +325,7 @@ void df_rules_run(struct df_parser *p, const struct df_table *table, const struc
 	for (size_t i = 0; i < table->rule_count; i++) {
 		const struct df_rule *rule = &table->rules[i];
 		if (rule->kind == DF_RULE_CHECK) {
-			if (clean)
+			if (clean || rule->partial)
 				rule->fn(settings, place, p->diags);
 		} else if (!is_bad(&r, rule)) {
 			run_rule(&r, rule);

@@ -37,7 +37,7 @@ static void check_kinds(const void *settings, const struct df_place *place, stru
 		const struct df_pair *pair = &s->spec.items[i];
 		df_cleanup(df_buf_done) struct df_buf sub = { 0 };
 
-		if (pair->kind == DF_STRING || pair->kind == DF_NULL)
+		if (!pair->key || pair->kind == DF_STRING || pair->kind == DF_NULL)
 			continue;
 		df_buf_printf(&sub, "spec.%s", pair->key);
 		df_diag_error(diags, place, df_buf_c(&sub),
@@ -47,7 +47,7 @@ static void check_kinds(const void *settings, const struct df_place *place, stru
 }
 
 static const struct df_rule cast_rules[] = {
-	{ .kind = DF_RULE_CHECK, .fn = check_kinds },
+	{ .kind = DF_RULE_CHECK, .partial = true, .fn = check_kinds },
 };
 
 static const struct df_table cast_table = DF_TABLE_RULES(struct cast_settings, cast_fields, cast_rules);

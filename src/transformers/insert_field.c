@@ -70,6 +70,8 @@ static void check_values(const void *settings, const struct df_place *place, str
 	for (size_t i = 0; i < s->fields.count; i++) {
 		df_cleanup(df_buf_done) struct df_buf sub = { 0 };
 
+		if (!s->fields.items[i].key)
+			continue;
 		df_buf_printf(&sub, "fields.%s", s->fields.items[i].key);
 		check_value(&s->fields.items[i], place, df_buf_c(&sub), diags);
 	}
@@ -85,7 +87,7 @@ static const struct df_field insert_fields[] = {
 };
 
 static const struct df_rule insert_rules[] = {
-	{ .kind = DF_RULE_CHECK, .fn = check_values },
+	{ .kind = DF_RULE_CHECK, .partial = true, .fn = check_values },
 };
 
 static const struct df_table insert_table = DF_TABLE_RULES(struct insert_settings, insert_fields, insert_rules);

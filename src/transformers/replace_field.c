@@ -75,7 +75,7 @@ static const struct df_field replace_field_fields[] = {
 
 static const struct df_rule replace_field_rules[] = {
 	{ .kind = DF_RULE_ONE_OF, .fields = { "include", "exclude", "renames" } },
-	{ .kind = DF_RULE_CHECK, .fn = check_settings },
+	{ .kind = DF_RULE_CHECK, .partial = true, .fn = check_settings },
 };
 
 static const struct df_table replace_field_table =
@@ -88,7 +88,8 @@ static void check_overlaps(const struct rename *renames, size_t n, const struct 
 		for (size_t k = 0; k < i; k++) {
 			char where[64];
 
-			if (!df_path_overlaps(renames[i].from, renames[k].from))
+			if (!renames[i].from || !renames[k].from ||
+			    !df_path_overlaps(renames[i].from, renames[k].from))
 				continue;
 			snprintf(where, sizeof(where), "renames[%zu]", i);
 			df_diag_error(diags, place, where,
@@ -112,6 +113,8 @@ static int compile_renames(const struct df_strings *list, const struct df_place 
 		struct df_error err = DF_ERROR_INIT;
 		char where[64];
 
+		if (!list->items[i]) /* told already */
+			continue;
 		snprintf(where, sizeof(where), "renames[%zu]", i);
 		if (compile_rename(df_str_c(list->items[i]), &(*ret)[i], &err) < 0)
 			result = df_tell(diags, place, where, &err);
