@@ -238,18 +238,34 @@ static struct df_inferred *find_or_add(struct df_inference *in, size_t hint, str
 	return column;
 }
 
+/* A column for each key, or for none: a row that cannot be one leaves nothing behind. */
+static int add_columns(struct df_inference *in, const struct df_value *row, struct df_error *err)
+{
+	size_t before = in->count, hint = 0;
+
+	df_for_each (member, row) {
+		struct df_inferred *column = find_or_add(in, hint, df_value_key(member), err);
+		if (!column) {
+			in->count = before;
+			return err->code;
+		}
+		hint = (size_t)(column - in->items) + 1;
+	}
+	return 0;
+}
+
 int df_inference_add(struct df_inference *in, const struct df_value *row, struct df_error *err)
 {
 	struct df_error local = DF_ERROR_INIT;
 	size_t hint = 0;
 
+	if (add_columns(in, row, &local) != 0) {
+		if (err)
+			*err = local;
+		return local.code;
+	}
 	df_for_each (member, row) {
-		struct df_inferred *column = find_or_add(in, hint, df_value_key(member), &local);
-		if (!column) {
-			if (err)
-				*err = local;
-			return local.code;
-		}
+		struct df_inferred *column = find_or_add(in, hint, df_value_key(member), &local); /* there is one now */
 		hint = (size_t)(column - in->items) + 1;
 
 		bool first = column->rows == column->nulls;

@@ -1,0 +1,51 @@
+"""The sqlite connector from the command line."""
+import json
+import sqlite3
+import unittest
+
+from cli import CliTest
+
+ERRORS = "  errors:\n    type: file\n    config: {path: errors.jsonl}\n"
+
+
+class SqliteTest(CliTest):
+    def rows(self, sql="SELECT * FROM t", path="x.db"):
+        db = sqlite3.connect(self.dir / path)
+        try:
+            return db.execute(sql).fetchall()
+        finally:
+            db.close()
+
+    def execute(self, sql, path="x.db"):
+        db = sqlite3.connect(self.dir / path)
+        db.executescript(sql)
+        db.commit()
+        db.close()
+
+    def load(self, lines, config=None, extra="", **kwargs):
+        self.write("in.jsonl", "".join(line + "\n" for line in lines))
+        self.flow("file", {"path": "in.jsonl"}, "sqlite", {"path": "x.db", "table": "t", **(config or {})}, extra=extra)
+        return self.dataflow("run", "--progress", "json", "flow.yaml", **kwargs)
+
+
+class AutoCreate(SqliteTest):
+    def test_a_first_batch_of_rows_that_cannot_be_rows_is_not_lost(self):
+        done = self.load(['{"id":1,"":2}'], {"autoCreateTable": True})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is empty", done.err)
+        done = self.load(['{"id":1,"":2}', "[1]"], {"autoCreateTable": True}, extra=ERRORS)
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertEqual(self.summary(done)["error_sinked"], 2)
+        self.assertEqual(self.read_jsonl("errors.jsonl")[0]["original_message"], {"id": 1, "": 2})
+
+    def test_a_row_that_cannot_be_one_leaves_no_column_behind(self):
+        done = self.load(['{"id":1,"odd":1,"":2}', '{"id":2,"a":1}', '{"id":3,"a":2}'], {"autoCreateTable": True}, extra=ERRORS)
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertEqual(self.rows("SELECT id, a FROM t"), [(2, 1), (3, 2)])
+        columns = {name: key for _, name, _, _, _, key in self.rows("PRAGMA table_info(t)")}
+        self.assertNotIn("odd", columns)
+        self.assertEqual(columns["id"], 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
