@@ -146,6 +146,15 @@ static int read_until_end(struct df_processor *p, struct df_error *err)
 	}
 }
 
+/* The source failed: what was read before is delivered all the same, and then this is why the pipeline ended. Unlike
+ * df_processor_fail, which drops what workers still hold, because it stands behind what failed. */
+static void fail_behind_what_was_read(struct df_processor *p, const struct df_error *err)
+{
+	DF_LOCK_SCOPE(&p->state_lock);
+	if (p->failure.code == 0)
+		p->failure = *err;
+}
+
 static void *reader_main(void *arg)
 {
 	struct df_processor *p = arg;
@@ -154,7 +163,7 @@ static void *reader_main(void *arg)
 
 	if (r < 0 && !(r == DF_ERR_CANCELED || df_context_canceled(p->read_ctx))) {
 		df_error_prefix(&err, "source %s", p->source_type);
-		df_processor_fail(p, &err);
+		fail_behind_what_was_read(p, &err);
 	}
 	df_channel_close(p->input);
 	return NULL;
