@@ -71,6 +71,8 @@ static void say_what_is_special(const struct flow *f, const struct df_flow_optio
 	df_processor_get_stats(f->processor, &s);
 	if (o->dry_run)
 		fprintf(stderr, "%s: dry run, nothing was written and no position was saved\n", o->name);
+	else if (s.read == 0 && !s.resumed)
+		fprintf(stderr, "%s: the source had nothing to read\n", o->name);
 	else if (s.read == 0 && f->store)
 		fprintf(stderr,
 			"%s: nothing new since the position that was saved in %s; --reset-checkpoint reads from the start\n",

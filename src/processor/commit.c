@@ -30,6 +30,7 @@ int df_processor_load_checkpoint(struct df_processor *p, struct df_error *err)
 			return df_error_no_memory(err);
 		df_object_set(p->checkpoint, df_str_c(p->source_type), mine);
 	}
+	p->resumed = mine->len > 0;
 	p->source_checkpoint = mine;
 	return 0;
 }

@@ -121,6 +121,7 @@ struct df_processor {
 	struct df_commit *held;
 	size_t held_count;
 	bool unsaved;
+	atomic_bool resumed; /* there was a position to go on from */
 
 	struct df_counters counters;
 	atomic_int phase;

@@ -487,6 +487,7 @@ void df_processor_get_stats(const struct df_processor *p, struct df_processor_st
 		.checkpoint_saves = c->checkpoint_saves,
 		.in_flight_bytes = df_batch_pool_used(p->batches_pool),
 		.waiting = atomic_load(&p->waiting),
+		.resumed = p->resumed,
 	};
 }
 

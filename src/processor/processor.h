@@ -48,6 +48,7 @@ struct df_processor_stats {
 	uint64_t checkpoint_saves;
 	size_t in_flight_bytes; /* batch memory out of the pool */
 	const char *waiting; /* why nothing moves: a static text, or NULL */
+	bool resumed;        /* the source went on from a saved position */
 };
 
 /* Compiles and creates everything, opens nothing. Problems of the manifest go to diags (then DF_ERR_CONFIG). */
