@@ -11,24 +11,6 @@ static void forget_columns(struct df_records *r)
 	r->column_count = 0;
 }
 
-int df_records_csv_columns(struct df_records *r, size_t count, struct df_error *err)
-{
-	const struct df_strings *given = &r->options.settings->columns;
-
-	r->columns = calloc(count, sizeof(*r->columns));
-	if (!r->columns)
-		return df_error_no_memory(err);
-	r->column_count = count;
-	for (size_t i = 0; i < count; i++) {
-		struct df_str name = given->count ? df_str_c(given->items[i]) : r->row.fields[i].text;
-
-		r->columns[i] = df_str_dup(name);
-		if (!r->columns[i])
-			return df_error_no_memory(err);
-	}
-	return 0;
-}
-
 static int check_columns(struct df_records *r, struct df_error *err)
 {
 	for (size_t i = 0; i < r->column_count; i++) {
@@ -48,6 +30,24 @@ static int check_columns(struct df_records *r, struct df_error *err)
 	return 0;
 }
 
+int df_records_csv_columns(struct df_records *r, size_t count, struct df_error *err)
+{
+	const struct df_strings *given = &r->options.settings->columns;
+
+	r->columns = calloc(count, sizeof(*r->columns));
+	if (!r->columns)
+		return df_error_no_memory(err);
+	r->column_count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct df_str name = given->count ? df_str_c(given->items[i]) : r->row.fields[i].text;
+
+		r->columns[i] = df_str_dup(name);
+		if (!r->columns[i])
+			return df_error_no_memory(err);
+	}
+	return check_columns(r, err);
+}
+
 static int read_header(struct df_records *r, struct df_arena *arena, struct df_error *err)
 {
 	size_t given = r->options.settings->columns.count;
@@ -60,13 +60,18 @@ static int read_header(struct df_records *r, struct df_arena *arena, struct df_e
 		return df_error_set(err, DF_ERR_CONFIG, "%s: the header has %zu columns, %scolumns names %zu", PLACE(r),
 				    r->row.count, r->options.limit_path, given);
 	for (size_t i = 0; i < r->row.count; i++) {
+		const struct df_csv_field *field = &r->row.fields[i];
+
+		if (!field->quoted && field->text.len && memchr(field->text.ptr, '\r', field->text.len))
+			return df_error_set(err, DF_ERR_CONFIG,
+					    "%s: a carriage return stands in the header: if lines end with it alone, "
+					    "convert them, for example with tr '\\r' '\\n'",
+					    PLACE(r));
 		r->row.fields[i].text = df_csv_text(&r->row.fields[i], arena);
 		if (!r->row.fields[i].text.ptr)
 			return df_error_no_memory(err);
 	}
 	code = df_records_csv_columns(r, r->row.count, err);
-	if (code == 0)
-		code = check_columns(r, err);
 	if (code < 0)
 		forget_columns(r);
 	return code;

@@ -1,0 +1,80 @@
+"""The file source and sink, and the standard streams, from the command line: odd inputs."""
+import gzip
+import os
+import unittest
+
+from cli import CliTest
+
+
+class FileTest(CliTest):
+    def run_file(self, name, data, config=None, extra="", **kwargs):
+        self.write(name, data)
+        self.flow("file", {"path": name, **(config or {})}, "file", {"path": "out.jsonl"}, extra=extra)
+        return self.dataflow("run", "flow.yaml", **kwargs)
+
+
+class Failing(FileTest):
+    def test_what_stands_before_the_failure_is_delivered(self):
+        done = self.run_file("in.jsonl", '{"a":1}\n' + '{"a":2}\n{"a":"' + "x" * 100 + '"}\n{"a":3}\n', {"maxLineBytes": 50})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("in.jsonl:3", done.err)
+        self.assertEqual(self.read_jsonl("out.jsonl"), [{"a": 1}, {"a": 2}])
+        self.flow("file", {"path": "in.jsonl"}, "file", {"path": "out.jsonl"})
+        self.assertEqual(self.dataflow("run", "flow.yaml").returncode, 0)
+        self.assertEqual([len(str(r["a"])) for r in self.read_jsonl("out.jsonl")], [1, 1, 100, 1])
+
+    def test_garbage_behind_gzip(self):
+        done = self.run_file("in.jsonl.gz", gzip.compress(b'{"a":1}\n') + b"garbage")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("in.jsonl.gz", done.err)
+        self.assertEqual(self.read_jsonl("out.jsonl"), [{"a": 1}])
+
+
+class Nothing(FileTest):
+    def test_an_empty_source_is_not_taken_for_one_that_was_read(self):
+        for name, data in (("in.jsonl", ""), ("in.csv", "a,b\n"), ("in.jsonl.gz", gzip.compress(b""))):
+            with self.subTest(name=name):
+                done = self.run_file(name, data)
+                self.assertEqual(done.returncode, 0, done.err)
+                self.assertIn("the source had nothing to read", done.err)
+                self.assertNotIn("saved", done.err)
+
+
+class Csv(FileTest):
+    def test_two_columns_with_one_name(self):
+        done = self.run_file("in.csv", "1,2\n", {"header": False, "columns": ["a", "a"]})
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.err, r'both called \\?"a')
+
+    def test_lines_that_end_with_a_lone_carriage_return_are_not_one_header(self):
+        done = self.run_file("in.csv", "a,b\r1,2\r3,4\r")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("carriage return", done.err)
+        self.assertEqual(self.run_file("in.csv", '"a\rb",c\r\n1,2\r\n').returncode, 0)
+        self.assertEqual(self.read_jsonl("out.jsonl"), [{"a\rb": "1", "c": "2"}])
+
+
+class ClosedStreams(FileTest):
+    def test_closed_standard_input(self):
+        self.flow("stdin", {}, "file", {"path": "out.jsonl"})
+        done = self.dataflow("run", "flow.yaml", preexec_fn=lambda: os.close(0), timeout=20)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("stdin", done.err)
+
+    def test_closed_standard_output(self):
+        self.write("in.jsonl", '{"a":1}\n')
+        self.flow("file", {"path": "in.jsonl"}, "stdout", {})
+        done = self.dataflow("run", "flow.yaml", preexec_fn=lambda: os.close(1))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("standard output", done.err)
+
+    def test_nothing_but_files_needs_no_standard_stream(self):
+        self.write("in.jsonl", '{"a":1}\n')
+        self.flow("file", {"path": "in.jsonl"}, "sqlite", {"path": "x.db", "table": "t", "autoCreateTable": True})
+        done = self.dataflow("run", "flow.yaml", preexec_fn=lambda: (os.close(0), os.close(1), os.close(2)))
+        self.assertEqual(done.returncode, 0)
+        self.assertTrue((self.dir / "x.db").read_bytes().startswith(b"SQLite format 3\0"))
+
+
+if __name__ == "__main__":
+    unittest.main()
