@@ -255,6 +255,7 @@ void df_check_trigger(const void *settings, const struct df_place *place, struct
 
 	df_check_resources(&trigger->resources, "resources", place, diags);
 	df_check_object_list(&trigger->env, "env", true, place, diags);
+	df_check_env_values(&trigger->env, "env", place, diags);
 }
 
 /* ---- across the manifest --------------------------------------------------------------------------------------------

@@ -158,6 +158,28 @@ void df_check_string_map(const struct df_raw *raw, const char *name, const struc
 	df_arena_done(&arena);
 }
 
+void df_check_env_values(const struct df_raw *raw, const char *name, const struct df_place *place,
+			 struct df_diags *diags)
+{
+	struct df_arena arena;
+	struct df_value *v;
+	size_t i = 0;
+
+	df_arena_init(&arena, NULL);
+	v = raw_value(raw, &arena);
+	if (v && v->kind == DF_ARRAY)
+		df_for_each (item, v) {
+			const struct df_value *value = df_object_get_c(item, "value");
+
+			if (value && value->kind != DF_STRING && value->kind != DF_NULL)
+				df_diag_error(diags, place, sub_path(&arena, "[", name, "value", i),
+					      "expected a text%s",
+					      df_value_is_container(value) ? "" : "; write it in quotes");
+			i++;
+		}
+	df_arena_done(&arena);
+}
+
 void df_check_object_list(const struct df_raw *raw, const char *name, bool named, const struct df_place *place,
 			  struct df_diags *diags)
 {

@@ -86,7 +86,7 @@ struct df_manifest_options {
 	const char *secrets_dir; /* --secrets; may be NULL */
 	const char *const *sets; /* --set assignments, applied to every DataFlow document */
 	size_t set_count;
-	bool resolve_secrets;	   /* false: references are kept (validate) */
+	bool resolve_secrets;	   /* false: only those to Secrets of the same file, the others are kept (validate) */
 	bool transformations_only; /* `transform`: the file may also be a bare list of transformations, and source and
 				      sink may be absent */
 	bool unknown_keys_warn;

@@ -29,6 +29,9 @@ void df_check_resources(const struct df_raw *raw, const char *name, const struct
 void df_check_object(const struct df_raw *raw, const char *name, const struct df_place *place, struct df_diags *diags);
 void df_check_string_map(const struct df_raw *raw, const char *name, const struct df_place *place,
 			 struct df_diags *diags);
+/* Each value of a container's environment is a text. */
+void df_check_env_values(const struct df_raw *raw, const char *name, const struct df_place *place,
+			 struct df_diags *diags);
 void df_check_object_list(const struct df_raw *raw, const char *name, bool named, const struct df_place *place,
 			  struct df_diags *diags);
 

@@ -56,6 +56,14 @@ static bool is_secret(const struct df_value *document)
 	return kind && df_value_string_equal(kind, DF_STR("Secret"));
 }
 
+static bool is_ours(const struct df_value *document)
+{
+	const struct df_value *kind = df_object_get_c(document, "kind");
+
+	return kind &&
+	       (df_value_string_equal(kind, DF_STR("DataFlow")) || df_value_string_equal(kind, DF_STR("DataFlowCron")));
+}
+
 /* Problems with the documents themselves are told with the first store only. */
 static const struct df_secrets *secrets_for(struct loader *l, const char *namespace)
 {
@@ -80,6 +88,8 @@ static const struct df_secrets *secrets_for(struct loader *l, const char *namesp
 		no_memory(l);
 		return NULL;
 	}
+	if (!l->options->resolve_secrets)
+		df_secret_store_partial(new.secrets);
 	for (size_t i = 0; i < l->documents.count; i++)
 		if (is_secret(l->documents.items[i]))
 			df_secret_store_add(new.secrets, l->documents.items[i], l->file,
@@ -173,13 +183,13 @@ static char *read_name(struct loader *l, const struct df_value *metadata, const 
 		return NULL;
 	}
 	text = df_value_text(v, &l->arena);
-	if (check(text, &err)) {
-		df_diag_error(l->diags, place, key, "%s", err.text);
-		return NULL;
-	}
 	if (text.len > max) {
 		df_diag_error(l->diags, place, key,
 			      "has %zu characters; the most is %zu, so that the names made of it fit", text.len, max);
+		return NULL;
+	}
+	if (check(text, &err)) {
+		df_diag_error(l->diags, place, key, "%s", err.text);
 		return NULL;
 	}
 	copy = df_str_dup(text);
@@ -258,8 +268,7 @@ static void read_spec(struct loader *l, struct df_value *document, struct df_man
 		return;
 	}
 	check_windows(l, spec);
-	if (l->options->resolve_secrets)
-		options.secrets = secrets_for(l, m->namespace ? m->namespace : "default");
+	options.secrets = secrets_for(l, m->namespace ? m->namespace : "default");
 	df_settings_parse(table, spec, &options, &m->spec, l->diags);
 	if (l->diags->errors == errors)
 		df_manifest_check(m->kind, &m->spec, &place, l->diags);
@@ -320,12 +329,15 @@ static void read_document(struct loader *l, struct df_value *document)
 		df_diag_error(l->diags, &place, NULL, "expected an object with apiVersion, kind, metadata and spec");
 		return;
 	}
-	if (is_secret(document) || !read_kind(l, document, &kind))
+	if (is_secret(document))
+		return;
+	if (is_ours(document))
+		apply_sets(l, document);
+	if (!read_kind(l, document, &kind))
 		return;
 	m = add_manifest(l, document, kind);
 	if (!m)
 		return;
-	apply_sets(l, document);
 	check_keys(l, document);
 	read_metadata(l, document, m);
 	read_spec(l, document, m);
@@ -358,8 +370,7 @@ void df_manifests_load(const char *file, const struct df_manifest_options *optio
 	df_yaml_load(file, &l.arena, &l.documents, diags);
 	if (diags->errors == errors) {
 		/* Also reads Secret documents that nothing refers to, so that a mistake in one is told. */
-		if (options->resolve_secrets)
-			secrets_for(&l, "default");
+		secrets_for(&l, "default");
 		for (size_t i = 0; i < l.documents.count; i++)
 			read_document(&l, l.documents.items[i]);
 		check_duplicates(&l);

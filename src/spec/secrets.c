@@ -28,6 +28,7 @@ struct df_secret_store {
 	char *directory, *namespace;
 	struct entry *entries;
 	size_t count, cap;
+	bool partial;
 };
 
 static void done_bytes(struct bytes *bytes)
@@ -289,6 +290,7 @@ static int read_file(const struct df_secret_store *store, const struct df_secret
 	return r < 0 ? r : 1;
 }
 
+/* The error, or 0 when the reference stays unresolved. */
 static int not_found(const struct df_secret_store *store, const struct df_secret_ref *ref, struct df_error *err)
 {
 	const char *keys[64];
@@ -300,6 +302,8 @@ static int not_found(const struct df_secret_store *store, const struct df_secret
 		    namespace_fits(store, store->entries[i].namespace, ref->namespace))
 			keys[n++] = store->entries[i].key;
 	}
+	if (n == 0 && store->partial)
+		return 0;
 	const char *near = df_nearest(df_str_c(ref->key), keys, n);
 	if (near)
 		snprintf(reason, sizeof(reason), "the Secret has no such key; did you mean \"%.200s\"?", near);
@@ -342,6 +346,7 @@ static int store_get(const struct df_secrets *self, const struct df_secret_ref *
 	const struct df_secret_store *store = (const struct df_secret_store *)self;
 	struct bytes file = { 0 };
 
+	*ret = NULL;
 	if (!ref->name || !ref->key)
 		return df_error_set(err, DF_ERR_CONFIG, "a reference without name or key");
 	const struct entry *entry = find(store, ref);
@@ -383,6 +388,11 @@ void df_secret_store_free(struct df_secret_store *store)
 	free(store->directory);
 	free(store->namespace);
 	free(store);
+}
+
+void df_secret_store_partial(struct df_secret_store *store)
+{
+	store->partial = true;
 }
 
 const struct df_secrets *df_secret_store_get(struct df_secret_store *store)

@@ -9,6 +9,8 @@ struct df_secret_store;
 
 /* directory and namespace (the manifest's own) may be NULL. NULL when out of memory. */
 struct df_secret_store *df_secret_store_new(const char *directory, const char *own_namespace);
+/* A Secret of which the store has no key at all is not missing, it is elsewhere: it stays unresolved. */
+void df_secret_store_partial(struct df_secret_store *store);
 void df_secret_store_free(struct df_secret_store *store); /* wipes the values */
 
 /* Adds a `kind: Secret` document (data in base64, stringData as is). */

@@ -213,6 +213,8 @@ static char *resolve(struct df_parser *p, const struct df_place *place, const ch
 		df_diag_error(p->diags, place, name, "%s", err.text);
 		return NULL;
 	}
+	if (!text)
+		return NULL;
 	size_t len = strlen(text);
 	if (len && text[len - 1] == '\n')
 		text[--len] = '\0';
@@ -379,7 +381,7 @@ static void parse_pair(struct df_parser *p, const struct df_place *place, const 
 	ret->kind = child->kind;
 	ret->line = child->line;
 	if (key.len == 0 || memchr(key.ptr, '\0', key.len) || !df_utf8_valid(key, NULL)) {
-		df_diag_error(p->diags, place, slot->name, "a key is empty or contains a NUL character");
+		df_diag_error(p->diags, place, at.sub, "a key is empty or contains a NUL character");
 		return;
 	}
 	if (slot->field->flags & DF_NO_BLANK && df_str_trim(key).len == 0) {

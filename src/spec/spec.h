@@ -5,8 +5,9 @@
 #include "spec/diag.h"
 #include "spec/field.h"
 
-/* Finds secret values. Returns 0 with *ret a heap string that the caller frees (NUL-terminated, no NUL inside),
- * DF_ERR_CONFIG naming Secret and key when there is none; never the value in a text. */
+/* Finds secret values. Returns 0 with *ret a heap string that the caller frees (NUL-terminated, no NUL inside), or NULL
+ * when the reference shall stay unresolved; DF_ERR_CONFIG naming Secret and key when there is none; never the value in a
+ * text. */
 struct df_secrets {
 	int (*get)(const struct df_secrets *self, const struct df_secret_ref *ref, char **ret, struct df_error *err);
 };
