@@ -39,11 +39,12 @@ static struct df_str digits_of(const struct df_value *v, struct df_arena *arena)
 static bool plain_int64(const struct df_value *v, int64_t *ret)
 {
 	bool negative = v->len && v->text[0] == '-';
+	uint32_t i = negative;
 	int64_t n = 0;
 
-	if (v->len > 18)
+	if (v->len > 18 || i == v->len || (v->text[i] == '0' && i + 1 < v->len))
 		return false;
-	for (uint32_t i = negative; i < v->len; i++) {
+	for (; i < v->len; i++) {
 		unsigned digit = (unsigned)(v->text[i] - '0');
 		if (digit > 9)
 			return false;
@@ -71,6 +72,8 @@ int df_convert_int64(const struct df_value *v, struct df_arena *arena, int64_t *
 		return 0;
 	}
 	if (df_convert_plain_int64(v, ret) || df_value_to_int64(v, ret))
+		return 0;
+	if (v->kind == DF_STRING && (v->repr == DF_REPR_PLAIN || v->repr == DF_REPR_TEXT) && plain_int64(v, ret))
 		return 0;
 	struct df_str text = digits_of(v, arena);
 	if (!text.ptr)

@@ -40,9 +40,9 @@ bool df_cursor_before(const struct df_cursor *cursor, struct df_cursor_place *re
 	if (civil.year < 1)
 		return false;
 	char separator = t->text.ptr[strlen("2006-01-02")];
-	snprintf(text, DF_CURSOR_BEFORE_MAX, "%04d-%02d-%02d%c%02d:%02d:%02d", (int)civil.year, civil.month, civil.day,
-		 separator, civil.hour, civil.minute, civil.second);
-	memcpy(text + strlen(form), t->text.ptr + strlen(form), t->text.len - strlen(form));
+	struct df_str rest = df_str(t->text.ptr + strlen(form), t->text.len - strlen(form));
+	snprintf(text, DF_CURSOR_BEFORE_MAX, "%04d-%02d-%02d%c%02d:%02d:%02d" DF_STR_FMT, (int)civil.year, civil.month,
+		 civil.day, separator, civil.hour, civil.minute, civil.second, DF_STR_ARG(rest));
 	*ret = cursor->place;
 	ret->t.text = df_str(text, t->text.len);
 	ret->k = (struct df_cursor_value){ .kind = DF_CURSOR_NONE };

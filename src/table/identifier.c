@@ -101,8 +101,7 @@ int df_table_name_split(struct df_str text, struct df_table_name *ret, struct df
 				    "table name " DF_STR_FMT " has more than one dot; put a part that contains one in "
 				    "double quotes",
 				    DF_STR_ARG(text));
-	*ret = name;
-	name = (struct df_table_name){ 0 };
+	*ret = (struct df_table_name){ .qualifier = DF_TAKE(name.qualifier), .name = DF_TAKE(name.name) };
 	return 0;
 }
 

@@ -195,8 +195,10 @@ static int find_columns(struct df_rows *rows, const struct df_value *object, siz
 
 	if (object->len > rows->scratch_cap) {
 		struct member *scratch = reallocarray(rows->scratch, object->len, sizeof(*scratch));
-		if (!scratch)
-			return df_error_no_memory(err);
+		if (!scratch) {
+			df_error_no_memory(err);
+			return DF_ERR_NO_MEMORY;
+		}
 		rows->scratch = scratch;
 		rows->scratch_cap = object->len;
 	}
@@ -244,7 +246,8 @@ static int shape_new(struct df_rows *rows, const struct df_value *object, uint64
 	struct shape *shape = malloc(sizeof(*shape) + object->len * sizeof(shape->members[0]) + bytes);
 	if (!set || !shape) {
 		free(shape);
-		return df_error_no_memory(err);
+		df_error_no_memory(err);
+		return DF_ERR_NO_MEMORY;
 	}
 	*shape = (struct shape){ .hash = hash, .set = set, .unknown = unknown, .count = object->len };
 
@@ -420,7 +423,7 @@ int df_rows_group(struct df_group_row *rows, size_t count, bool unique_keys, str
 	struct key_place *keys = df_arena_zalloc(arena, (mask + 1) * sizeof(*keys));
 	size_t *group_of = df_arena_alloc(arena, count * sizeof(*group_of));
 	struct df_group *groups = df_arena_alloc(arena, count * sizeof(*groups));
-	struct df_group_row **order = df_arena_alloc(arena, count * sizeof(*order));
+	struct df_group_row **order = df_arena_alloc(arena, count * sizeof(struct df_group_row *));
 	if (!keys || !group_of || !groups || !order)
 		return DF_ERR_NO_MEMORY;
 

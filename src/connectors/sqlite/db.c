@@ -1,7 +1,6 @@
 #include "connectors/sqlite/db.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -53,13 +52,11 @@ static const struct result *find_result(int primary)
 	return &other;
 }
 
-int df_sqlite_error(const struct df_sqlite *db, int result, struct df_error *err, const char *fmt, ...)
+int df_sqlite_error(const struct df_sqlite *db, int result, struct df_error *err)
 {
 	const struct result *known = find_result(result & 0xff);
 	/* Without a connection, or when its last call was another one, only the result itself is sure. */
 	bool same = db->handle && (sqlite3_errcode(db->handle) & 0xff) == (result & 0xff);
-	char where[256];
-	va_list args;
 
 	if (known->code == DF_ERR_NO_MEMORY)
 		return df_error_no_memory(err);
@@ -70,11 +67,9 @@ int df_sqlite_error(const struct df_sqlite *db, int result, struct df_error *err
 		return code != 0 ? code : df_error_set(err, DF_ERR_CANCELED, "cancelled");
 	}
 
-	va_start(args, fmt);
-	vsnprintf(where, sizeof(where), fmt, args);
-	va_end(args);
-	df_error_set(err, known->code, "%s: %s%s%s", where, same ? sqlite3_errmsg(db->handle) : sqlite3_errstr(result),
-		     known->advice ? "; " : "", known->advice ? known->advice : "");
+	df_error_set(err, known->code, "database %s: %s%s%s", db->path,
+		     same ? sqlite3_errmsg(db->handle) : sqlite3_errstr(result), known->advice ? "; " : "",
+		     known->advice ? known->advice : "");
 	df_error_remote(err, known->name);
 	return known->code;
 }
@@ -168,7 +163,7 @@ int df_sqlite_open(struct df_sqlite *db, const char *path, enum df_sqlite_access
 	int result =
 		sqlite3_open_v2(path, &db->handle, flags[access] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 	if (result != SQLITE_OK) {
-		code = df_sqlite_error(db, result, err, "cannot open the database %s", path);
+		code = df_sqlite_error(db, result, err);
 		df_sqlite_close(db);
 		return code;
 	}
@@ -183,7 +178,7 @@ int df_sqlite_open(struct df_sqlite *db, const char *path, enum df_sqlite_access
 	code = df_sqlite_exec(db, "PRAGMA schema_version", err);
 	/* Without the permission to write, SQLite opens for reading and says nothing. */
 	if (code == 0 && access != DF_SQLITE_READ && sqlite3_db_readonly(db->handle, "main") == 1)
-		code = df_sqlite_error(db, SQLITE_READONLY, err, "database %s", path);
+		code = df_sqlite_error(db, SQLITE_READONLY, err);
 	if (code != 0)
 		df_sqlite_close(db);
 	return code;
@@ -204,7 +199,7 @@ int df_sqlite_prepare(struct df_sqlite *db, struct df_str sql, sqlite3_stmt **re
 	int result = sqlite3_prepare_v3(db->handle, sql.ptr, (int)sql.len, SQLITE_PREPARE_PERSISTENT, ret, &tail);
 
 	if (result != SQLITE_OK)
-		return df_sqlite_error(db, result, err, "database %s", db->path);
+		return df_sqlite_error(db, result, err);
 	if (!*ret)
 		return df_error_set(err, DF_ERR_CONFIG, "database %s: the SQL is empty", db->path);
 	return 0;
@@ -219,7 +214,7 @@ int df_sqlite_exec(struct df_sqlite *db, const char *sql, struct df_error *err)
 {
 	int result = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 
-	return result == SQLITE_OK ? 0 : df_sqlite_error(db, result, err, "database %s", db->path);
+	return result == SQLITE_OK ? 0 : df_sqlite_error(db, result, err);
 }
 
 /* ---- catalog --------------------------------------------------------------------------------------------------- */
@@ -284,7 +279,7 @@ int df_sqlite_columns(struct df_sqlite *db, const char *table, struct df_columns
 		column->read_only = sqlite3_column_int(stmt, 5) != 0;
 	}
 	if (result != SQLITE_DONE)
-		return df_sqlite_error(db, result, err, "database %s: cannot read the columns of %s", db->path, table);
+		return df_sqlite_error(db, result, err);
 	df_columns_done(ret);
 	*ret = columns;
 	columns = (struct df_columns){ 0 };

@@ -55,12 +55,12 @@ int df_sqlite_prepare_buf(struct df_sqlite *db, const struct df_buf *sql, sqlite
 int df_sqlite_exec(struct df_sqlite *db, const char *sql, struct df_error *err) df_must_check;
 
 /*
- * Sets err from an SQLite result: "<fmt...>: <what SQLite says>, and what to do". Returns the code:
+ * Sets err from an SQLite result: "database FILE: <what SQLite says>; <what to do>". Returns the code:
  * CONSTRAINT; INVALID_DATA (MISMATCH, TOOBIG); TRANSIENT (BUSY, LOCKED, FULL, IOERR, PROTOCOL); CANCELED or TIMEOUT
  * (INTERRUPT); NO_MEMORY; CONFIG (READONLY, PERM, CANTOPEN, NOTADB, AUTH, ERROR: the SQL or the schema); UNKNOWN
  * (CORRUPT and the rest). err->remote is the result's name.
  */
-int df_sqlite_error(const struct df_sqlite *db, int result, struct df_error *err, const char *fmt, ...) df_printf(4, 5);
+int df_sqlite_error(const struct df_sqlite *db, int result, struct df_error *err);
 
 /* ---- catalog --------------------------------------------------------------------------------------------------- */
 

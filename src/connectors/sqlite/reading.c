@@ -14,9 +14,10 @@ static int look_at_columns(struct df_sqlite_reading *r, struct df_sqlite *db, st
 	r->fields = calloc((size_t)count + 1, sizeof(*r->fields));
 	if (!r->fields)
 		return df_error_no_memory(err);
-	for (int i = 0; i < count; i++) {
-		const char *name = sqlite3_column_name(r->stmt, i);
-		const char *type = sqlite3_column_decltype(r->stmt, i);
+	for (r->count = 0; r->count < count; r->count++) {
+		struct df_sqlite_field *field = &r->fields[r->count];
+		const char *name = sqlite3_column_name(r->stmt, r->count);
+		const char *type = sqlite3_column_decltype(r->stmt, r->count);
 
 		if (!name)
 			return df_error_no_memory(err);
@@ -25,11 +26,10 @@ static int look_at_columns(struct df_sqlite_reading *r, struct df_sqlite *db, st
 				err, DF_ERR_CONFIG,
 				"database %s: the query gives two columns with the name \"%s\"; rename one with AS",
 				db->path, name);
-		r->fields[i].name = strdup(name);
-		if (!r->fields[i].name)
+		field->name = strdup(name);
+		if (!field->name)
 			return df_error_no_memory(err);
-		r->fields[i].kind = df_sqlite_kind_of(type ? type : "");
-		r->count++;
+		field->kind = df_sqlite_kind_of(type ? type : "");
 	}
 	return 0;
 }

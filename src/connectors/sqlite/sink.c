@@ -122,7 +122,7 @@ static int step_number(struct sink *s, sqlite3_stmt *stmt, int64_t *ret, struct 
 
 	*ret = result == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
 	sqlite3_reset(stmt);
-	return result == SQLITE_ROW ? 0 : df_sqlite_error(&s->db, result, err, "database %s", s->db.path);
+	return result == SQLITE_ROW ? 0 : df_sqlite_error(&s->db, result, err);
 }
 
 /* In WAL mode a commit is in the system's hands; `sync` brings it to the disk before positions move on. In the other
@@ -138,7 +138,7 @@ static int set_journal_mode(struct sink *s, struct df_error *err)
 
 	int result = sqlite3_step(stmt);
 	if (result != SQLITE_ROW)
-		return df_sqlite_error(&s->db, result, err, "database %s: cannot set the journal mode", s->db.path);
+		return df_sqlite_error(&s->db, result, err);
 	s->wal = strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
 	return df_sqlite_exec(&s->db, s->wal ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL", err);
 }
@@ -231,7 +231,7 @@ static int step_row(struct sink *s, sqlite3_stmt *stmt, struct counts *counts, b
 		sqlite3_reset(stmt);
 		return 0;
 	}
-	int code = df_sqlite_error(&s->db, result, err, "table %s", s->target.table);
+	int code = df_sqlite_error(&s->db, result, err);
 	sqlite3_reset(stmt);
 	if (code == DF_ERR_CONFIG && (result & 0xff) == SQLITE_ERROR) {
 		/* While the statement can be prepared, the row must be the reason: a generated column, a trigger. */
@@ -322,7 +322,7 @@ static int remove_row(struct sink *s, struct df_message *m, struct df_arena *are
 static int step_control(struct sink *s, sqlite3_stmt *stmt, struct df_error *err)
 {
 	int result = sqlite3_step(stmt);
-	int code = result == SQLITE_DONE ? 0 : df_sqlite_error(&s->db, result, err, "database %s", s->db.path);
+	int code = result == SQLITE_DONE ? 0 : df_sqlite_error(&s->db, result, err);
 
 	sqlite3_reset(stmt);
 	return code;
@@ -475,8 +475,8 @@ static int sink_sync(struct df_sink *sink, struct df_context *ctx, bool final, s
 		result = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
 	if (result != SQLITE_OK) {
 		/* What the system failed to write may be dropped from its cache: trying again could lie. */
-		df_sqlite_error(&s->db, result, err, "database %s: cannot bring committed rows to the disk",
-				s->db.path);
+		df_sqlite_error(&s->db, result, err);
+		df_error_prefix(err, "committed rows did not reach the disk");
 		if (err)
 			err->code = DF_ERR_UNKNOWN;
 		return DF_ERR_UNKNOWN;

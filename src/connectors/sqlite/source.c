@@ -187,7 +187,7 @@ static int next_row(struct run *run, bool *ret_row, struct df_error *err)
 
 		*ret_row = result == SQLITE_ROW;
 		if (result != SQLITE_ROW && result != SQLITE_DONE)
-			return df_sqlite_error(&s->db, result, err, "cannot read from %s", s->db.path);
+			return df_sqlite_error(&s->db, result, err);
 		if (!*ret_row || run->legacy)
 			return 0;
 		int code = df_sqlite_row_key(&run->reading, &run->key, err);
