@@ -124,7 +124,7 @@ struct pass {
 	const struct df_chain_events *events;
 	struct df_transform call;
 	struct df_transformer_stats stats; /* of this pass */
-	size_t kept;
+	size_t kept;			   /* messages that go on */
 	bool split;
 	struct df_error *err;
 };
@@ -150,23 +150,23 @@ static int keep_outputs(struct pass *pass, const struct df_message *m, size_t n)
 {
 	if (pass->events->split)
 		pass->events->split(pass->events->arg, m, n);
-	pass->stats.out += n;
-	return pass->split ? 0 : start_split(pass, n);
+	int r = pass->split ? 0 : start_split(pass, n);
+	pass->kept += n;
+	return r;
 }
 
-static int keep(struct pass *pass, const struct df_message *m)
+/* The rare half of keeping: other messages before m are gone, or were split. */
+static __attribute__((noinline)) int move(struct pass *pass, const struct df_message *m)
 {
-	pass->stats.out++;
-	if (pass->split) {
-		struct df_message *out = df_batch_add(&pass->chain->spare);
-		if (!out)
-			return df_error_no_memory(pass->err);
-		*out = *m;
+	if (!pass->split) {
+		pass->batch->messages[pass->kept++] = *m;
 		return 0;
 	}
-	struct df_message *to = &pass->batch->messages[pass->kept++];
-	if (to != m)
-		*to = *m;
+	struct df_message *out = df_batch_add(&pass->chain->spare);
+	if (!out)
+		return df_error_no_memory(pass->err);
+	*out = *m;
+	pass->kept++;
 	return 0;
 }
 
@@ -180,29 +180,12 @@ static int fail(struct pass *pass, struct df_message *m, const struct df_error *
 	return r;
 }
 
-static int apply(struct pass *pass, struct df_message *m, struct df_error *why)
-{
-	struct df_transformer *t = pass->link->transformer;
-	struct df_value *root;
-
-	/* Nobody may take what is too deep to be looked at for something that is not JSON. */
-	if (pass->index == 0 && !m->document) {
-		int r = df_message_parse(m, pass->call.arena, &root, why);
-		if (r < 0)
-			return r;
-	}
-	return t->type->apply(t, &pass->call, m, why);
-}
-
-static int pass_one(struct pass *pass, struct df_message *m)
+/* Every outcome but DF_KEEP; `before` messages were in the spare. */
+static __attribute__((noinline)) int end_message(struct pass *pass, struct df_message *m, int r, size_t before,
+						 const struct df_error *why)
 {
 	struct df_batch *spare = &pass->chain->spare;
-	size_t before = spare->count;
-	struct df_error why;
-	int r = apply(pass, m, &why);
 
-	if (r == DF_KEEP)
-		return keep(pass, m);
 	if (r == DF_SPLIT && spare->count > before)
 		return keep_outputs(pass, m, spare->count - before);
 	if (r >= 0) {
@@ -214,7 +197,40 @@ static int pass_one(struct pass *pass, struct df_message *m)
 		return df_error_no_memory(pass->err);
 	spare->count = before;
 	pass->stats.errors++;
-	return fail(pass, m, &why);
+	return fail(pass, m, why);
+}
+
+/* Returns how many messages were looked at, all of them when *ret is 0. */
+static size_t run_messages(struct pass *pass, int *ret)
+{
+	struct df_transformer *t = pass->link->transformer;
+	int (*apply)(struct df_transformer *, const struct df_transform *, struct df_message *, struct df_error *) =
+		t->type->apply;
+	struct df_batch *batch = pass->batch;
+	size_t count = batch->count;
+	struct df_error why;
+
+	*ret = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct df_message *m = &batch->messages[i];
+		size_t before = pass->chain->spare.count;
+		struct df_value *root;
+		int r = 0;
+
+		/* Nobody may take what is too deep to be looked at for something that is not JSON. */
+		if (pass->index == 0 && !m->document)
+			r = df_message_parse(m, pass->call.arena, &root, &why);
+		if (r == 0)
+			r = apply(t, &pass->call, m, &why);
+		if (r == DF_KEEP && pass->kept == i && !pass->split) {
+			pass->kept++;
+			continue;
+		}
+		*ret = r == DF_KEEP ? move(pass, m) : end_message(pass, m, r, before, &why);
+		if (*ret < 0)
+			return i + 1;
+	}
+	return count;
 }
 
 static void add(uint64_t *total, uint64_t n)
@@ -259,14 +275,11 @@ static int run_link(struct df_chain *chain, size_t index, struct df_batch *batch
 		.err = err,
 	};
 	int64_t start = df_clock_monotonic();
-	size_t count = batch->count;
-	size_t i = 0;
-	int r = 0;
+	int r;
 
-	while (i < count && r == 0)
-		r = pass_one(&pass, &batch->messages[i++]);
-	pass.stats.executions = i;
-	pass.stats.in = i;
+	pass.stats.in = run_messages(&pass, &r);
+	pass.stats.executions = pass.stats.in;
+	pass.stats.out = pass.kept;
 	pass.stats.duration_ns = df_clock_monotonic() - start;
 	add_stats(&pass.link->stats, &pass.stats);
 	if (pass.split)

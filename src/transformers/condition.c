@@ -10,10 +10,12 @@
 #include <pcre2.h>
 
 #include "transformers/condition.h"
+#include "transformers/keys.h"
 #include "value/path.h"
 
 #define TEXT_MAX ((size_t)1024 * 1024) /* bytes of one condition */
-#define DEPTH_MAX 200		       /* parentheses open at once: bounds the recursion */
+#define INTEGER_DIGITS 18
+#define DEPTH_MAX 200 /* parentheses open at once: bounds the recursion */
 
 /* Per start position; PCRE2's own default of 10,000,000 costs a tenth of a second a position. */
 #define REGEX_MATCH_LIMIT 1000000
@@ -35,8 +37,10 @@ struct literal {
 	size_t len;
 	size_t column;
 	bool quoted;
-	bool is_number; /* its text is a JSON number */
-	bool is_null;	/* the bare null */
+	bool is_number;	 /* its text is a JSON number */
+	bool is_integer; /* and one of up to INTEGER_DIGITS digits and no more, which is `integer` */
+	int64_t integer;
+	bool is_null; /* the bare null */
 	bool is_true;
 	bool is_false;
 };
@@ -52,6 +56,8 @@ struct node {
 	/* TEST: */
 	enum op op;
 	struct df_path *path;
+	struct df_path *plain; /* owns `key` */
+	struct df_str key;     /* the path is this one name; ptr NULL: it is another path */
 	struct literal literal;
 	struct regex *regex; /* FOUND, NOT_FOUND */
 };
@@ -83,6 +89,7 @@ void df_condition_free(struct df_condition *condition)
 	for (struct node *node = condition->all; node; node = next) {
 		next = node->all;
 		df_path_free(node->path);
+		df_path_free(node->plain);
 		regex_free(node->regex);
 		free(node->literal.text);
 		free(node);
@@ -236,6 +243,7 @@ static int parse_literal(struct parser *p, struct literal *ret)
 	text = df_str(ret->text, ret->len);
 	ret->column = start + 1;
 	ret->is_number = df_number_valid(text);
+	ret->is_integer = ret->is_number && ret->len <= INTEGER_DIGITS && df_str_to_int64(text, &ret->integer);
 	ret->is_null = !quoted && df_str_equal_c(text, "null");
 	ret->is_true = df_str_equal_c(text, "true");
 	ret->is_false = df_str_equal_c(text, "false");
@@ -303,6 +311,8 @@ static int parse_test(struct parser *p, struct node **ret)
 		return DF_ERR_NO_MEMORY;
 	if (!rc)
 		rc = df_path_compile(df_str(rest.ptr, len), DF_PATH_READING, &node->path, &local);
+	if (!rc && df_path_single_key(df_str(rest.ptr, len), &node->plain, &node->key) < 0)
+		rc = df_error_no_memory(&local);
 	if (rc) {
 		shift_column(&local, start);
 		if (p->err)
@@ -464,6 +474,36 @@ static int truthy(struct evaluation *e, const struct df_value *v, bool *ret)
 	}
 }
 
+/*
+ * Compares the digits of a JSON number with an integer where that is easy: up to INTEGER_DIGITS digits before the
+ * point, no exponent, and not the same number before the point with a fraction behind it.
+ */
+static bool order_quickly(struct df_str text, int64_t integer, int *ret_order)
+{
+	bool negative = text.ptr[0] == '-';
+	size_t i = negative;
+	int64_t n = 0;
+
+	for (; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++) {
+		if (i >= INTEGER_DIGITS)
+			return false;
+		n = n * 10 + (text.ptr[i] - '0');
+	}
+	bool whole = i == text.len;
+	if (!whole && text.ptr[i++] != '.')
+		return false;
+	for (; i < text.len; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return false;
+	}
+	if (negative)
+		n = -n;
+	if (n == integer && !whole)
+		return false;
+	*ret_order = n < integer ? -1 : n > integer;
+	return true;
+}
+
 /* Compares a number or a string; *ret_order is meaningful when *ret is true. */
 static int order(struct evaluation *e, const struct df_value *v, const struct literal *literal, bool *ret,
 		 int *ret_order)
@@ -476,7 +516,8 @@ static int order(struct evaluation *e, const struct df_value *v, const struct li
 		text = digits(v, e->arena, buf);
 		if (!text.ptr)
 			return df_error_no_memory(e->err);
-		*ret_order = df_number_compare(text, df_str(literal->text, literal->len));
+		if (!literal->is_integer || !order_quickly(text, literal->integer, ret_order))
+			*ret_order = df_number_compare(text, df_str(literal->text, literal->len));
 		*ret = true;
 	} else if (v->kind == DF_STRING && (literal->quoted || !literal->is_number)) {
 		text = df_value_text(v, e->arena);
@@ -585,7 +626,10 @@ static int evaluate(struct evaluation *e, const struct node *node, bool *ret)
 
 	*ret = false;
 	if (node->kind == NODE_TEST) {
-		rc = df_path_read(node->path, e->root, e->arena, &v);
+		if (node->key.ptr && e->root->kind == DF_OBJECT)
+			v = df_object_find(e->root, node->key.ptr, node->key.len);
+		else
+			rc = df_path_read(node->path, e->root, e->arena, &v);
 		if (rc)
 			return df_error_no_memory(e->err);
 		if (v)

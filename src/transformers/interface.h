@@ -3,6 +3,9 @@
  * other by one thread; each worker thread has instances of its own.
  *
  * One file a transformer, one row in src/transformers/list.h. The settings table is the `type` of its descriptor.
+ *
+ * A document may point to text that belongs to a transformer (keys of its paths, its cache of new names) or to its settings:
+ * whoever frees a chain frees all batches that went through it before, and the settings after it.
  */
 #ifndef DF_TRANSFORMERS_INTERFACE_H
 #define DF_TRANSFORMERS_INTERFACE_H

@@ -31,6 +31,7 @@ int df_key_set_init(struct df_key_set *names, const struct df_str *keys, size_t 
 		names->names[i] = (struct df_name){ .key = keys[i], .next = *slot };
 		*slot = (uint32_t)i + 1;
 		names->lengths |= (uint64_t)1 << (keys[i].len & 63);
+		names->filter |= keys[i].len ? df_key_bit(keys[i].ptr, keys[i].len) : UINT64_MAX;
 	}
 	names->count = (uint32_t)n;
 	return 0;

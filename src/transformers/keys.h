@@ -38,6 +38,16 @@ static inline bool df_key_same(const char *a, const char *b, size_t len)
 	return len == 0 || (a[0] == b[0] && a[len >> 1] == b[len >> 1] && a[len - 1] == b[len - 1]);
 }
 
+/* The member with this key, or NULL. */
+static inline struct df_value *df_object_find(const struct df_value *object, const char *key, size_t len)
+{
+	df_for_each (member, object) {
+		if (member->key_len == len && df_key_same(member->key, key, len))
+			return member;
+	}
+	return NULL;
+}
+
 /* Can the text be written as a JSON string without any escape? */
 bool df_text_is_plain(struct df_str text);
 
@@ -50,7 +60,8 @@ struct df_name {
 
 /* Immutable once it is built. Zeroed is valid: no names. */
 struct df_key_set {
-	uint64_t lengths; /* bit len % 64 is set for each name: most other keys are told apart by it */
+	/* Most other keys are told apart by these: bit len % 64, and df_key_bit, of each name. */
+	uint64_t lengths, filter;
 	uint32_t mask;
 	uint32_t *slots; /* 1 + the first name, or 0 */
 	struct df_name *names;
@@ -61,6 +72,12 @@ struct df_key_set {
 int df_key_set_init(struct df_key_set *names, const struct df_str *keys, size_t n) df_must_check;
 void df_key_set_done(struct df_key_set *names);
 
+/* Of an empty key, whose first byte is any, it means nothing: a filter that it is in must have all bits. */
+static inline uint64_t df_key_bit(const char *key, size_t len)
+{
+	return (uint64_t)1 << ((len + (uint8_t)key[0] * 5u) & 63);
+}
+
 static inline uint32_t df_name_slot(const char *key, size_t len)
 {
 	return len ? (uint32_t)(len + (uint8_t)key[0] * 8u + (uint8_t)key[len - 1] * 2u) : 0;
@@ -69,7 +86,7 @@ static inline uint32_t df_name_slot(const char *key, size_t len)
 /* Which name is it? SIZE_MAX: none. */
 static inline size_t df_key_set_find(const struct df_key_set *names, const char *key, uint32_t len)
 {
-	if (!(names->lengths >> (len & 63) & 1))
+	if (!(names->lengths >> (len & 63) & 1) || !(names->filter & df_key_bit(key, len)))
 		return SIZE_MAX;
 	for (uint32_t i = names->slots[df_name_slot(key, len) & names->mask]; i; i = names->names[i - 1].next) {
 		if (names->names[i - 1].key.len == len && df_key_same(names->names[i - 1].key.ptr, key, len))

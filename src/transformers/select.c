@@ -39,8 +39,16 @@ struct select {
 	bool by_names;
 	struct df_path **plain; /* own the names' texts; NULL where a path is not plain */
 	struct df_key_set names;
-	bool *key_plain;	 /* of name i: needs no escaping */
-	struct df_value **found; /* room for one call: of name i */
+	struct df_value **found; /* room for one call: of name i, NULL when it is not there */
+	/* Documents are alike: the names that were there last time, in the order of the document. Of the others, bit
+	 * len % 64 is set in `missing`. */
+	struct expected {
+		const char *key;
+		uint32_t len;
+		uint32_t index;
+	} * order;
+	size_t order_count;
+	uint64_t missing;
 	/* No path can read what another one reads a part of: what is read can be moved. */
 	bool movable;
 };
@@ -54,7 +62,7 @@ static void select_free(struct df_transformer *t)
 	for (size_t i = 0; select->plain && i < select->paths.count; i++)
 		df_path_free(select->plain[i]);
 	free(select->plain);
-	free(select->key_plain);
+	free(select->order);
 	free(select->found);
 	df_key_set_done(&select->names);
 	df_paths_done(&select->paths);
@@ -118,16 +126,16 @@ static int look_for_names(struct select *select)
 	df_cleanup(df_freep) struct df_str *keys = calloc(n + 1, sizeof(*keys));
 
 	select->plain = calloc(n + 1, sizeof(*select->plain));
-	select->key_plain = calloc(n + 1, sizeof(*select->key_plain));
+	select->order = calloc(n + 1, sizeof(*select->order));
 	select->found = calloc(n + 1, sizeof(struct df_value *));
-	if (!keys || !select->plain || !select->key_plain || !select->found)
+	if (!keys || !select->plain || !select->order || !select->found)
 		return DF_ERR_NO_MEMORY;
 	select->by_names = true;
+	select->missing = UINT64_MAX; /* nothing is known yet */
 	for (size_t i = 0; i < n; i++) {
 		if (df_path_single_key(df_path_text(select->paths.items[i]), &select->plain[i], &keys[i]) < 0)
 			return DF_ERR_NO_MEMORY;
 		select->by_names = select->by_names && keys[i].ptr;
-		select->key_plain[i] = keys[i].ptr && df_text_is_plain(keys[i]);
 		/* `[1]` and `1` differ as paths only on an array, and are one key here. */
 		for (size_t k = 0; k < i; k++)
 			select->by_names = select->by_names && !df_str_equal(keys[k], keys[i]);
@@ -160,34 +168,72 @@ static int select_create(const void *settings, const struct df_place *place, str
 /* ---- applying ------------------------------------------------------------------------------------------------------
  */
 
-/* One walk through the members; the names are different, so nothing can be there twice. */
+/* Is everything where it was last time? Then `found` is right: each name is there at most once. */
+static bool find_again(struct select *select, const struct df_value *root)
+{
+	const struct expected *expected = select->order;
+	const struct expected *end = expected + select->order_count;
+	struct df_value **found = select->found;
+	uint64_t missing = select->missing;
+
+	df_for_each (member, root) {
+		if (expected < end && expected->len == member->key_len &&
+		    df_key_same(expected->key, member->key, expected->len)) {
+			found[expected->index] = member;
+			expected++;
+		} else if (missing >> (member->key_len & 63) & 1 &&
+			   df_key_set_find(&select->names, member->key, member->key_len) != SIZE_MAX) {
+			return false;
+		}
+	}
+	return expected == end;
+}
+
+/* Finds all names, and remembers where they are. */
+static __attribute__((noinline)) void find_all(struct select *select, const struct df_value *root)
+{
+	size_t n = select->names.count;
+
+	memset(select->found, 0, n * sizeof(struct df_value *));
+	select->order_count = 0;
+	select->missing = 0;
+	df_for_each (member, root) {
+		size_t i = df_key_set_find(&select->names, member->key, member->key_len);
+		if (i == SIZE_MAX)
+			continue;
+		select->found[i] = member;
+		select->order[select->order_count++] =
+			(struct expected){ select->names.names[i].key.ptr, member->key_len, (uint32_t)i };
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!select->found[i])
+			select->missing |= (uint64_t)1 << (select->names.names[i].key.len & 63);
+	}
+}
+
+/* The names are different, so nothing can be there twice. */
 static int select_by_names(struct select *select, const struct df_transform *call, struct df_message *m,
 			   const struct df_value *root, struct df_error *err)
 {
 	struct df_value *result = df_value_new(call->arena, DF_OBJECT);
-	struct df_value **found = select->found;
 	size_t n = select->names.count;
 
 	if (!result)
 		return df_error_no_memory(err);
-	memset(found, 0, n * sizeof(struct df_value *));
-	df_for_each (member, root) {
-		size_t i = df_key_set_find(&select->names, member->key, member->key_len);
-		if (i != SIZE_MAX)
-			found[i] = member;
-	}
+	if (!find_again(select, root))
+		find_all(select, root);
 
 	struct df_value **link = &result->first;
 	for (size_t i = 0; i < n; i++) {
-		if (!found[i])
+		struct df_value *member = select->found[i];
+		if (!member)
 			continue;
-		*link = found[i];
-		link = &found[i]->next;
-		found[i]->key_plain = found[i]->key_plain || select->key_plain[i];
-		result->last = found[i];
-		result->len++;
+		*link = member;
+		link = &member->next;
+		result->last = member;
 	}
 	*link = NULL;
+	result->len = (uint32_t)select->order_count;
 	df_message_set_document(m, result);
 	return 0;
 }

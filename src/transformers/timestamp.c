@@ -149,8 +149,11 @@ static int timestamp_apply(struct df_transformer *t, const struct df_transform *
 	struct df_value *value = now_value(timestamp, call);
 	if (!value)
 		return df_error_no_memory(err);
-	if (timestamp->key.ptr) {
-		df_object_set(root, timestamp->key, value);
+	struct df_value *old = timestamp->key.ptr ? df_object_find(root, timestamp->key.ptr, timestamp->key.len) : NULL;
+	if (old) {
+		df_value_replace(old, value);
+	} else if (timestamp->key.ptr) {
+		df_object_append(root, timestamp->key, value);
 		value->key_plain = timestamp->key_plain;
 	} else {
 		r = df_path_set(timestamp->path, root, call->arena, value, err);
