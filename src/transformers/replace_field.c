@@ -88,8 +88,7 @@ static void check_overlaps(const struct rename *renames, size_t n, const struct 
 		for (size_t k = 0; k < i; k++) {
 			char where[64];
 
-			if (!renames[i].from || !renames[k].from ||
-			    !df_path_overlaps(renames[i].from, renames[k].from))
+			if (!renames[i].from || !renames[k].from || !df_path_overlaps(renames[i].from, renames[k].from))
 				continue;
 			snprintf(where, sizeof(where), "renames[%zu]", i);
 			df_diag_error(diags, place, where,
