@@ -133,8 +133,4 @@ static const struct df_type sink_type = {
 const struct df_connector df_connector_clickhouse = {
 	.source = &source_type,
 	.sink = &sink_type,
-#ifdef DF_WITH_CLICKHOUSE
-	.source_ops = &df_clickhouse_source_ops,
-	.sink_ops = &df_clickhouse_sink_ops,
-#endif
 };

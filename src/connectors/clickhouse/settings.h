@@ -20,8 +20,4 @@ struct df_clickhouse_sink_settings {
 /* Does the table that the sink creates replace rows of one key? */
 bool df_clickhouse_replacing(const struct df_clickhouse_sink_settings *settings);
 
-/* The driver, when it is built (DF_WITH_CLICKHOUSE). */
-extern const struct df_source_ops df_clickhouse_source_ops;
-extern const struct df_sink_ops df_clickhouse_sink_ops;
-
 #endif

@@ -106,4 +106,7 @@ static const struct df_type discard_type = {
 	.example = "type: discard\n",
 };
 
-const struct df_connector df_connector_discard = { .sink = &discard_type, .sink_ops = &discard_ops };
+const struct df_connector df_connector_discard = {
+	.sink = &discard_type,
+	.sink_ops = DF_WITH_DISCARD ? &discard_ops : NULL,
+};

@@ -158,6 +158,6 @@ static const struct df_type sink_type = {
 const struct df_connector df_connector_file = {
 	.source = &source_type,
 	.sink = &sink_type,
-	.source_ops = &df_file_source_ops,
-	.sink_ops = &df_file_sink_ops,
+	.source_ops = DF_WITH_FILE ? &df_file_source_ops : NULL,
+	.sink_ops = DF_WITH_FILE ? &df_file_sink_ops : NULL,
 };

@@ -273,4 +273,7 @@ static const struct df_type generate_type = {
 		   "  template: '{\"id\": ${counter}, \"level\": \"${choice:info|warn|error}\", \"at\": \"${now}\"}'\n",
 };
 
-const struct df_connector df_connector_generate = { .source = &generate_type, .source_ops = &generate_ops };
+const struct df_connector df_connector_generate = {
+	.source = &generate_type,
+	.source_ops = DF_WITH_GENERATE ? &generate_ops : NULL,
+};

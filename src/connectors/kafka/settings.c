@@ -289,8 +289,4 @@ static const struct df_type sink_type = {
 const struct df_connector df_connector_kafka = {
 	.source = &source_type,
 	.sink = &sink_type,
-#ifdef DF_WITH_KAFKA
-	.source_ops = &df_kafka_source_ops,
-	.sink_ops = &df_kafka_sink_ops,
-#endif
 };

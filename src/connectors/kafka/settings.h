@@ -52,8 +52,4 @@ enum df_kafka_security {
 /* The protocol in effect: as written (any case, `-` and blanks as `_`), else inferred from tls and sasl. */
 enum df_kafka_security df_kafka_security(const struct df_kafka_connection *connection);
 
-/* The driver, when it is built (DF_WITH_KAFKA). */
-extern const struct df_source_ops df_kafka_source_ops;
-extern const struct df_sink_ops df_kafka_sink_ops;
-
 #endif

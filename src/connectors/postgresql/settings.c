@@ -143,8 +143,4 @@ static const struct df_type sink_type = {
 const struct df_connector df_connector_postgresql = {
 	.source = &source_type,
 	.sink = &sink_type,
-#ifdef DF_WITH_POSTGRESQL
-	.source_ops = &df_postgresql_source_ops,
-	.sink_ops = &df_postgresql_sink_ops,
-#endif
 };

@@ -21,8 +21,4 @@ struct df_postgresql_sink_settings {
 	char *soft_delete_column;
 };
 
-/* The driver, when it is built (DF_WITH_POSTGRESQL). */
-extern const struct df_source_ops df_postgresql_source_ops;
-extern const struct df_sink_ops df_postgresql_sink_ops;
-
 #endif

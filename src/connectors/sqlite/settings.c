@@ -139,8 +139,6 @@ static const struct df_type sink_type = {
 const struct df_connector df_connector_sqlite = {
 	.source = &source_type,
 	.sink = &sink_type,
-#ifdef DF_WITH_SQLITE
-	.source_ops = &df_sqlite_source_ops,
-	.sink_ops = &df_sqlite_sink_ops,
-#endif
+	.source_ops = DF_WITH_SQLITE ? &df_sqlite_source_ops : NULL,
+	.sink_ops = DF_WITH_SQLITE ? &df_sqlite_sink_ops : NULL,
 };

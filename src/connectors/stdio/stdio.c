@@ -181,7 +181,10 @@ static const struct df_type stdin_type = {
 	.example = "type: stdin\n",
 };
 
-const struct df_connector df_connector_stdin = { .source = &stdin_type, .source_ops = &stdin_ops };
+const struct df_connector df_connector_stdin = {
+	.source = &stdin_type,
+	.source_ops = DF_WITH_STDIO ? &stdin_ops : NULL,
+};
 
 /* ---- stdout ---- */
 
@@ -341,4 +344,7 @@ static const struct df_type stdout_type = {
 	.example = "type: stdout\n",
 };
 
-const struct df_connector df_connector_stdout = { .sink = &stdout_type, .sink_ops = &stdout_ops };
+const struct df_connector df_connector_stdout = {
+	.sink = &stdout_type,
+	.sink_ops = DF_WITH_STDIO ? &stdout_ops : NULL,
+};

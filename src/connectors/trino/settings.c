@@ -203,8 +203,4 @@ static const struct df_type sink_type = {
 const struct df_connector df_connector_trino = {
 	.source = &source_type,
 	.sink = &sink_type,
-#ifdef DF_WITH_TRINO
-	.source_ops = &df_trino_source_ops,
-	.sink_ops = &df_trino_sink_ops,
-#endif
 };

@@ -41,8 +41,4 @@ struct df_trino_sink_settings {
 	struct df_table_sink_settings table_sink;
 };
 
-/* The driver, when it is built (DF_WITH_TRINO). */
-extern const struct df_source_ops df_trino_source_ops;
-extern const struct df_sink_ops df_trino_sink_ops;
-
 #endif
