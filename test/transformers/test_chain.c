@@ -366,6 +366,69 @@ static void refuses_what_the_table_let_through(void **state)
 	df_transformer_free(NULL);
 }
 
+/* A transformer that never looks at the payload: two outputs, or a failure after the first of them. */
+static int make_two(struct df_transformer *t, const struct df_transform *call, struct df_message *m,
+		    struct df_error *err)
+{
+	(void)t;
+	for (size_t i = 0; i < 2; i++) {
+		struct df_message *out = df_transform_output(call, m);
+
+		assert_non_null(out);
+		df_message_set_document(out, df_value_int64(call->arena, m->index));
+		if (m->index % 2 == 1)
+			return df_error_set(err, DF_ERR_INVALID_DATA, "odd");
+	}
+	return DF_SPLIT;
+}
+
+static int create_plain(const void *settings, const struct df_place *place, struct df_transformer **ret,
+			struct df_diags *diags)
+{
+	(void)settings;
+	(void)place;
+	(void)diags;
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : DF_ERR_NO_MEMORY;
+}
+
+static void free_plain(struct df_transformer *t)
+{
+	free(t);
+}
+
+static void keeps_nothing_of_what_failed(void **state)
+{
+	static const struct df_transformer_type type = {
+		.type = { .name = "two" }, .create = create_plain, .apply = make_two, .free = free_plain
+	};
+	struct df_component component = { .kind = DF_TRANSFORMATION, .type = &type.type };
+	struct df_components list = { &component, 1 };
+	static const char *const some[] = { "{}", "{}", "{}", "{}", "{}" };
+	static const char *const want[] = { "0", "0", "2", "2" };
+	struct df_chain *made = NULL;
+	struct df_buf deep = { 0 };
+	struct log log = { 0 };
+	const struct df_chain_events events = { &log, on_dropped, on_failed, on_split, NULL };
+	struct transform_test t;
+	struct df_batch *batch;
+
+	(void)state;
+	for (int i = 0; i < 1001; i++)
+		df_buf_add_char(&deep, '[');
+	transform_test_open(&t, chain);
+	assert_int_equal(df_chain_new(&list, NULL, &made, &t.diags), 0);
+	batch = fill(&t, some, 5);
+	batch->messages[4].payload = df_buf_str(&deep);
+	assert_int_equal(df_chain_run(made, batch, &events, NULL), 0);
+	assert_string_equal(log.text, "split 0 to 2; fail 1 at 0; split 2 to 2; fail 3 at 0; fail 4 at 0; ");
+	check_payloads(batch, want, 4);
+	df_batch_free(batch);
+	df_chain_free(made);
+	transform_test_close(&t);
+	df_buf_done(&deep);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +440,7 @@ int main(void)
 		cmocka_unit_test(ends_when_nobody_takes_the_poison),
 		cmocka_unit_test(refuses_what_is_too_deep),
 		cmocka_unit_test(copies_what_outputs_share),
+		cmocka_unit_test(keeps_nothing_of_what_failed),
 		cmocka_unit_test(tells_all_problems),
 		cmocka_unit_test(refuses_what_the_table_let_through),
 	};
