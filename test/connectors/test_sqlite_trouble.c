@@ -124,6 +124,9 @@ static void files_that_will_not_do(void **state)
 	expect_refusal(kit, "{\"table\":\"t\"}", DF_ERR_CONFIG, "does not exist");
 	expect_refusal(kit, "{\"table\":\"t\",\"path\":\"/nowhere/x.db\",\"autoCreateTable\":true}", DF_ERR_CONFIG,
 		       "/nowhere/x.db");
+	expect_refusal(kit, "{\"table\":\"t\",\"path\":\":memory:\",\"autoCreateTable\":true}", DF_ERR_CONFIG,
+		       "no file to SQLite");
+	expect_refusal(kit, "{\"table\":\"t\",\"path\":\"/dev/null\"}", DF_ERR_CONFIG, "not a regular file");
 	snprintf(settings, sizeof(settings), "{\"table\":\"t\",\"path\":\"%s\"}", kit->dir);
 	expect_refusal(kit, settings, DF_ERR_CONFIG, "is a directory");
 

@@ -76,18 +76,13 @@ int df_sqlite_error(const struct df_sqlite *db, int result, struct df_error *err
 
 /* ---- cancelling ------------------------------------------------------------------------------------------------ */
 
-/* Asked every few thousand steps of the virtual machine; and sqlite3_interrupt may come just before a statement begins
- * and would then be forgotten. */
+/* Asked at every 10000th step of the virtual machine, which is where sqlite3_interrupt would end a statement too; but
+ * that one is forgotten when it comes just before a statement begins. */
 static int on_progress(void *arg)
 {
 	const struct df_sqlite *db = arg;
 
 	return df_context_canceled(db->scope.ctx);
-}
-
-static void interrupt(void *arg)
-{
-	sqlite3_interrupt(arg);
 }
 
 /* Waits for another connection's lock, longer and longer, but not after a cancel. 0: give up. */
@@ -109,20 +104,12 @@ static int on_busy(void *arg, int tries)
 
 int df_sqlite_enter(struct df_sqlite *db, struct df_base_state *state, struct df_context *caller, struct df_error *err)
 {
-	int code = df_base_scope_begin(state, caller, &db->scope, err);
-
-	if (code == 0 && db->handle) {
-		db->on_cancel = (struct df_context_callback){ .fn = interrupt, .arg = db->handle };
-		df_context_on_cancel(db->scope.ctx, &db->on_cancel);
-	}
-	return code;
+	return df_base_scope_begin(state, caller, &db->scope, err);
 }
 
 void df_sqlite_leave(struct df_sqlite *db)
 {
-	df_context_off_cancel(db->scope.ctx, &db->on_cancel);
 	df_base_scope_end(&db->scope);
-	db->scope.ctx = NULL;
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
@@ -132,10 +119,19 @@ static int check_path(const char *path, enum df_sqlite_access access, struct df_
 {
 	struct stat st;
 
+	/* SQLite has an own meaning for these, and what is written would be gone at the end. */
+	if (path[0] == ':' || strncmp(path, "file:", 5) == 0)
+		return df_error_set(
+			err, DF_ERR_CONFIG,
+			"%s is no file to SQLite; `path` must name the database file (./%s if that is its name)", path,
+			path);
 	if (stat(path, &st) == 0) {
 		if (S_ISDIR(st.st_mode))
 			return df_error_set(err, DF_ERR_CONFIG, "%s is a directory; `path` must name the database file",
 					    path);
+		if (!S_ISREG(st.st_mode))
+			return df_error_set(err, DF_ERR_CONFIG,
+					    "%s is not a regular file; `path` must name the database file", path);
 		return 0;
 	}
 	if (errno != ENOENT)
@@ -159,7 +155,7 @@ int df_sqlite_open(struct df_sqlite *db, const char *path, enum df_sqlite_access
 		return code;
 
 	db->path = path;
-	/* No mutex of SQLite's: the connector's lock is enough, and sqlite3_interrupt needs none. */
+	/* No mutex of SQLite's: the connector's lock is enough. */
 	int result =
 		sqlite3_open_v2(path, &db->handle, flags[access] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 	if (result != SQLITE_OK) {
@@ -172,8 +168,6 @@ int df_sqlite_open(struct df_sqlite *db, const char *path, enum df_sqlite_access
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
 	sqlite3_busy_handler(db->handle, on_busy, db);
 	sqlite3_progress_handler(db->handle, 10000, on_progress, db);
-	db->on_cancel = (struct df_context_callback){ .fn = interrupt, .arg = db->handle };
-	df_context_on_cancel(db->scope.ctx, &db->on_cancel);
 
 	code = df_sqlite_exec(db, "PRAGMA schema_version", err);
 	/* Without the permission to write, SQLite opens for reading and says nothing. */
@@ -186,8 +180,6 @@ int df_sqlite_open(struct df_sqlite *db, const char *path, enum df_sqlite_access
 
 void df_sqlite_close(struct df_sqlite *db)
 {
-	if (db->scope.ctx)
-		df_context_off_cancel(db->scope.ctx, &db->on_cancel);
 	sqlite3_close(DF_TAKE(db->handle));
 }
 

@@ -17,7 +17,6 @@ struct df_sqlite {
 	sqlite3 *handle; /* NULL: closed */
 	const char *path;
 	struct df_base_scope scope; /* of the call that is running; scope.ctx NULL between calls */
-	struct df_context_callback on_cancel;
 };
 
 enum df_sqlite_access {
