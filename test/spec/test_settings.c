@@ -298,7 +298,7 @@ static void test_refused(void **state)
 		  "flow.yaml:3: config.pairs.b-c: \"b-c\" is not an identifier; use letters, digits and _, and no "
 		  "digit at the "
 		  "beginning\n"
-		  "flow.yaml:1: config.pairs: a key is empty or contains a NUL character\n" },
+		  "flow.yaml:1: config.pairs.: a key is empty or contains a NUL character\n" },
 		/* what nests */
 		{ "object: 5\n", AT ".object: expected one object, found the number 5\n" },
 		{ "object: [{text: x}]\n", AT ".object: expected one object, found a list\n" },
