@@ -283,7 +283,10 @@ static int set_clock(const struct df_command *command, const char *text, struct 
 		return 0;
 	if (!df_rfc3339_parse(df_str_c(text), &t))
 		return df_usage_error(command, "--now: '%s' is not an RFC 3339 time such as 2024-01-15T10:30:00Z", text);
-	*clock = (struct df_clock){ true, t.seconds * DF_NS_PER_S + t.nanoseconds };
+	if (__builtin_mul_overflow(t.seconds, DF_NS_PER_S, &clock->fixed_ns) ||
+	    __builtin_add_overflow(clock->fixed_ns, t.nanoseconds, &clock->fixed_ns))
+		return df_usage_error(command, "--now: '%s' is not between the years 1677 and 2262", text);
+	clock->fixed = true;
 	return 0;
 }
 

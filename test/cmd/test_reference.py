@@ -119,6 +119,121 @@ class Reference(CliTest):
                 self.check_messages(fill(group["with"], value), [{"in": r[1], "out": r[2]} for r in same], now)
 
 
+class Messages(CliTest):
+    """What needs payloads that a case file cannot hold."""
+
+    def transform(self, config, payloads, *args):
+        self.write("t.json", json.dumps(transformations(config)))
+        stdin = b"".join((p if isinstance(p, bytes) else p.encode()) + b"\n" for p in payloads)
+        return self.dataflow("transform", "-f", "t.json", *args, stdin=stdin)
+
+    EVERY_TYPE = [
+        {"timestamp": {}}, {"flatten": {"field": "a"}}, {"filter": {"condition": "!zzz"}}, {"mask": {"fields": ["zzz"]}},
+        {"router": {"routes": [{"condition": "zzz", "sink": {"type": "discard"}}]}}, {"select": {"fields": ["a"]}},
+        {"remove": {"fields": ["zzz"]}}, {"snakeCase": {}}, {"camelCase": {"deep": True}}, {"debeziumUnwrap": {}},
+        {"replaceField": {"exclude": ["zzz"]}}, {"headersToPayload": {"mappings": ["h:a"]}}, {"structFlatten": {}},
+        {"extractField": {"field": "zzz"}}, {"hoistField": {"field": "h"}}, {"cast": {"spec": {"zzz": "string"}}},
+        {"timezone": {"timezone": "UTC", "fields": ["zzz"]}}, {"insertField": {"fields": {"zzz": "1"}}},
+    ]
+
+    def test_nesting(self):
+        deep = ["[" * 1001 + "]" * 1001, '{"a":' * 1001 + "1" + "}" * 1001, '[{"a":' * 500 + "[]" + "}]" * 500, "[" * 1001,
+                '{"a":' * 5000, "[" * 1001 + "x", "[" * 100000 + "]" * 100000]
+        good = ["[" * 1000 + "]" * 1000, '[{"a":' * 499 + "[{}]" + "}]" * 499]
+        for config in self.EVERY_TYPE:
+            done = self.transform([config], [*deep, *good], "--errors", "e.jsonl")
+            said = f"{config}: {done.err}"
+            self.assertEqual(done.returncode, 0, said)
+            self.assertEqual(len(done.out.splitlines()), 2, said)
+            errors = self.read_jsonl("e.jsonl")
+            self.assertEqual([e["index"] for e in errors], list(range(len(deep))), said)
+            self.assertEqual({(e["transformer"], e["transformer_index"]) for e in errors}, {(*config, 0)}, said)
+        done = self.transform([], deep)
+        self.assertEqual(done.out, "".join(line + "\n" for line in deep))
+
+    def test_braces_in_texts_are_no_nesting(self):
+        text = '{"a":"' + "[{" * 3000 + '","z":1}'
+        done = self.transform([{"remove": {"fields": ["z"]}}], [text])
+        self.assertEqual((done.returncode, done.out), (0, '{"a":"' + "[{" * 3000 + '"}\n'))
+
+    def test_not_utf8_is_not_json(self):
+        bad = [b'{"a":"\xff"}', b'{"a":"\xc3"}', b'{"a":"\xc0\x80"}', b'{"a":"\xed\xa0\x80"}', b'{"a":"\xf4\x90\x80\x80"}', b"\xff",
+               b'\xef\xbb\xbf{"a":1}', b'{"a":"\x00"}']
+        for config in self.EVERY_TYPE:
+            if "filter" in config:
+                continue
+            done = self.transform([config], bad)
+            self.assertEqual((done.returncode, done.stdout), (0, b"".join(line + b"\n" for line in bad)), config)
+        self.assertEqual(self.transform([{"filter": {"condition": "!zzz"}}], bad).stdout, b"")
+
+    def test_struct_flatten_levels(self):
+        def nested(levels, inner):
+            return '{"k":' * (levels - 1) + inner + "}" * (levels - 1)
+        config = [{"structFlatten": {}}]
+        self.assertEqual(self.transform(config, [nested(64, '{"v":1}')]).out, '{"' + "k." * 63 + 'v":1}\n')
+        self.assertEqual(self.transform(config, [nested(64, "{}")]).out, "{}\n")
+        self.assertEqual(self.transform(config, [nested(65, "[{}]")]).out, '{"' + ".".join("k" * 64) + '":[{}]}\n')
+        for inner in ('{"v":1}', "{}"):
+            self.assertEqual(self.transform(config, [nested(65, inner)]).returncode, 1)
+
+    def test_envelopes(self):
+        lines = ['{"data":{"a": 1.10,"b":[1, 2]},"metadata":{"k":{"x":[1.0]}}}', '{"data":null}', '{"raw":"x\\n\\u00e9"}', '{"raw":""}',
+                 '{"raw":" [1, 2] "}', '{"data":"text","metadata":{}}', '{"data":false}', '{"metadata":{"m":1},"raw":"{}"}']
+        self.assertEqual(self.transform([], lines, "--envelope").out.splitlines(),
+                         ['{"data":{"a":1.10,"b":[1,2]},"metadata":{"k":{"x":[1.0]}}}', '{"data":null,"metadata":{}}',
+                          '{"raw":"x\\né","metadata":{}}', '{"raw":"","metadata":{}}', '{"data":[1,2],"metadata":{}}',
+                          '{"data":"text","metadata":{}}', '{"data":false,"metadata":{}}', '{"data":{},"metadata":{"m":1}}'])
+        self.assertEqual([json.loads(line) for line in self.transform([], lines, "--envelope=raw").out.splitlines()],
+                         [{"raw": '{"a":1.10,"b":[1,2]}', "metadata": {"k": {"x": [1.0]}}}, {"raw": "null", "metadata": {}},
+                          {"raw": "x\né", "metadata": {}}, {"raw": "", "metadata": {}}, {"raw": " [1, 2] ", "metadata": {}},
+                          {"raw": '"text"', "metadata": {}}, {"raw": "false", "metadata": {}}, {"raw": "{}", "metadata": {"m": 1}}])
+
+    def test_errors(self):
+        config = [{"flatten": {"field": "l"}}, {"snakeCase": None}, {"cast": {"spec": {"n": "int64"}}}]
+        lines = ['{"l":[{"n":1},{"n":"x"},{"n":2}]}', '{"n":null}', '{"n":5}']
+        done = self.transform(config, lines, "--errors", "e.jsonl")
+        self.assertEqual((done.returncode, done.out), (0, '{"n":1}\n{"n":2}\n{"n":5}\n'))
+        errors = self.read_jsonl("e.jsonl")
+        self.assertEqual([(e["index"], e["transformer"], e["transformer_index"]) for e in errors], [(0, "cast", 2), (1, "cast", 2)])
+        for e in errors:
+            self.assertEqual(list(e), ["index", "transformer", "transformer_index", "error"])
+            self.assertTrue(isinstance(e["error"], str) and e["error"])
+        self.assertEqual(self.transform(config, lines).returncode, 1)
+
+    def test_the_clock_has_bounds(self):
+        for now in ("0007-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2024-01-15", "now", ""):
+            self.assertEqual(self.transform([{"timestamp": {}}], ["{}"], "--now", now).returncode, 2, now)
+
+
+class Places(CliTest):
+    """Errors of a whole manifest, in YAML and JSON, from transform and validate."""
+
+    def places(self, done):
+        return sorted(line.partition("spec.transformations")[2].partition(": ")[0] for line in done.err.splitlines()
+                      if "spec.transformations" in line and ": warning: " not in line)
+
+    def test_manifests(self):
+        bad = [{"type": "flatten", "flatten": {"field": "a..b"}}, {"type": "nope"}, {"type": "mask", "config": {"fields": [""], "x": 1}},
+               {"type": "filter", "config": {"condition": "a = 1"}}, {"type": "cast", "config": {"spec": {"a.b": "int"}}}, 5,
+               {"type": "router", "config": {"routes": [{"condition": "a", "sink": {"type": "sqlite", "config": {"path": 1, "table": "t"}}}]}}]
+        places = ["[0].flatten.field", "[1].type", "[2].config.fields[0]", "[2].config.x", "[3].config.condition", "[4].config.spec.a.b", "[5]",
+                  "[6].config.routes[0].sink.config.path"]
+        flow = self.flow("generate", {"count": 1}, "discard", {}, bad)
+        self.write("list.json", json.dumps(bad))
+        self.write("list.yaml", yaml.safe_dump(bad, sort_keys=False))
+        self.write("flow.json", json.dumps(yaml.safe_load(flow.read_text())))
+        for command in (("transform", "-f", "list.json"), ("transform", "-f", "list.yaml"), ("transform", "-f", "flow.yaml"),
+                        ("transform", "-f", "flow.json"), ("validate", "flow.yaml"), ("validate", "flow.json")):
+            done = self.dataflow(*command, stdin="{}\n")
+            self.assertEqual((done.returncode, self.places(done), done.out), (2, places, ""), f"{command}: {done.err}")
+
+    def test_what_is_no_list(self):
+        for text in ("5", '"x"', "", "{", '{"type":"mask"}', "- [", '[{"type":"timestamp"}'):
+            self.write("t.json", text)
+            self.assertEqual(self.dataflow("transform", "-f", "t.json", stdin="{}\n").returncode, 2, text)
+        self.assertEqual(self.dataflow("transform", "-f", "missing.json", stdin="").returncode, 2)
+
+
 def add_tests():
     for path in sorted(CASES.glob("*.yaml")):
         for i, group in enumerate(yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
