@@ -290,6 +290,13 @@ int df_writer_sync(struct df_writer *w, struct df_error *err)
 	return write_error(w, errno, err);
 }
 
+bool df_writer_deleted(const struct df_writer *w)
+{
+	struct stat st;
+
+	return w->regular && fstat(w->fd, &st) == 0 && st.st_nlink == 0;
+}
+
 /* ---- lines ---- */
 
 static bool all_blank(struct df_str text)

@@ -42,6 +42,8 @@ bool df_writer_waits(const struct df_writer *w);
 
 /* fsync of a regular file. */
 int df_writer_sync(struct df_writer *w, struct df_error *err) df_must_check;
+/* Has the file no name any more, so that what is in it goes with the descriptor? */
+bool df_writer_deleted(const struct df_writer *w);
 
 /* Bytes in the file after the last step that ended. */
 int64_t df_writer_size(const struct df_writer *w);

@@ -1,9 +1,12 @@
 """The file source and sink, and the standard streams, from the command line: odd inputs."""
 import gzip
 import os
+import signal
+import subprocess
+import time
 import unittest
 
-from cli import CliTest
+from cli import DATAFLOW, CliTest
 
 
 class FileTest(CliTest):
@@ -52,6 +55,25 @@ class Csv(FileTest):
         self.assertIn("carriage return", done.err)
         self.assertEqual(self.run_file("in.csv", '"a\rb",c\r\n1,2\r\n').returncode, 0)
         self.assertEqual(self.read_jsonl("out.jsonl"), [{"a\rb": "1", "c": "2"}])
+
+
+class Vanished(FileTest):
+    def test_an_output_that_was_deleted_meanwhile_is_no_success(self):
+        for sink, config, name in (("file", {"path": "out.jsonl"}, "out.jsonl"),
+                                   ("sqlite", {"path": "x.db", "table": "t", "autoCreateTable": True}, "x.db")):
+            with self.subTest(sink=sink):
+                self.flow("generate", {"rate": 500}, sink, config, name=sink)
+                process = subprocess.Popen([DATAFLOW, "run", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.PIPE)
+                deadline = time.time() + 10
+                while time.time() < deadline and not (self.dir / name).exists():
+                    time.sleep(0.02)
+                time.sleep(0.3)
+                (self.dir / name).unlink()
+                time.sleep(0.2)
+                process.send_signal(signal.SIGTERM)
+                _, err = process.communicate(timeout=20)
+                self.assertEqual(process.returncode, 1, err)
+                self.assertIn(b"was deleted", err)
 
 
 class ClosedStreams(FileTest):

@@ -468,6 +468,13 @@ static int sink_sync(struct df_sink *sink, struct df_context *ctx, bool final, s
 	if (!df_base_guard_use(&s->base, err))
 		return DF_ERR_CLOSED;
 	DF_UNLOCK_ON_RETURN(&s->base);
+	int moved = 0;
+	if (s->db.handle && sqlite3_file_control(s->db.handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+	    moved)
+		return df_error_set(err, DF_ERR_UNKNOWN,
+				    "the database %s was deleted, moved or replaced while it was written: what was written "
+				    "since the last saved position comes again",
+				    s->db.path);
 	if (!s->unsynced || strcmp(s->settings->synchronous, "full") != 0)
 		return 0;
 	int result = sqlite3_file_control(s->db.handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
