@@ -1,5 +1,5 @@
 """The sqlite connector from the command line."""
-import json
+import os
 import sqlite3
 import unittest
 
@@ -45,6 +45,25 @@ class AutoCreate(SqliteTest):
         columns = {name: key for _, name, _, _, _, key in self.rows("PRAGMA table_info(t)")}
         self.assertNotIn("odd", columns)
         self.assertEqual(columns["id"], 1)
+
+
+class Paths(SqliteTest):
+    def test_what_sqlite_takes_for_memory_is_refused(self):
+        for path in (":memory:", "file:x.db?mode=memory", "file:x.db"):
+            with self.subTest(path=path):
+                done = self.load(['{"id":1}'], {"path": path, "autoCreateTable": True})
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("must name the database file", done.err)
+
+    def test_what_is_no_regular_file_is_refused_at_once(self):
+        os.mkfifo(self.dir / "x.db")
+        done = self.load(['{"id":1}'], {"autoCreateTable": True}, timeout=20)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("not a regular file", done.err)
+        self.flow("sqlite", {"path": "x.db", "table": "t"}, "discard", {})
+        done = self.dataflow("run", "--once", "flow.yaml", timeout=20)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("not a regular file", done.err)
 
 
 if __name__ == "__main__":
