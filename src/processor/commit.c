@@ -17,13 +17,24 @@ int df_processor_load_checkpoint(struct df_processor *p, struct df_error *err)
 
 	if (store)
 		r = store->load(store, &p->checkpoint_arena, &p->checkpoint, err);
-	else
-		p->checkpoint = df_value_new(&p->checkpoint_arena, DF_OBJECT);
+	if (r == DF_ERR_CONFIG && p->spec->checkpoint_reset) {
+		df_log_error(&p->logger, DF_LOG_WARN, err, "the position is reset");
+		*err = DF_ERROR_INIT;
+		p->checkpoint = NULL;
+		r = 0;
+	}
 	if (r < 0)
 		return r;
 	if (!p->checkpoint)
+		p->checkpoint = df_value_new(&p->checkpoint_arena, DF_OBJECT);
+	if (!p->checkpoint)
 		return df_error_no_memory(err);
 	mine = df_object_get_c(p->checkpoint, p->source_type);
+	if (mine && mine->kind != DF_OBJECT && mine->kind != DF_NULL && !p->spec->checkpoint_reset)
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "the checkpoint is damaged (`%s` in it is not an object): restore it from a backup, or set "
+				    "spec.checkpointReset to read the source from its beginning",
+				    p->source_type);
 	if (!mine || mine->kind != DF_OBJECT || p->spec->checkpoint_reset) {
 		mine = df_value_new(&p->checkpoint_arena, DF_OBJECT);
 		if (!mine)

@@ -74,6 +74,7 @@ struct df_processor {
 
 	/* source */
 	char source_type[64];
+	char source_connector_type[72]; /* "<type>-source" */
 	struct df_logger source_logger;
 	struct df_connector_env source_env;
 	pthread_mutex_t source_lock; /* guards `source` against replacement while commit uses it */

@@ -180,7 +180,8 @@ static int setup(struct df_processor *p, struct df_diags *diags, struct df_error
 		return df_error_no_memory(err);
 	snprintf(p->source_type, sizeof(p->source_type), "%s", p->spec->source.type->name);
 	p->logger = (struct df_logger){ options->namespace, options->name, NULL };
-	p->source_logger = (struct df_logger){ options->namespace, options->name, p->source_type };
+	snprintf(p->source_connector_type, sizeof(p->source_connector_type), "%s-source", p->source_type);
+	p->source_logger = (struct df_logger){ options->namespace, options->name, p->source_connector_type };
 	p->source_env = (struct df_connector_env){ &p->source_logger, options->clock, options->namespace, options->name,
 						   options->once };
 	df_arena_init(&p->checkpoint_arena, NULL);
