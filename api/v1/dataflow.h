@@ -84,7 +84,8 @@ struct df_manifests {
 struct df_manifest_options {
 	const struct df_registry *registry;
 	const char *secrets_dir; /* --secrets; may be NULL */
-	const char *const *sets; /* --set assignments, applied to every DataFlow document */
+	const char *const *sets; /* --set assignments, applied to every DataFlow and DataFlowCron document */
+	const char *set_name;	 /* or only to those of this name; may be NULL */
 	size_t set_count;
 	bool resolve_secrets;	   /* false: only those to Secrets of the same file, the others are kept (validate) */
 	bool transformations_only; /* `transform`: the file may also be a bare list of transformations, and source and

@@ -237,7 +237,10 @@ static void check_windows(struct loader *l, struct df_value *spec)
 static void apply_sets(struct loader *l, struct df_value *document)
 {
 	struct df_place place = { l->file, 0, NULL, NULL };
+	const char *only = l->options->set_name;
 
+	if (only && !df_str_equal_c(text_of(df_object_get_c(document, "metadata"), "name", l), only))
+		return;
 	for (size_t i = 0; i < l->options->set_count; i++) {
 		struct df_error err = DF_ERROR_INIT;
 

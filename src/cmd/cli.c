@@ -181,6 +181,8 @@ static int store(const struct df_command *command, const struct df_option *o, vo
 		*(bool *)at = true;
 		return 0;
 	case DF_OPTION_TEXT:
+		if (!value[0])
+			return df_usage_error(command, "--%s needs a value, not an empty one", o->name);
 		if (o->choices && !is_choice(o, value))
 			return bad_choice(command, o, value);
 		*(const char **)at = value;

@@ -6,6 +6,9 @@
 #include "cmd/preview.h"
 #include "cmd/signals.h"
 
+/* More is for ever, and less than what nanoseconds can hold. */
+#define GRACE_SECONDS_MAX ((uint64_t)10 * 365 * 24 * 3600)
+
 /* Contexts, signals, the store and the processor of one run; zeroed is empty. */
 struct flow {
 	struct df_context *stop, *kill;
@@ -29,6 +32,11 @@ static bool keeps_positions(const struct df_flow_options *o)
 	return o->state_dir && o->spec->checkpoint_persistence && !o->dry_run;
 }
 
+static int64_t grace_ns(uint64_t seconds)
+{
+	return (int64_t)(seconds < GRACE_SECONDS_MAX ? seconds : GRACE_SECONDS_MAX) * DF_NS_PER_S;
+}
+
 static int flow_open(struct flow *f, const struct df_flow_options *o, struct df_diags *diags, struct df_error *err)
 {
 	struct df_processor_options options = {
@@ -37,7 +45,7 @@ static int flow_open(struct flow *f, const struct df_flow_options *o, struct df_
 		.name = o->name,
 		.once = o->once,
 		.limit = o->limit,
-		.grace_ns = o->grace_ns,
+		.grace_ns = grace_ns(o->grace_seconds),
 	};
 	int r;
 

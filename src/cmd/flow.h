@@ -12,7 +12,7 @@ struct df_flow_options {
 	bool once;
 	uint64_t limit;
 	uint64_t dry_run; /* results to show instead of writing; 0: write */
-	int64_t grace_ns;
+	uint64_t grace_seconds; /* 0: the default */
 	enum df_progress_mode progress;
 	bool summary;
 };

@@ -50,6 +50,7 @@ static void load_spec(const struct processor_options *o, struct df_secret_store 
 		df_diag_error(diags, &place, NULL, "one spec is expected, the file has %zu documents", documents.count);
 		return;
 	}
+	size_t errors = diags->errors;
 	df_settings_parse(&df_dataflow_table, documents.items[0],
 			  &(struct df_parse_options){ .file = o->spec_path,
 						      .path = "spec",
@@ -57,6 +58,16 @@ static void load_spec(const struct processor_options *o, struct df_secret_store 
 						      .secrets = df_secret_store_get(store),
 						      .unknown_keys_warn = true },
 			  spec, diags);
+	place.path = "spec";
+	place.value = documents.items[0];
+	if (diags->errors == errors)
+		df_manifest_check(DF_KIND_DATAFLOW, (const struct df_dataflowcron_spec *)spec, &place, diags);
+}
+
+/* They become directories' names below --state-dir. */
+static bool is_name(const char *text)
+{
+	return text[0] != '.' && !strchr(text, '/');
 }
 
 static int processor_run(const struct df_command *command, void *options, int operands, char **operand)
@@ -71,6 +82,8 @@ static int processor_run(const struct df_command *command, void *options, int op
 	(void)operand;
 	if (!o->namespace || !o->name)
 		return df_usage_error(command, "--namespace and --name are required");
+	if (!is_name(o->namespace) || !is_name(o->name))
+		return df_usage_error(command, "--namespace and --name are names of Kubernetes: no / and no . in front");
 	if (!o->spec_path)
 		o->spec_path = "/etc/dataflow/spec.json";
 	store = df_secret_store_new(o->secrets ? o->secrets : "/etc/dataflow/secrets", o->namespace);
@@ -86,7 +99,7 @@ static int processor_run(const struct df_command *command, void *options, int op
 			.name = o->name,
 			.state_dir = o->state_dir,
 			.once = o->once,
-			.grace_ns = (int64_t)grace_seconds(o) * DF_NS_PER_S,
+			.grace_seconds = grace_seconds(o),
 			.progress = DF_PROGRESS_NONE,
 		});
 	df_settings_done(&df_dataflow_table, &spec);

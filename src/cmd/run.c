@@ -63,7 +63,7 @@ static int run_manifest(struct df_manifest *manifest, const struct run_options *
 		.once = o->once || manifest->kind == DF_KIND_DATAFLOWCRON,
 		.limit = o->dry_run ? 0 : o->limit,
 		.dry_run = !o->dry_run ? 0 : o->limit ? o->limit : DRY_RUN_RESULTS,
-		.grace_ns = (int64_t)o->grace * DF_NS_PER_S,
+		.grace_seconds = o->grace,
 		.progress = df_progress_mode(o->progress),
 		.summary = !o->progress || strcmp(o->progress, "none") != 0,
 	});
@@ -86,6 +86,7 @@ static int run_run(const struct df_command *command, void *options, int operands
 							 .secrets_dir = o->secrets,
 							 .sets = o->set.items,
 							 .set_count = o->set.count,
+							 .set_name = o->name,
 							 .resolve_secrets = true },
 			  &manifests, &diags);
 	r = df_report_diags(&diags);

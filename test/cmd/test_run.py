@@ -101,6 +101,35 @@ class Basics(CliTest):
         self.assertEqual(done.returncode, 2)
         self.assertIn("path", done.err)
 
+    def test_set_and_name_change_one_flow_of_several(self):
+        one = self.file_flow(name="one").read_text()
+        self.flow("generate", {"count": 1}, "discard", {}, name="two")
+        self.write("flow.yaml", one + "---\n" + (self.dir / "flow.yaml").read_text())
+        done = self.dataflow("run", "--name", "one", "--set", "spec.source.config.format=jsonl", "flow.yaml")
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertEqual(len(self.read_jsonl("out.jsonl")), 1000)
+        self.assertEqual(self.dataflow("run", "flow.yaml").returncode, 2)
+        self.assertEqual(self.dataflow("run", "--name", "three", "flow.yaml").returncode, 2)
+
+    def test_empty_values_of_options_are_refused(self):
+        self.file_flow()
+        for option in ("--state-dir", "--name", "--secrets"):
+            done = self.dataflow("run", option, "", "flow.yaml")
+            self.assertEqual(done.returncode, 2, option)
+            self.assertIn(option, done.err)
+
+    def test_the_longest_grace(self):
+        self.file_flow()
+        self.assertEqual(self.dataflow("run", "--grace", 2**63 - 1, "flow.yaml").returncode, 0)
+
+    def test_processor_checks_across_the_spec_and_its_names(self):
+        self.write("spec.json", '{"source":{"type":"generate","config":{"count":1}},"sink":{"type":"stdout"},"replicas":2}')
+        done = self.dataflow("processor", "--spec-path", "spec.json", "--namespace", "n", "--name", "x")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("spec.replicas", done.err)
+        done = self.dataflow("processor", "--spec-path", "spec.json", "--namespace", "n", "--name", "../x")
+        self.assertEqual(done.returncode, 2)
+
     def test_stdin_to_stdout(self):
         self.flow("stdin", {}, "stdout", {}, [{"type": "filter", "config": {"condition": "n > 1"}}])
         done = self.dataflow("run", "--progress", "none", "flow.yaml", stdin='{"n":1}\n{"n":2}\n{"n":3}')
@@ -355,6 +384,13 @@ class BadInput(CliTest):
         self.assertEqual(done.returncode, 1)
         self.assertIn("checkpoint.json is damaged", done.err)
         self.assertIn("remove the file", done.err)
+        done = self.run_flow("--reset-checkpoint")
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertEqual(self.read_jsonl("out.jsonl"), [{"id": 1}] * 2)
+        checkpoint.write_text('{"file": 5}')
+        done = self.run_flow()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the checkpoint is damaged", done.err)
 
     def test_manifest_errors_start_nothing(self):
         self.flow("file", {"pathh": "in.jsonl"}, "discard", {})
