@@ -13,33 +13,33 @@
 #include "value/path.h"
 #include "value/value.h"
 
-/* memcmp(a, b, len) == 0 for keys, which are short: overlapping words instead of a call. */
+/* memcmp(a, b, len) == 0 for keys, which are short: overlapping words instead of a call. Most have 8 to 16 bytes. */
 static inline bool df_key_same(const char *a, const char *b, size_t len)
 {
 	uint64_t x, y, u, v;
 	uint32_t p, q, r, s;
 
-	if (len > 16)
-		return memcmp(a, b, len) == 0;
-	if (len >= 8) {
+	if (__builtin_expect(len - 8 <= 8, 1)) {
 		memcpy(&x, a, 8);
 		memcpy(&y, b, 8);
 		memcpy(&u, a + len - 8, 8);
 		memcpy(&v, b + len - 8, 8);
-		return ((x ^ y) | (u ^ v)) == 0;
+		return x == y && u == v;
 	}
+	if (len > 16)
+		return memcmp(a, b, len) == 0;
 	if (len >= 4) {
 		memcpy(&p, a, 4);
 		memcpy(&q, b, 4);
 		memcpy(&r, a + len - 4, 4);
 		memcpy(&s, b + len - 4, 4);
-		return ((p ^ q) | (r ^ s)) == 0;
+		return p == q && r == s;
 	}
 	return len == 0 || (a[0] == b[0] && a[len >> 1] == b[len >> 1] && a[len - 1] == b[len - 1]);
 }
 
 /* The member with this key, or NULL. */
-static inline struct df_value *df_object_find(const struct df_value *object, const char *key, size_t len)
+static inline struct df_value *df_object_find(const struct df_value *object, const char *key, uint32_t len)
 {
 	df_for_each (member, object) {
 		if (member->key_len == len && df_key_same(member->key, key, len))

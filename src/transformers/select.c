@@ -223,16 +223,17 @@ static int select_by_names(struct select *select, const struct df_transform *cal
 	if (!find_again(select, root))
 		find_all(select, root);
 
+	struct df_value **found = select->found;
 	struct df_value **link = &result->first;
+	struct df_value *last = NULL;
 	for (size_t i = 0; i < n; i++) {
-		struct df_value *member = select->found[i];
-		if (!member)
+		if (!found[i])
 			continue;
-		*link = member;
-		link = &member->next;
-		result->last = member;
+		*link = last = found[i];
+		link = &last->next;
 	}
 	*link = NULL;
+	result->last = last;
 	result->len = (uint32_t)select->order_count;
 	df_message_set_document(m, result);
 	return 0;
