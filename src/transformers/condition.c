@@ -550,7 +550,11 @@ static int equal(struct evaluation *e, const struct df_value *v, const struct li
 		*ret = *ret && how == 0;
 		return rc;
 	case DF_STRING:
-		*ret = !literal->is_null && df_value_string_equal(v, df_str(literal->text, literal->len));
+		if (v->repr == DF_REPR_PLAIN) /* most are, and are short */
+			*ret = v->len == literal->len && df_key_same(v->text, literal->text, v->len);
+		else
+			*ret = df_value_string_equal(v, df_str(literal->text, literal->len));
+		*ret &= !literal->is_null;
 		return 0;
 	default:
 		*ret = false;
