@@ -68,16 +68,14 @@ static inline __attribute__((always_inline)) char *room(struct writer *w, char *
 /* memcpy for text that is mostly short: overlapping words instead of a call. */
 static inline __attribute__((always_inline)) char *copy(char *p, const char *from, size_t len)
 {
-	if (len >= 8) {
-		if (unlikely(len > 32)) {
-			memcpy(p, from, len);
-		} else if (len > 16) {
-			memcpy(p, from, 16);
-			memcpy(p + len - 16, from + len - 16, 16);
-		} else {
-			memcpy(p, from, 8);
-			memcpy(p + len - 8, from + len - 8, 8);
-		}
+	if (likely(len - 8 <= 8)) {
+		memcpy(p, from, 8);
+		memcpy(p + len - 8, from + len - 8, 8);
+	} else if (len > 32) {
+		memcpy(p, from, len);
+	} else if (len > 16) {
+		memcpy(p, from, 16);
+		memcpy(p + len - 16, from + len - 16, 16);
 	} else if (len >= 4) {
 		memcpy(p, from, 4);
 		memcpy(p + len - 4, from + len - 4, 4);
@@ -341,27 +339,29 @@ static inline __attribute__((always_inline)) const char *source_end(const struct
 		}                                                                     \
 	} while (0)
 
-/* Writes the run that is under way. */
+/* Ends the run that is under way: writes it. */
 #define FLUSH()                                           \
 	do {                                              \
 		size_t run_len = (size_t)(run_end - run); \
 		ROOM(run_len + SLACK);                    \
 		p = copy(p, run, run_len);                \
-		run = NULL;                               \
 	} while (0)
 
 /*
  * Writes v at p; returns the end, NULL when out of memory. Behind every node there is room for a comma or a bracket.
- * Recursive once every STACK levels. One loop for members, one for elements, so that neither asks where it is.
+ * Recursive once every STACK levels. One loop for members and one for elements, both without a run and within one, so
+ * that none asks where it is.
  */
 static char *write_tree(struct writer *w, char *p, const struct df_value *v)
 {
 	const struct df_value *open[STACK];
 	size_t depth = 0;
 	char *end = w->end;
-	const char *run = NULL;	    /* the beginning of the run that is under way; NULL: none */
-	const char *run_end = NULL; /* what has been written ends here in the source */
+	const char *run = NULL;	    /* in labels that begin with run_: the beginning of the run that is under way */
+	const char *run_end = NULL; /* and its end so far */
 	const char *next;
+	const char *key;
+	size_t key_len;
 
 	ROOM(v->len + (size_t)SLACK);
 	VALUE();
@@ -386,7 +386,7 @@ open:
 	}
 	v = v->first;
 
-member: /* no run; the bracket or comma before it is written */
+member: /* the bracket or comma before it is written */
 	if (unlikely(!v->key_plain)) {
 		p = put_text(w, p, df_str(v->key, v->key_len));
 		if (unlikely(!p))
@@ -401,12 +401,14 @@ member: /* no run; the bracket or comma before it is written */
 	if (likely(next && v->key[-1] == '"')) {
 		run = v->key - 1;
 		run_end = next;
-		goto after_member;
+		goto run_after_member;
 	}
 plain_member:
-	ROOM(v->key_len + (size_t)v->len + SLACK);
+	key = v->key;
+	key_len = v->key_len;
+	ROOM(key_len + v->len + SLACK);
 	*p++ = '"';
-	p = copy(p, v->key, v->key_len);
+	p = copy(p, key, key_len);
 	*p++ = '"';
 	*p++ = ':';
 	VALUE();
@@ -415,11 +417,16 @@ after_member:
 	v = v->next;
 	if (unlikely(!v))
 		goto close;
-	if (run) {
-		if (likely(v->key == run_end + 2 && v->key_plain && memcmp(run_end, ",\"", 2) == 0))
-			goto run_member;
-		FLUSH();
-	}
+	*p++ = ',';
+	goto member;
+
+run_after_member:
+	v = v->next;
+	if (unlikely(!v))
+		goto run_close;
+	if (likely(v->key == run_end + 2 && v->key_plain && memcmp(run_end, ",\"", 2) == 0))
+		goto run_member;
+	FLUSH();
 	*p++ = ',';
 	goto member;
 
@@ -427,7 +434,7 @@ run_member: /* the run goes on to its key; also through its value? */
 	next = source_end(v, v->key + v->key_len + 2, "\":", 2);
 	if (likely(next)) {
 		run_end = next;
-		goto after_member;
+		goto run_after_member;
 	}
 	if (v->kind >= DF_ARRAY && v->first && depth < STACK) {
 		const struct df_value *first = v->first;
@@ -438,7 +445,7 @@ run_member: /* the run goes on to its key; also through its value? */
 				open[depth++] = v;
 				v = first;
 				run_end = next;
-				goto after_element;
+				goto run_after_element;
 			}
 		} else if (first->key == next + 4 && first->key_plain && memcmp(next, "\":{\"", 4) == 0) {
 			open[depth++] = v;
@@ -452,7 +459,7 @@ run_member: /* the run goes on to its key; also through its value? */
 		*p++ = ',';
 	goto plain_member;
 
-element: /* no run; the bracket or comma before it is written */
+element: /* the bracket or comma before it is written */
 	ROOM(v->len + (size_t)SLACK);
 	VALUE();
 
@@ -460,35 +467,44 @@ after_element:
 	v = v->next;
 	if (unlikely(!v))
 		goto close;
-	if (run) {
-		next = source_end(v, run_end + 1, ",", 1);
-		if (likely(next)) {
-			run_end = next;
-			goto after_element;
-		}
-		if (v->kind == DF_OBJECT && v->first && v->first->key == run_end + 3 && v->first->key_plain &&
-		    depth < STACK && memcmp(run_end, ",{\"", 3) == 0) {
-			open[depth++] = v;
-			v = v->first;
-			run_end += 2;
-			goto run_member;
-		}
-		FLUSH();
-	}
 	*p++ = ',';
 	goto element;
 
-close:
-	v = open[--depth];
-	if (run && likely(*run_end == (v->kind == DF_OBJECT ? '}' : ']'))) {
+run_after_element:
+	v = v->next;
+	if (unlikely(!v))
+		goto run_close;
+	next = source_end(v, run_end + 1, ",", 1);
+	if (likely(next)) {
+		run_end = next;
+		goto run_after_element;
+	}
+	if (v->kind == DF_OBJECT && v->first && v->first->key == run_end + 3 && v->first->key_plain && depth < STACK &&
+	    memcmp(run_end, ",{\"", 3) == 0) {
+		open[depth++] = v;
+		v = v->first;
+		run_end += 2;
+		goto run_member;
+	}
+	FLUSH();
+	*p++ = ',';
+	goto element;
+
+run_close: /* the run goes on through the bracket, when it is there */
+	if (likely(*run_end == (open[depth - 1]->kind == DF_OBJECT ? '}' : ']'))) {
 		run_end++;
+		v = open[--depth];
+		if (depth > 0 && open[depth - 1]->kind == DF_OBJECT)
+			goto run_after_member;
 		if (depth > 0)
-			goto after_nested;
+			goto run_after_element;
 		FLUSH();
 		return p;
 	}
-	if (run)
-		FLUSH();
+	FLUSH();
+
+close:
+	v = open[--depth];
 	*p++ = v->kind == DF_OBJECT ? '}' : ']';
 	ROOM(SLACK);
 	if (depth == 0)
