@@ -18,7 +18,8 @@ struct df_bytes {
 	const char *name;
 	enum df_compression compression;
 	bool regular;
-	bool ended; /* read(2) returned 0 */
+	bool ended;	    /* read(2) returned 0 */
+	int64_t first_size; /* of a regular file when it was opened */
 
 	/* Bytes of the descriptor that are not used yet; NULL when none were ever read ahead. */
 	unsigned char *raw;
@@ -90,6 +91,7 @@ int df_bytes_new(int fd, const char *name, enum df_compression compression, stru
 		return df_error_no_memory(err);
 	*b = (struct df_bytes){ .fd = fd, .name = name, .compression = compression };
 	b->regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	b->first_size = b->regular ? st.st_size : 0;
 	*ret = b;
 	return 0;
 }
@@ -421,6 +423,20 @@ size_t df_bytes_size_hint(const struct df_bytes *b)
 	if (!df_bytes_seekable(b) || at < 0 || fstat(b->fd, &st) < 0 || st.st_size <= at)
 		return 0;
 	return (size_t)(st.st_size - at);
+}
+
+int df_bytes_check_end(const struct df_bytes *b, struct df_error *err)
+{
+	struct stat st;
+	off_t at = lseek(b->fd, 0, SEEK_CUR);
+
+	/* Files of the kernel are empty and can be read. */
+	if (!df_bytes_seekable(b) || b->first_size == 0 || at < 0 || fstat(b->fd, &st) < 0 || st.st_size >= at)
+		return 0;
+	return df_error_set(err, DF_ERR_INVALID_DATA,
+			    "%s became shorter while it was read (%" PRId64 " bytes, %" PRId64
+			    " were read): its last record may be torn",
+			    b->name, (int64_t)st.st_size, (int64_t)at);
 }
 
 int64_t df_bytes_complete(const struct df_bytes *b)

@@ -57,6 +57,8 @@ bool df_bytes_seekable(const struct df_bytes *b);
 int df_bytes_seek(struct df_bytes *b, int64_t offset, struct df_error *err) df_must_check;
 /* How many newlines there are before this offset of a seekable stream; -1 when it cannot be read. Does not move it. */
 int64_t df_bytes_count_lines(const struct df_bytes *b, int64_t offset);
+/* At the end of a stream: DF_ERR_INVALID_DATA when a seekable one ends earlier than it was read. */
+int df_bytes_check_end(const struct df_bytes *b, struct df_error *err) df_must_check;
 /* A guess at how many bytes are still to come; 0 when there is none. */
 size_t df_bytes_size_hint(const struct df_bytes *b);
 

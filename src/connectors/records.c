@@ -415,7 +415,9 @@ static int fill(struct fill *f, struct df_error *err)
 			return DF_RECORDS_FULL;
 		code = df_records_read(f, err);
 		if (code == 0 && r->window.ended) {
-			if (f->final)
+			if (f->final && window_len(&r->window))
+				code = df_bytes_check_end(r->bytes, err);
+			if (code == 0 && f->final)
 				code = add_last(f, err);
 			return code < 0 ? code : f->final && window_len(&r->window) ? DF_RECORDS_FULL : DF_RECORDS_END;
 		}

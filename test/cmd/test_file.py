@@ -57,6 +57,46 @@ class Csv(FileTest):
         self.assertEqual(self.read_jsonl("out.jsonl"), [{"a\rb": "1", "c": "2"}])
 
 
+class Changing(FileTest):
+    def start(self):
+        process = subprocess.Popen([DATAFLOW, "run", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.PIPE)
+        self.addCleanup(process.stderr.close)
+        return process
+
+    def wait_for(self, lines):
+        deadline = time.time() + 10
+        out = self.dir / "out.jsonl"
+        while time.time() < deadline and (not out.exists() or out.read_text().count("\n") < lines):
+            time.sleep(0.02)
+
+    def test_a_file_in_a_directory_that_comes_later_below_the_current_one(self):
+        self.flow("file", {"path": "*/*.log", "follow": True}, "file", {"path": "out.jsonl"})
+        process = self.start()
+        self.wait_for(0)
+        time.sleep(0.2)
+        (self.dir / "new").mkdir()
+        time.sleep(0.2)
+        self.write("new/a.log", '{"a":1}\n')
+        self.wait_for(1)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        self.assertEqual(self.read_jsonl("out.jsonl"), [{"a": 1}])
+
+    def test_a_file_that_shrinks_while_it_is_read_gives_no_torn_record(self):
+        line = '{"a":"' + "x" * 990 + '"}\n'
+        self.write("in.jsonl", line * 100_000)
+        self.flow("file", {"path": "in.jsonl"}, "file", {"path": "out.jsonl"})
+        process = self.start()
+        self.wait_for(1)
+        os.truncate(self.dir / "in.jsonl", 1500)
+        _, err = process.communicate(timeout=30)
+        lines = (self.dir / "out.jsonl").read_text().splitlines(keepends=True)
+        self.assertEqual(set(lines), {line})
+        if len(lines) < 100_000:
+            self.assertEqual(process.returncode, 1)
+            self.assertIn(b"became shorter", err)
+
+
 class Vanished(FileTest):
     def test_an_output_that_was_deleted_meanwhile_is_no_success(self):
         for sink, config, name in (("file", {"path": "out.jsonl"}, "out.jsonl"),

@@ -37,14 +37,16 @@ static void watch_directories(struct file_watch *watch)
 {
 	const char *wild = strpbrk(watch->pattern, "*?[");
 	const char *slash = watch->pattern;
-	bool relative = watch->pattern[0] != '/';
+	const char *first = strchr(watch->pattern, '/');
 
+	/* Of a relative path the current directory is the first. */
+	if (!first || (wild && wild < first))
+		watch_directory(watch, ".");
 	for (const char *next; (next = strchr(slash, '/')) != NULL; slash = next + 1) {
 		const char *below = strchr(next + 1, '/');
 		glob_t found = { 0 };
 		struct df_str prefix = df_str(watch->pattern, (size_t)(next - watch->pattern) + 1);
 
-		relative = false;
 		if (below && (!wild || wild > below))
 			continue; /* the name below it is fixed: its own directory tells */
 		df_cleanup(df_freep) char *directory = df_str_dup(prefix);
@@ -54,8 +56,6 @@ static void watch_directories(struct file_watch *watch)
 		}
 		globfree(&found);
 	}
-	if (relative)
-		watch_directory(watch, ".");
 }
 
 int df_file_watch_new(const char *pattern, const struct df_logger *logger, struct file_watch **ret,
