@@ -35,11 +35,20 @@ static const struct df_option transform_option_rows[] = {
 		  .doc = "change one place of FILE before it is used; repeatable"),
 };
 
+/* A line of --errors, in the text of all. */
+struct failure {
+	uint32_t index; /* of the input line */
+	size_t at, len;
+};
+
 struct transform {
 	const struct transform_options *options;
 	struct df_chain *chain;
 	struct df_batch_pool *pool;
 	FILE *errors;
+	struct df_buf failure_text;
+	struct failure *failures; /* of the batch, in the order in which they came */
+	size_t failure_count, failure_cap;
 	struct df_buf out;
 	char *line; /* getline's */
 	size_t line_cap;
@@ -54,7 +63,8 @@ struct transform {
 static int report_failure(struct transform *t, uint32_t index, const char *transformer, int64_t transformer_index,
 			  const char *text)
 {
-	struct df_buf buf = { 0 };
+	struct df_buf *buf = &t->failure_text;
+	size_t at = buf->len;
 
 	if (!t->errors) {
 		if (index < t->stop_at) {
@@ -64,13 +74,45 @@ static int report_failure(struct transform *t, uint32_t index, const char *trans
 		}
 		return 0;
 	}
-	df_buf_printf(&buf, "{\"index\":%u,\"transformer\":\"%s\",\"transformer_index\":%lld,\"error\":", index, transformer,
+	if (t->failure_count == t->failure_cap) {
+		size_t cap = t->failure_cap ? t->failure_cap * 2 : 16;
+		struct failure *failures = reallocarray(t->failures, cap, sizeof(*failures));
+
+		if (!failures)
+			return DF_ERR_NO_MEMORY;
+		t->failures = failures;
+		t->failure_cap = cap;
+	}
+	df_buf_printf(buf, "{\"index\":%u,\"transformer\":\"%s\",\"transformer_index\":%lld,\"error\":", index, transformer,
 		      (long long)transformer_index);
-	df_json_write_string(df_str_c(text), &buf);
-	df_buf_add_c(&buf, "}\n");
-	fwrite(buf.data, 1, buf.failed ? 0 : buf.len, t->errors);
-	df_buf_done(&buf);
-	return ferror(t->errors) ? DF_ERR_UNKNOWN : 0;
+	df_json_write_string(df_str_c(text), buf);
+	df_buf_add_c(buf, "}\n");
+	t->failures[t->failure_count++] = (struct failure){ index, at, buf->len - at };
+	return buf->failed ? DF_ERR_NO_MEMORY : 0;
+}
+
+static int compare_failures(const void *a, const void *b)
+{
+	const struct failure *x = a, *y = b;
+
+	if (x->index != y->index)
+		return x->index < y->index ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Transformations see whole batches, and so find failures in another order than that of the input. */
+static int write_failures(struct transform *t, struct df_error *err)
+{
+	if (t->failure_count == 0)
+		return 0;
+	qsort(t->failures, t->failure_count, sizeof(*t->failures), compare_failures);
+	for (size_t i = 0; i < t->failure_count; i++)
+		fwrite(t->failure_text.data + t->failures[i].at, 1, t->failures[i].len, t->errors);
+	t->failure_count = 0;
+	t->failure_text.len = 0;
+	if (ferror(t->errors))
+		return df_error_errno(err, DF_ERR_UNKNOWN, errno, "cannot write %s", t->options->errors);
+	return 0;
 }
 
 static void on_dropped(void *arg, struct df_message *m, size_t transformer)
@@ -102,11 +144,71 @@ static int bad_envelope(struct df_message *m, struct df_arena *arena, const char
 	return 0;
 }
 
+/* Behind the closing quote of the string that begins at `at`. */
+static size_t skip_string(struct df_str text, size_t at)
+{
+	for (at++; at < text.len && text.ptr[at] != '"'; at++)
+		at += text.ptr[at] == '\\';
+	return at < text.len ? at + 1 : text.len;
+}
+
+/* Where the member `data` stands in an envelope that is too deep to be parsed. False: there is none. */
+static bool find_data(struct df_str line, size_t *ret_from, size_t *ret_to)
+{
+	struct df_str string = { 0 }; /* the last one */
+	size_t depth = 0, from = 0;
+
+	*ret_to = 0;
+	for (size_t i = 0; i < line.len; i++) {
+		char c = line.ptr[i];
+
+		if (c == '"') {
+			size_t behind = skip_string(line, i);
+			string = df_str(line.ptr + i, behind - i);
+			i = behind - 1;
+		} else if (c == ':' && depth == 1 && df_str_equal(string, DF_STR("\"data\""))) {
+			from = i + 1;
+		} else if (c == '{' || c == '[') {
+			depth++;
+		} else if (((c == ',' && depth == 1) || (c == '}' && depth == 1)) && from) {
+			*ret_from = from;
+			*ret_to = i;
+			from = 0;
+		}
+		if ((c == '}' || c == ']') && depth > 0)
+			depth--;
+	}
+	return *ret_to > 0;
+}
+
+/*
+ * The envelope counts as a level of its own, but its payload may have as many as any: one that is too deep for the whole is
+ * cut out. Then *ret is the envelope with a null in its place, and the payload is set.
+ */
+static int parse_envelope(struct df_message *m, struct df_arena *arena, struct df_str line, struct df_value **ret,
+			  struct df_error *err)
+{
+	size_t from, to;
+	int r = df_value_parse_text(line, arena, ret, err);
+
+	if (r != DF_ERR_INVALID_DATA || df_value_check(line) != DF_PARSE_TOO_DEEP || !find_data(line, &from, &to))
+		return r;
+	df_cleanup(df_buf_done) struct df_buf rest = { 0 };
+	df_buf_add_str(&rest, df_str(line.ptr, from));
+	df_buf_add_c(&rest, "null");
+	df_buf_add_str(&rest, df_str(line.ptr + to, line.len - to));
+	struct df_str copy = df_arena_dup(arena, df_str(rest.data, rest.len));
+	if (rest.failed || !copy.ptr)
+		return DF_ERR_NO_MEMORY;
+	m->payload = df_str_trim(df_str(line.ptr + from, to - from));
+	return df_value_parse_text(copy, arena, ret, err);
+}
+
 static int open_envelope(struct df_message *m, struct df_arena *arena, struct df_str line)
 {
 	struct df_error err = DF_ERROR_INIT;
 	struct df_value *root, *data, *raw, *metadata;
-	int r = df_value_parse_text(line, arena, &root, &err);
+	int r = parse_envelope(m, arena, line, &root, &err);
 
 	if (r == DF_ERR_NO_MEMORY)
 		return r;
@@ -122,7 +224,8 @@ static int open_envelope(struct df_message *m, struct df_arena *arena, struct df
 	if (metadata && metadata->kind != DF_OBJECT)
 		return bad_envelope(m, arena, "metadata is not an object");
 	m->metadata = metadata;
-	m->payload = data ? df_value_to_arena(data, arena) : df_value_text(raw, arena);
+	if (m->payload.len == 0)
+		m->payload = data ? df_value_to_arena(data, arena) : df_value_text(raw, arena);
 	return m->payload.ptr || m->payload.len == 0 ? 0 : DF_ERR_NO_MEMORY;
 }
 
@@ -224,6 +327,8 @@ static int transform_batch(struct transform *t, struct df_batch *batch, struct d
 	int r = df_chain_run(t->chain, batch, &events, err);
 
 	if (r == 0)
+		r = write_failures(t, err);
+	if (r == 0)
 		r = write_batch(t, batch, err);
 	if (r == 0 && t->stop_at != UINT32_MAX)
 		r = df_error_set(err, DF_ERR_INVALID_DATA, "%s", t->stop_text);
@@ -270,6 +375,8 @@ static int run_transform(const struct transform_options *o, struct df_chain *cha
 	if (t.errors)
 		fclose(t.errors);
 	free(t.line);
+	free(t.failures);
+	df_buf_done(&t.failure_text);
 	df_buf_done(&t.out);
 	df_batch_pool_free(t.pool);
 	return r < 0 ? DF_EXIT_FAILED : DF_EXIT_OK;

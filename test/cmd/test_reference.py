@@ -151,6 +151,21 @@ class Messages(CliTest):
         done = self.transform([], deep)
         self.assertEqual(done.out, "".join(line + "\n" for line in deep))
 
+    def test_nesting_in_envelopes(self):
+        deepest, deeper = "[" * 1000 + "]" * 1000, "[" * 1001 + "]" * 1001
+        lines = ['{"data":%s,"metadata":{"a":"}"}}' % deepest, '{"metadata":{"data":[1]}, "data" : %s }' % deeper,
+                 '{"raw":"%s"}' % deepest, '{"raw":"%s"}' % deeper, '{"data":{"\\"data\\":":%s}}' % deepest[1:-1], '{"x":%s,"data":1}' % deeper]
+        done = self.transform([{"remove": {"fields": ["zzz"]}}], lines, "--envelope=raw", "--errors", "e.jsonl")
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertEqual([json.loads(line) for line in done.out.splitlines()],
+                         [{"raw": deepest, "metadata": {"a": "}"}}, {"raw": deepest, "metadata": {}},
+                          {"raw": '{"\\"data\\":":%s}' % deepest[1:-1], "metadata": {}}])
+        self.assertEqual([(e["index"], e["transformer"], e["transformer_index"]) for e in self.read_jsonl("e.jsonl")],
+                         [(1, "remove", 0), (3, "remove", 0), (5, "envelope", -1)])
+        done = self.transform([], lines[:3], "--envelope")
+        self.assertEqual(done.out, '{"data":%s,"metadata":{"a":"}"}}\n{"raw":"%s","metadata":{"data":[1]}}\n{"data":%s,"metadata":{}}\n' %
+                         (deepest, deeper, deepest))
+
     def test_braces_in_texts_are_no_nesting(self):
         text = '{"a":"' + "[{" * 3000 + '","z":1}'
         done = self.transform([{"remove": {"fields": ["z"]}}], [text])
@@ -199,6 +214,13 @@ class Messages(CliTest):
             self.assertEqual(list(e), ["index", "transformer", "transformer_index", "error"])
             self.assertTrue(isinstance(e["error"], str) and e["error"])
         self.assertEqual(self.transform(config, lines).returncode, 1)
+
+    def test_errors_stand_in_the_order_of_the_input(self):
+        done = self.transform([{"cast": {"spec": {"a": "bool"}}}, {"cast": {"spec": {"b": "bool"}}}],
+                              ['{"b":"x"}', '{"a":"x"}', "{}", '{"b":5}', '{"a":5}'] * 200, "--errors", "e.jsonl")
+        self.assertEqual((done.returncode, done.out), (0, "{}\n" * 200))
+        self.assertEqual([(e["index"], e["transformer_index"]) for e in self.read_jsonl("e.jsonl")],
+                         [(5 * i + k, at) for i in range(200) for k, at in ((0, 1), (1, 0), (3, 1), (4, 0))])
 
     def test_the_clock_has_bounds(self):
         for now in ("0007-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2024-01-15", "now", ""):
