@@ -500,22 +500,26 @@ static inline __attribute__((always_inline)) void set_scalar(struct df_value *no
 }
 
 #if defined(__SSE2__)
-#define FIRST_STOP(at) (likely((uintptr_t)(at) <= (uintptr_t)wide) ? stops_of(at) : 0)
+#define STOPS(from) (likely((uintptr_t)start + (from) <= (uintptr_t)wide) ? stops_of(start + (from)) : 0)
 #else
-#define FIRST_STOP(at) 0u
+#define STOPS(from) 0u
 #endif
 
-/* From `start`, behind the opening quote, p to the first byte that is not plain text: mostly the closing quote. */
-#define SCAN_STRING()                                               \
-	do {                                                        \
-		unsigned stops = FIRST_STOP(start);                 \
-		if (likely(stops)) {                                \
-			p = start + (unsigned)__builtin_ctz(stops); \
-		} else {                                            \
-			p = scan_ascii(start, ps->begin, end);      \
-			if (unlikely(!p))                           \
-				FAIL(end, "unterminated string");   \
-		}                                                   \
+/* From `start`, behind the opening quote, p to the first byte that is not plain text: mostly the closing quote. Most
+ * strings end within two blocks of 16 bytes. */
+#define SCAN_STRING()                                             \
+	do {                                                      \
+		unsigned stops = STOPS(0);                        \
+		p = start;                                        \
+		if (unlikely(!stops) && (stops = STOPS(16)))      \
+			p += 16;                                  \
+		if (likely(stops)) {                              \
+			p += (unsigned)__builtin_ctz(stops);      \
+		} else {                                          \
+			p = scan_ascii(p, ps->begin, end);        \
+			if (unlikely(!p))                         \
+				FAIL(end, "unterminated string"); \
+		}                                                 \
 	} while (0)
 
 /* From behind a key to behind the colon. */
@@ -744,6 +748,7 @@ member:
 		if (*p != '"')
 			FAIL(p, "expected a key in double quotes");
 	}
+key: /* p is at its opening quote */
 	start = p + 1;
 	SCAN_STRING();
 	if (!strict && likely(memcmp(p, "\":", 2) == 0)) {
@@ -771,6 +776,8 @@ after_member:
 	NEED();
 	if (likely(*p == ',')) {
 		p++;
+		if (!strict && likely(*p == '"')) /* in a tree a comma is not the last byte */
+			goto key;
 		goto member;
 	}
 	if (*p == '}')
