@@ -151,6 +151,8 @@ struct df_message *df_batch_add(struct df_batch *batch)
 	if (batch->count == batch->cap && df_batch_grow(batch, batch->count + 1) != 0)
 		return NULL;
 	struct df_message *m = &batch->messages[batch->count++];
-	memset(m, 0, sizeof(*m));
+	/* In two halves, each of which is a few stores; the whole would be a string instruction, which starts slowly. */
+	memset(m, 0, offsetof(struct df_message, key));
+	memset(&m->key, 0, sizeof(*m) - offsetof(struct df_message, key));
 	return m;
 }
