@@ -40,10 +40,10 @@ struct timestamp {
 	bool key_plain;
 	struct df_layout *layout;
 	int64_t unit; /* the text stays the same within so many nanoseconds from a multiple of them on */
-	/* The last text, and for which multiple of `unit` it is. */
+	/* The last text, and the time from which on it is right for a unit. */
 	bool have_text;
 	bool text_plain;
-	int64_t text_unit;
+	int64_t text_from;
 	struct df_buf text;
 };
 
@@ -106,7 +106,7 @@ static int64_t floor_div(int64_t a, int64_t b)
 }
 
 /* Brings `text` up to date. */
-static __attribute__((noinline)) int format(struct timestamp *timestamp, int64_t now, int64_t unit)
+static __attribute__((noinline)) int format(struct timestamp *timestamp, int64_t now)
 {
 	int64_t seconds = floor_div(now, DF_NS_PER_S);
 	struct df_instant t = { seconds, (int32_t)(now - seconds * DF_NS_PER_S) };
@@ -117,7 +117,7 @@ static __attribute__((noinline)) int format(struct timestamp *timestamp, int64_t
 	if (timestamp->text.failed)
 		return DF_ERR_NO_MEMORY;
 	timestamp->text_plain = df_text_is_plain(df_buf_str(&timestamp->text));
-	timestamp->text_unit = unit;
+	timestamp->text_from = timestamp->unit == 1 ? now : seconds * DF_NS_PER_S;
 	timestamp->have_text = true;
 	return 0;
 }
@@ -125,10 +125,10 @@ static __attribute__((noinline)) int format(struct timestamp *timestamp, int64_t
 static struct df_value *now_value(struct timestamp *timestamp, const struct df_transform *call)
 {
 	int64_t now = df_clock_now(call->clock);
-	int64_t unit = timestamp->unit == 1 ? now : floor_div(now, DF_NS_PER_S);
 
-	if (!timestamp->have_text || timestamp->text_unit != unit) {
-		if (format(timestamp, now, unit) < 0)
+	/* As unsigned numbers: a time before text_from is far behind it. */
+	if (!timestamp->have_text || (uint64_t)now - (uint64_t)timestamp->text_from >= (uint64_t)timestamp->unit) {
+		if (format(timestamp, now) < 0)
 			return NULL;
 	}
 	struct df_value *value = df_value_string_copy(call->arena, df_buf_str(&timestamp->text));
