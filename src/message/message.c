@@ -84,6 +84,16 @@ int df_message_set_meta(struct df_message *m, struct df_arena *arena, struct df_
 	return 0;
 }
 
+void df_message_drop_meta(struct df_message *m, const char *key)
+{
+	struct df_value *value = df_message_meta(m, key);
+
+	if (value)
+		df_container_remove(m->metadata, df_container_prev(m->metadata, value), value);
+	if (m->metadata && m->metadata->len == 0)
+		m->metadata = NULL;
+}
+
 /* Copies what fits, cut at a code point, with a NUL behind it. size is at least 1. */
 static void df_id_copy(struct df_str text, char *out, size_t size)
 {

@@ -91,6 +91,8 @@ struct df_value *df_message_meta(const struct df_message *m, const char *key);
 /* Sets one key in a copy of the metadata, so that siblings keep theirs. key is referenced. */
 int df_message_set_meta(struct df_message *m, struct df_arena *arena, struct df_str key, struct df_value *value)
 	df_must_check;
+/* Takes one key out, in place: messages that share the metadata lose it too. */
+void df_message_drop_meta(struct df_message *m, const char *key);
 
 /* What logs call the message: metadata `message_id`, else `id`, else "<partition key>/<position number>". Cut to fit. */
 void df_message_id(const struct df_message *m, char *out, size_t out_size);

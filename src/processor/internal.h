@@ -19,6 +19,8 @@
 #define DF_BATCH_MESSAGES_MAX 512               /* messages a source puts into one batch, whatever channelBufferSize says */
 #define DF_FLUSH_MESSAGES_MAX 10000             /* the cap of the batch table for batchSize 0 */
 #define DF_FLUSH_BYTES ((size_t)4 << 20)        /* byte budget of one flush */
+#define DF_ROUTE_MARK "routed_condition"        /* metadata of the router's, for transformations only */
+#define DF_BLOCKED_WARNING (60 * DF_NS_PER_S)   /* how often ackPolicy's effect is told */
 #define DF_GRACE_DEFAULT (30 * DF_NS_PER_S)
 #define DF_COMMIT_INTERVAL DF_NS_PER_S          /* sources that keep no checkpoint of ours */
 
@@ -48,6 +50,7 @@ struct df_output {
 	struct df_message **done;  /* those of them that are done */
 	size_t flush_cap;
 	struct df_arena arena; /* of one flush */
+	int64_t warned_ns;     /* when it was last told that the position is held back; 0: never */
 
 	pthread_t thread;
 	bool started;

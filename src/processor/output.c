@@ -76,6 +76,20 @@ static int64_t timer(const struct df_output *o)
 
 /* ---- what became of the messages of one write ---------------------------------------------------------------------- */
 
+/* errors.ackPolicy never, afterMainSinkSuccess: told at the first message and then once a minute. */
+static void warn_blocked(struct df_output *o)
+{
+	int64_t now = df_clock_monotonic();
+
+	if (o->warned_ns && now - o->warned_ns < DF_BLOCKED_WARNING)
+		return;
+	o->warned_ns = now;
+	df_warn(&o->p->logger,
+		"messages in the error sink keep the position back (errors.ackPolicy: %s): they and what follows are read "
+		"again at the next start",
+		o->p->ack_policy);
+}
+
 /* Written (or stored in the error sink): done, unless the error sink's ackPolicy keeps the position back. */
 static void settle_written(struct df_output *o, size_t n, const struct df_write *w)
 {
@@ -85,6 +99,8 @@ static void settle_written(struct df_output *o, size_t n, const struct df_write 
 		return;
 	if (!o->is_error || strcmp(o->p->ack_policy, "afterWrite") == 0)
 		df_ledger_done(o->done, n);
+	else
+		warn_blocked(o);
 	atomic_fetch_add_explicit(o->is_error ? &c->error_sinked : &c->written, n, memory_order_relaxed);
 	if (!o->is_error && w->unchanged)
 		atomic_fetch_add_explicit(&c->unchanged, w->unchanged, memory_order_relaxed);

@@ -82,18 +82,15 @@ static struct df_value *record(struct df_processor *p, struct df_message *m, str
 	return ok ? root : NULL;
 }
 
-/* The record's own metadata: the original's plus what happened; the internal routing mark does not go out. */
+/* The record's own metadata: the original's plus what happened. */
 static struct df_value *record_metadata(struct df_processor *p, const struct df_message *m, struct df_arena *arena,
 					const struct df_poison *poison, const struct df_error *why)
 {
 	struct df_value *meta = m->metadata ? df_value_clone_deep(m->metadata, arena) : df_value_new(arena, DF_OBJECT);
-	struct df_value *mark = meta ? df_object_get_c(meta, "routed_condition") : NULL;
 	bool ok = meta != NULL;
 
 	if (!ok)
 		return NULL;
-	if (mark)
-		df_container_remove(meta, df_container_prev(meta, mark), mark);
 	set_text(arena, meta, "error", df_str_c(why->text), &ok);
 	set_now(p, arena, meta, "error_timestamp", &ok);
 	set_text(arena, meta, "original_sink", df_str_c(poison->original_sink), &ok);
@@ -160,6 +157,7 @@ int df_processor_poison(struct df_processor *p, struct df_message *m, const stru
 	char id[128];
 	int r;
 
+	df_message_drop_meta(m, DF_ROUTE_MARK);
 	df_message_id(m, id, sizeof(id));
 	if (!p->error_output || why->code == DF_ERR_NO_MEMORY) {
 		atomic_fetch_add(&p->counters.failed, 1);

@@ -98,6 +98,9 @@ static int dispatch(struct df_processor *p, struct df_batch *batch, struct df_er
 		df_processor_progressed(p);
 		return 0;
 	}
+	for (size_t i = 0; i < batch->count; i++)
+		if (batch->messages[i].route)
+			df_message_drop_meta(&batch->messages[i], DF_ROUTE_MARK);
 	first = batch->messages[0].route;
 	for (size_t i = 1; i < batch->count && !mixed; i++)
 		mixed = batch->messages[i].route != first;

@@ -205,6 +205,31 @@ class Routes(CliTest):
         s = self.summary(done)
         self.assertEqual((s["read"], s["written"], s["error_sinked"]), (3, 2, 1))
 
+    def test_the_routing_mark_stays_inside(self):
+        self.jsonl("in.jsonl", [{"id": 1, "kind": "a"}, {"id": "x", "kind": "a"}])
+        raw = {"path": "a.db", "table": "t", "autoCreateTable": True, "rawMode": True}
+        self.flow("file", {"path": "in.jsonl"}, "discard", {}, [
+            {"type": "router", "config": {"routes": [{"condition": "kind == 'a'", "sink": {"type": "sqlite", "config": raw}}]}},
+            {"type": "insertField", "config": {"fields": {"why": "${metadata.routed_condition}"}}},
+            {"type": "cast", "config": {"spec": {"id": "int64"}}},
+        ], extra="  errors:\n    type: file\n    config: {path: errors.jsonl}\n")
+        done = self.dataflow("run", "flow.yaml")
+        self.assertEqual(done.returncode, 0, done.err)
+        with sqlite3.connect(self.dir / "a.db") as db:
+            self.assertEqual(db.execute("SELECT data, _metadata FROM t").fetchall(),
+                             [('{"id":1,"kind":"a","why":"kind == \'a\'"}', "{}")])
+        (record,) = self.read_jsonl("errors.jsonl")
+        self.assertNotIn("metadata", record["error"])
+
+    def test_ack_policy_never_holds_the_position_and_says_so(self):
+        self.jsonl("in.jsonl", [{"n": 1}, {"n": "x"}, {"n": 2}])
+        self.flow("file", {"path": "in.jsonl"}, "file", {"path": "out.jsonl"}, [{"type": "cast", "config": {"spec": {"n": "int64"}}}],
+                  extra="  errors:\n    type: file\n    ackPolicy: never\n    config: {path: errors.jsonl}\n")
+        done = self.dataflow("run", "flow.yaml")
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertEqual(done.err.count("keep the position back"), 1)
+        self.assertEqual(self.summary(self.dataflow("run", "--progress", "json", "flow.yaml"))["read"], 2)
+
     def test_poison_without_error_sink_stops_and_keeps_the_position(self):
         self.jsonl("in.jsonl", [{"n": 1}] * 250 + [{"n": "x"}] + [{"n": 2}] * 10)
         self.flow("file", {"path": "in.jsonl"}, "file", {"path": "out.jsonl"}, [{"type": "cast", "config": {"spec": {"n": "int64"}}}])
