@@ -83,8 +83,8 @@ static int report_failure(struct transform *t, uint32_t index, const char *trans
 		t->failures = failures;
 		t->failure_cap = cap;
 	}
-	df_buf_printf(buf, "{\"index\":%u,\"transformer\":\"%s\",\"transformer_index\":%lld,\"error\":", index, transformer,
-		      (long long)transformer_index);
+	df_buf_printf(buf, "{\"index\":%u,\"transformer\":\"%s\",\"transformer_index\":%lld,\"error\":", index,
+		      transformer, (long long)transformer_index);
 	df_json_write_string(df_str_c(text), buf);
 	df_buf_add_c(buf, "}\n");
 	t->failures[t->failure_count++] = (struct failure){ index, at, buf->len - at };
@@ -182,8 +182,8 @@ static bool find_data(struct df_str line, size_t *ret_from, size_t *ret_to)
 }
 
 /*
- * The envelope counts as a level of its own, but its payload may have as many as any: one that is too deep for the whole is
- * cut out. Then *ret is the envelope with a null in its place, and the payload is set.
+ * The envelope counts as a level of its own, but its payload may have as many as any: one that is too deep for the
+ * whole is cut out. Then *ret is the envelope with a null in its place, and the payload is set.
  */
 static int parse_envelope(struct df_message *m, struct df_arena *arena, struct df_str line, struct df_value **ret,
 			  struct df_error *err)
