@@ -139,8 +139,8 @@ static const char *json(const struct df_value *v, struct df_arena *arena)
 
 static void assert_in(const char *all, const char *part)
 {
-	if (!strstr(all, part))
-		fail_msg("expected \"%s\" in:\n%s", part, all);
+	if (!all || !strstr(all, part))
+		fail_msg("expected \"%s\" in:\n%s", part, all ? all : "");
 }
 
 /* ---- OpenAPI --------------------------------------------------------------------------------------------------------
