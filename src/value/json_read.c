@@ -2,77 +2,23 @@
  * The JSON parser: RFC 8259, strict. One loop without recursion; open containers are on an explicit stack.
  *
  * The loop is compiled three times from one inline function, so that the verdicts cannot differ:
- *   tree    a document that ends in a bracket. That last byte stops every scan outside of strings, so that the loop
- * needs no bounds checks there; strict  any document, with bounds checks: scalar roots, and everything that is broken
- * at its end; check   as strict, builds nothing.
+ *
+ * - tree: a document that ends in a bracket. That last byte stops every scan outside of strings, so that the loop needs
+ *   no bounds checks there;
+ * - strict: any document, with bounds checks: scalar roots, and everything that is broken at its end;
+ * - check: as strict, builds nothing.
+ *
+ * Strings that are not plain ASCII are in json_string.c, keys that stand twice in json_keys.c.
  */
-#include <stdlib.h>
-
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
-#include "value/value_internal.h"
-
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
+#include "value/json_read_internal.h"
 
 #define FRAMES_INLINE 32 /* containers open at once before the stack moves from the C stack to the arena */
-#define TABLE_MEMBERS 32 /* members of an object before duplicate keys are looked up in a hash table */
-#define TABLE_SLOTS_MIN 128
 
-/* The keys of one large object. Linear probing, at most half full. */
-struct key_table {
-	struct key_table *next_free;
-	size_t mask; /* slots - 1 */
-	struct df_value *slot[];
-};
-
-/* Tables that are not in use, by the logarithm of their size: objects of one document share them. */
-struct key_tables {
-	struct key_table *unused[8 * sizeof(size_t)];
-};
-
-struct frame {
-	struct df_value *container;
-	struct df_value **link; /* where the next child goes */
-	uint64_t bloom;		/* one bit a key; ~0 once `table` is in use */
-	struct key_table *table;
-	uint32_t count;
-};
-
-struct parser {
-	const char *begin;
-	const char *end;
-	struct df_arena *arena;
-	struct df_value *root;
-	struct frame *frames;
-	size_t frames_max;
-	struct key_tables *tables;
-	const char *bad; /* the first byte that cannot be */
-	const char *what;
-};
-
-enum { CLASS_BLANK = 1, CLASS_DIGIT = 2, CLASS_STOP = 4, CLASS_HEX = 8, CLASS_ESCAPE = 16, CLASS_NUMBER = 32 };
-
-/* clang-format off */
-static const uint8_t class_of[256] = {
-	[0x00 ... 0x08] = CLASS_STOP, ['\t'] = CLASS_STOP | CLASS_BLANK, ['\n'] = CLASS_STOP | CLASS_BLANK,
-	[0x0B ... 0x0C] = CLASS_STOP, ['\r'] = CLASS_STOP | CLASS_BLANK, [0x0E ... 0x1F] = CLASS_STOP,
-	[' '] = CLASS_BLANK, ['"'] = CLASS_STOP | CLASS_ESCAPE, ['\\'] = CLASS_STOP | CLASS_ESCAPE, ['/'] = CLASS_ESCAPE,
-	['0' ... '9'] = CLASS_DIGIT | CLASS_HEX,
-	['.'] = CLASS_NUMBER, ['A' ... 'D'] = CLASS_HEX, ['E'] = CLASS_HEX | CLASS_NUMBER, ['F'] = CLASS_HEX,
-	['a'] = CLASS_HEX, ['c' ... 'd'] = CLASS_HEX, ['e'] = CLASS_HEX | CLASS_NUMBER, ['b'] = CLASS_HEX | CLASS_ESCAPE,
-	['f'] = CLASS_HEX | CLASS_ESCAPE, ['n'] = CLASS_ESCAPE, ['r'] = CLASS_ESCAPE, ['t'] = CLASS_ESCAPE,
-};
-/* clang-format on */
-
-static inline bool is_class(char c, unsigned class)
-{
-	return class_of[(uint8_t)c] & class;
-}
-
-/* ---- strings ------------------------------------------------------------------------------------------------- */
+/* ---- scans --------------------------------------------------------------------------------------------------- */
 
 #if defined(__SSE2__)
 /* One bit for each of 16 bytes that is a quote, a backslash, a control or not ASCII. */
@@ -90,7 +36,8 @@ static inline __attribute__((always_inline)) unsigned stops_of(const char *p)
 }
 #endif
 
-/* The first byte in [p, end) that is a quote, a backslash, a control or not ASCII; NULL when there is none. */
+/* The first byte in [p, end) that is a quote, a backslash, a control or not ASCII; NULL when there is none. What is
+ * from `begin` on can be read. */
 static __attribute__((noinline)) const char *scan_ascii(const char *p, const char *begin, const char *end)
 {
 #if defined(__SSE2__)
@@ -105,12 +52,12 @@ static __attribute__((noinline)) const char *scan_ascii(const char *p, const cha
 	}
 #endif
 	(void)begin;
-	while (p < end && !is_class(*p, CLASS_STOP) && (signed char)*p >= 0)
+	while (p < end && !df_json_is(*p, DF_JSON_STOP) && (signed char)*p >= 0)
 		p++;
 	return p < end ? p : NULL;
 }
 
-/* Behind the digits at p, when 16 bytes can be read there. */
+/* Behind the digits at p. Up to `wide` 16 bytes can be read. */
 static inline __attribute__((always_inline)) const char *skip_digits(const char *p, const char *end, const char *wide)
 {
 #if defined(__SSE2__)
@@ -125,274 +72,22 @@ static inline __attribute__((always_inline)) const char *skip_digits(const char 
 	}
 #endif
 	(void)wide;
-	while (p < end && is_class(*p, CLASS_DIGIT))
+	while (p < end && df_json_is(*p, DF_JSON_DIGIT))
 		p++;
 	return p;
 }
 
-/* As scan_ascii, but bytes from 0x80 up are passed over and make *ret_wide true. */
-static const char *scan_any(const char *p, const char *end, bool *ret_wide)
+static __attribute__((noinline)) const char *skip_blanks(const char *p, const char *end)
 {
-#if defined(__SSE2__)
-	while (end - p >= 16) {
-		__m128i block = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1F)), block);
-		__m128i stop = _mm_or_si128(control, _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')),
-								  _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))));
-		unsigned mask = (unsigned)_mm_movemask_epi8(stop);
-		unsigned wide = (unsigned)_mm_movemask_epi8(block);
-		if (mask) {
-			unsigned at = (unsigned)__builtin_ctz(mask);
-			*ret_wide |= (wide & ((1u << at) - 1)) != 0;
-			return p + at;
-		}
-		*ret_wide |= wide != 0;
-		p += 16;
-	}
-#endif
-	for (; p < end && !is_class(*p, CLASS_STOP); p++)
-		*ret_wide |= (signed char)*p < 0;
+	while (p < end && df_json_is(*p, DF_JSON_BLANK))
+		p++;
 	return p;
-}
-
-/* The end of the escape at p, or NULL with `bad` set. */
-static const char *scan_escape(struct parser *ps, const char *p)
-{
-	if (++p == ps->end)
-		goto end;
-	if (is_class(*p, CLASS_ESCAPE))
-		return p + 1;
-	if (*p != 'u')
-		goto bad;
-	p++;
-	for (const char *stop = p + 4; p < stop; p++) {
-		if (p == ps->end)
-			goto end;
-		if (!is_class(*p, CLASS_HEX))
-			goto bad;
-	}
-	return p;
-end:
-	ps->bad = p;
-	ps->what = "unterminated string";
-	return NULL;
-bad:
-	ps->bad = p;
-	ps->what = "invalid escape in a string";
-	return NULL;
-}
-
-/* The rest of a string that is not plain ASCII: from p, a stop of scan_ascii, to the closing quote. NULL: broken. */
-static __attribute__((noinline)) const char *scan_string(struct parser *ps, const char *start, const char *p,
-							 bool *ret_escaped)
-{
-	const char *after = NULL;
-	bool wide = false;
-
-	*ret_escaped = false;
-	for (;;) {
-		p = scan_any(p, ps->end, &wide);
-		if (p == ps->end) {
-			ps->bad = p;
-			ps->what = "unterminated string";
-			break;
-		}
-		if (*p == '"') {
-			after = p;
-			break;
-		}
-		if (*p != '\\') {
-			ps->bad = p;
-			ps->what = "control character in a string";
-			break;
-		}
-		*ret_escaped = true;
-		const char *next = scan_escape(ps, p);
-		if (!next)
-			break;
-		p = next;
-	}
-
-	size_t bad;
-	if (unlikely(wide) && !df_utf8_valid(df_str(start, (size_t)(p - start)), &bad)) {
-		ps->bad = start + bad;
-		ps->what = "invalid UTF-8";
-		return NULL;
-	}
-	return after;
-}
-
-size_t df_escape_decode(struct df_str src, char *dst, bool *ret_plain)
-{
-	const char *p = src.ptr;
-	const char *end = p + src.len;
-	char *out = dst;
-	bool plain = true;
-
-	while (p < end) {
-		if (*p != '\\') {
-			*out++ = *p++;
-			continue;
-		}
-		struct df_escape e = df_escape_read(p, (size_t)(end - p));
-		plain &= e.code_point >= 0x20 && e.code_point != '"' && e.code_point != '\\' &&
-			 !df_is_surrogate(e.code_point);
-		out += df_utf8_encode(e.code_point, out);
-		p += e.taken;
-	}
-	*ret_plain = plain;
-	return (size_t)(out - dst);
-}
-
-/* ---- duplicate keys -------------------------------------------------------------------------------------------- */
-
-static inline unsigned bloom_bit(const char *key, size_t len)
-{
-	/* For an empty key both bytes are the quotes around it. The factors separate common names of columns well. */
-	return (unsigned)(len + (uint8_t)key[(ptrdiff_t)len - 1] * 2 + (uint8_t)key[0] * 8) & 63;
-}
-
-static inline uint64_t mix(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* In the manner of wyhash. Seeded with an address, so that a sender cannot choose keys that collide. */
-static uint64_t hash_key(const char *key, size_t len, uint64_t seed)
-{
-	uint64_t hash = seed ^ mix(len ^ 0xa0761d6478bd642f, seed ^ 0xe7037ed1a0b428db);
-	uint64_t word;
-
-	for (; len >= 8; key += 8, len -= 8) {
-		memcpy(&word, key, 8);
-		hash = mix(hash ^ word, 0x8ebc6af09c88c6e3 ^ seed);
-	}
-	word = 0;
-	memcpy(&word, key, len);
-	return mix(hash ^ word, 0x589965cc75374cc3 ^ seed);
-}
-
-static struct df_value **table_find(struct key_table *table, const char *key, size_t len, uint64_t seed)
-{
-	size_t i = hash_key(key, len, seed) & table->mask;
-
-	for (;; i = (i + 1) & table->mask) {
-		struct df_value *member = table->slot[i];
-		if (!member || (member->key_len == len && memcmp(member->key, key, len) == 0))
-			return &table->slot[i];
-	}
-}
-
-static void table_release(struct parser *ps, struct key_table *table)
-{
-	struct key_table **head = &ps->tables->unused[__builtin_ctzll(table->mask + 1)];
-
-	table->next_free = *head;
-	*head = table;
-}
-
-static struct key_table *table_take(struct parser *ps, size_t slots)
-{
-	if (!ps->tables) {
-		ps->tables = df_arena_zalloc(ps->arena, sizeof(*ps->tables));
-		if (!ps->tables)
-			return NULL;
-	}
-
-	struct key_table **head = &ps->tables->unused[__builtin_ctzll(slots)];
-	struct key_table *table = *head;
-	if (table)
-		*head = table->next_free;
-	else
-		table = df_arena_alloc(ps->arena, sizeof(*table) + slots * sizeof(table->slot[0]));
-	if (!table)
-		return NULL;
-	table->mask = slots - 1;
-	memset(table->slot, 0, slots * sizeof(table->slot[0]));
-	return table;
-}
-
-/* Makes room in the table for one member more than the container has. False: out of memory. */
-static bool table_fit(struct parser *ps, struct frame *frame)
-{
-	size_t slots = frame->table ? frame->table->mask + 1 : TABLE_SLOTS_MIN;
-	if (frame->table && (frame->count + 1) * (size_t)2 <= slots)
-		return true;
-	while ((frame->count + 1) * (size_t)2 > slots)
-		slots *= 2;
-
-	struct key_table *table = table_take(ps, slots);
-	if (!table)
-		return false;
-	*frame->link = NULL;
-	df_for_each (member, frame->container)
-		*table_find(table, member->key, member->key_len, (uintptr_t)ps) = member;
-	if (frame->table)
-		table_release(ps, frame->table);
-	frame->table = table;
-	return true;
-}
-
-/* Most keys of one length differ in the first byte. */
-static inline bool same_bytes(const char *a, const char *b, size_t len)
-{
-	return len == 0 || (a[0] == b[0] && memcmp(a, b, len) == 0);
-}
-
-/*
- * The bloom filter says that the object of `frame` may have the key: looks. Sets *ret_old to the member or, when the
- * key is new, to NULL and *ret_new to a node for it. False: out of memory.
- */
-static __attribute__((noinline)) bool find_member(struct parser *ps, struct frame *frame, const char *key, size_t len,
-						  struct df_value **ret_old, struct df_value **ret_new)
-{
-	struct df_value **slot = NULL;
-
-	*ret_old = NULL;
-	*ret_new = NULL;
-	if (frame->count < TABLE_MEMBERS) {
-		struct df_value *member = frame->container->first;
-		for (uint32_t i = 0; i < frame->count; i++, member = member->next) {
-			if (member->key_len == len && same_bytes(member->key, key, len)) {
-				*ret_old = member;
-				return true;
-			}
-		}
-	} else {
-		if (!table_fit(ps, frame))
-			return false;
-		slot = table_find(frame->table, key, len, (uintptr_t)ps);
-		if (*slot) {
-			*ret_old = *slot;
-			return true;
-		}
-	}
-
-	struct df_value *member = df_arena_alloc(ps->arena, sizeof(*member));
-	if (!member)
-		return false;
-	*ret_new = member;
-	if (slot) {
-		member->key = key; /* the others are filled in by the loop, before the table is looked at again */
-		member->key_len = (uint32_t)len;
-		*slot = member;
-	}
-	return true;
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------------------- */
 
-static __attribute__((noinline)) const char *skip_blanks(const char *p, const char *end)
-{
-	while (p < end && is_class(*p, CLASS_BLANK))
-		p++;
-	return p;
-}
-
 /* Why no value begins at p. */
-static __attribute__((noinline)) void refuse_value(struct parser *ps, const char *p)
+static __attribute__((noinline)) void refuse_value(struct df_json_parser *ps, const char *p)
 {
 	const char *literal = *p == 't' ? "true" : *p == 'f' ? "false" : *p == 'n' ? "null" : "";
 
@@ -404,9 +99,9 @@ static __attribute__((noinline)) void refuse_value(struct parser *ps, const char
 	ps->bad = p;
 }
 
-static __attribute__((noinline)) bool frames_grow(struct parser *ps)
+static __attribute__((noinline)) bool frames_grow(struct df_json_parser *ps)
 {
-	struct frame *frames = df_arena_alloc(ps->arena, DF_VALUE_DEPTH_MAX * sizeof(*frames));
+	struct df_json_frame *frames = df_arena_alloc(ps->arena, DF_VALUE_DEPTH_MAX * sizeof(*frames));
 
 	if (!frames)
 		return false;
@@ -417,7 +112,8 @@ static __attribute__((noinline)) bool frames_grow(struct parser *ps)
 }
 
 /* ptr NULL: out of memory. */
-static __attribute__((noinline)) struct df_str decode_key(struct parser *ps, struct df_str source, bool *ret_plain)
+static __attribute__((noinline)) struct df_str decode_key(struct df_json_parser *ps, struct df_str source,
+							  bool *ret_plain)
 {
 	char *text = df_arena_alloc(ps->arena, source.len);
 
@@ -446,12 +142,12 @@ static __attribute__((noinline)) struct df_str decode_key(struct parser *ps, str
 	} while (0)
 
 /* From the digit expected at p to behind the last digit. */
-#define DIGITS()                                          \
-	do {                                              \
-		NEED();                                   \
-		if (unlikely(!is_class(*p, CLASS_DIGIT))) \
-			FAIL(p, "invalid number");        \
-		p = skip_digits(p + 1, end, wide);        \
+#define DIGITS()                                              \
+	do {                                                  \
+		NEED();                                       \
+		if (unlikely(!df_json_is(*p, DF_JSON_DIGIT))) \
+			FAIL(p, "invalid number");            \
+		p = skip_digits(p + 1, end, wide);            \
 	} while (0)
 
 #define HERE(c) ((!strict || p < end) && *p == (c))
@@ -535,37 +231,37 @@ static inline __attribute__((always_inline)) void set_scalar(struct df_value *no
 	} while (0)
 
 /* The node of the member: a new one at the end, or the one that has the key already; then its value is parsed. */
-#define MEMBER(member_key, member_key_len, plain)                                              \
-	do {                                                                                   \
-		uint64_t bit = (uint64_t)1 << bloom_bit(member_key, member_key_len);           \
-		if (unlikely(bloom & bit)) {                                                   \
-			struct df_value *old;                                                  \
-			struct df_value *fresh;                                                \
-			ps->arena->next = room;                                                \
-			frame->link = link;                                                    \
-			if (!find_member(ps, frame, member_key, member_key_len, &old, &fresh)) \
-				return DF_PARSE_NO_MEMORY;                                     \
-			room = ps->arena->next;                                                \
-			room_limit = limit_of(ps->arena);                                      \
-			if (frame->table)                                                      \
-				bloom = ~(uint64_t)0;                                          \
-			if (old) { /* the last value stands where the first stood */           \
-				node = old;                                                    \
-				node->kind = DF_STRING;                                        \
-				node->repr = DF_REPR_PLAIN;                                    \
-				goto member_value;                                             \
-			}                                                                      \
-			node = fresh;                                                          \
-		} else {                                                                       \
-			bloom |= bit;                                                          \
-			NODE();                                                                \
-		}                                                                              \
-		*link = node;                                                                  \
-		link = &node->next;                                                            \
-		frame->count++;                                                                \
-		node->key = (member_key);                                                      \
-		node->key_len = (uint32_t)(member_key_len);                                    \
-		set_string(node, plain);                                                       \
+#define MEMBER(member_key, member_key_len, plain)                                                      \
+	do {                                                                                           \
+		uint64_t bit = (uint64_t)1 << df_json_bloom_bit(member_key, member_key_len);           \
+		if (unlikely(bloom & bit)) {                                                           \
+			struct df_value *old;                                                          \
+			struct df_value *fresh;                                                        \
+			ps->arena->next = room;                                                        \
+			frame->link = link;                                                            \
+			if (!df_json_find_member(ps, frame, member_key, member_key_len, &old, &fresh)) \
+				return DF_PARSE_NO_MEMORY;                                             \
+			room = ps->arena->next;                                                        \
+			room_limit = limit_of(ps->arena);                                              \
+			if (frame->table)                                                              \
+				bloom = ~(uint64_t)0;                                                  \
+			if (old) { /* the last value stands where the first stood */                   \
+				node = old;                                                            \
+				node->kind = DF_STRING;                                                \
+				node->repr = DF_REPR_PLAIN;                                            \
+				goto member_value;                                                     \
+			}                                                                              \
+			node = fresh;                                                                  \
+		} else {                                                                               \
+			bloom |= bit;                                                                  \
+			NODE();                                                                        \
+		}                                                                                      \
+		*link = node;                                                                          \
+		link = &node->next;                                                                    \
+		frame->count++;                                                                        \
+		node->key = (member_key);                                                              \
+		node->key_len = (uint32_t)(member_key_len);                                            \
+		set_string(node, plain);                                                               \
 	} while (0)
 
 /* The value at p, after blanks; node is its node, with next and key, and otherwise as for a plain string. Goes on
@@ -579,7 +275,7 @@ again:                                                                          
 			SCAN_STRING();                                                                 \
 			if (unlikely(*p != '"')) {                                                     \
 				bool escaped;                                                          \
-				p = scan_string(ps, start, p, &escaped);                               \
+				p = df_json_scan_string(ps, start, p, &escaped);                       \
 				if (!p)                                                                \
 					return DF_PARSE_NOT_JSON;                                      \
 				if (build && escaped)                                                  \
@@ -595,15 +291,15 @@ again:                                                                          
 			if (*p == '-') {                                                               \
 				p++;                                                                   \
 				NEED();                                                                \
-				if (unlikely(!is_class(*p, CLASS_DIGIT)))                              \
+				if (unlikely(!df_json_is(*p, DF_JSON_DIGIT)))                          \
 					FAIL(p, "invalid number");                                     \
 			}                                                                              \
 			p++;                                                                           \
 			if (likely(p[-1] != '0'))                                                      \
 				p = skip_digits(p, end, wide);                                         \
-			else if ((!strict || p < end) && is_class(*p, CLASS_DIGIT))                    \
+			else if ((!strict || p < end) && df_json_is(*p, DF_JSON_DIGIT))                \
 				FAIL(p, "leading zero in a number");                                   \
-			if ((!strict || p < end) && is_class(*p, CLASS_NUMBER)) {                      \
+			if ((!strict || p < end) && df_json_is(*p, DF_JSON_NUMBER)) {                  \
 				if (*p == '.') {                                                       \
 					p++;                                                           \
 					DIGITS();                                                      \
@@ -632,7 +328,7 @@ again:                                                                          
 			if (build)                                                                     \
 				set_scalar(node, p, 5, DF_FALSE, DF_REPR_TEXT);                        \
 			p += 5;                                                                        \
-		} else if (is_class(*p, CLASS_BLANK)) {                                                \
+		} else if (df_json_is(*p, DF_JSON_BLANK)) {                                            \
 			SKIP_BLANKS();                                                                 \
 			goto again;                                                                    \
 		} else {                                                                               \
@@ -641,7 +337,7 @@ again:                                                                          
 		}                                                                                      \
 	} while (0)
 
-static inline __attribute__((always_inline)) enum df_parse_result parse(struct parser *ps, const bool build,
+static inline __attribute__((always_inline)) enum df_parse_result parse(struct df_json_parser *ps, const bool build,
 									const bool strict)
 {
 	const char *p = ps->begin;
@@ -650,7 +346,7 @@ static inline __attribute__((always_inline)) enum df_parse_result parse(struct p
 	size_t depth = 0;
 	bool in_object = false;
 	uint64_t objects[DF_VALUE_DEPTH_MAX / 64 + 1] = { 0 }; /* check: one bit an open container */
-	struct frame *frame = ps->frames;		       /* build: the innermost open container, and of it: */
+	struct df_json_frame *frame = ps->frames;	       /* build: the innermost open container, and of it: */
 	struct df_value **link = NULL;			       /* where the next child goes */
 	uint64_t bloom = 0;				       /* one bit a key; ~0 once there is a table */
 	struct df_value *node = NULL;
@@ -757,7 +453,7 @@ key: /* p is at its opening quote */
 	} else {
 		if (unlikely(*p != '"')) {
 			bool escaped;
-			p = scan_string(ps, start, p, &escaped);
+			p = df_json_scan_string(ps, start, p, &escaped);
 			if (!p)
 				return DF_PARSE_NOT_JSON;
 			if (build && escaped)
@@ -816,7 +512,7 @@ close:
 		/* `next` is the first field of a node, so the last child is where its `next` is. */
 		container->last = frame->count ? (struct df_value *)(void *)link : NULL;
 		if (unlikely(frame->table))
-			table_release(ps, frame->table);
+			df_json_release_table(ps, frame->table);
 	}
 	if (depth == 0)
 		goto done;
@@ -843,17 +539,17 @@ done:
 	return DF_PARSE_OK;
 }
 
-static __attribute__((noinline)) enum df_parse_result parse_tree(struct parser *ps)
+static __attribute__((noinline)) enum df_parse_result parse_tree(struct df_json_parser *ps)
 {
 	return parse(ps, true, false);
 }
 
-static __attribute__((noinline)) enum df_parse_result parse_strict(struct parser *ps)
+static __attribute__((noinline)) enum df_parse_result parse_strict(struct df_json_parser *ps)
 {
 	return parse(ps, true, true);
 }
 
-static void locate(struct df_str text, const struct parser *ps, struct df_parse_error *err)
+static void locate(struct df_str text, const struct df_json_parser *ps, struct df_parse_error *err)
 {
 	err->offset = (size_t)(ps->bad - text.ptr);
 	err->what = ps->what;
@@ -871,8 +567,8 @@ static void locate(struct df_str text, const struct parser *ps, struct df_parse_
 enum df_parse_result df_value_parse(struct df_str text, struct df_arena *arena, struct df_value **ret,
 				    struct df_parse_error *err)
 {
-	struct frame frames[FRAMES_INLINE];
-	struct parser ps = {
+	struct df_json_frame frames[FRAMES_INLINE];
+	struct df_json_parser ps = {
 		.arena = arena,
 		.frames = frames,
 		.frames_max = FRAMES_INLINE,
@@ -892,7 +588,7 @@ enum df_parse_result df_value_parse(struct df_str text, struct df_arena *arena, 
 	struct df_arena_block *arena_blocks = arena->blocks;
 	const char *end = text.ptr + text.len;
 	const char *last = end;
-	while (last > text.ptr && is_class(last[-1], CLASS_BLANK))
+	while (last > text.ptr && df_json_is(last[-1], DF_JSON_BLANK))
 		last--;
 	ps.begin = text.ptr;
 	if (last > text.ptr && (last[-1] == '}' || last[-1] == ']') && (*text.ptr == '{' || *text.ptr == '[')) {
@@ -949,6 +645,6 @@ enum df_parse_result df_value_check(struct df_str text)
 	if (text.len == 0)
 		return DF_PARSE_NOT_JSON;
 
-	struct parser ps = { .begin = text.ptr, .end = text.ptr + text.len };
+	struct df_json_parser ps = { .begin = text.ptr, .end = text.ptr + text.len };
 	return parse(&ps, false, true);
 }

@@ -8,9 +8,6 @@
 
 #include "value/value_internal.h"
 
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
 #define STACK 64	 /* open containers a call of write_tree holds; deeper ones are written by a further call */
 #define ESCAPE_MAX 6	 /* \u00xx */
 #define ARENA_FIRST 1024 /* bytes asked of an arena whose block has less left */

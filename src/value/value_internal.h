@@ -8,6 +8,9 @@
 
 #include "value/value.h"
 
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 struct df_escape {
 	uint32_t code_point; /* a lone surrogate when the source has one */
 	uint32_t taken;	     /* bytes of the source: 2, 6 or, for a surrogate pair, 12 */
