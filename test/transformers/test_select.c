@@ -32,6 +32,15 @@ static void builds_a_flat_object(void **state)
 		{ .config = SELECT("'a\\\"b'"), .in = "{\"a\\\"b\":1}", .want = { "{\"a\\\"b\":1}" } },
 		{ .config = SELECT("a"), .in = "{\"a\":1,\"b\":2,\"a\":3}", .want = { "{\"a\":3}" } },
 		{ .config = SELECT("a"), .in = "{\"b\":2,\"\\u0061\":\"\\u00e9\"}", .want = { "{\"a\":\"é\"}" } },
+		/* Of one length, and different at one end only: `!` and `D` by what the key set does not see. */
+		{ .config = SELECT("abcdefghijkl, abcdd, abcdefghijklmnopqr"),
+		  .in = "{\"abcdefghijkX\":1,\"Xbcdefghijkl\":2,\"!bcdd\":3,\"abcdD\":4,\"abcdefghijklmnopqR\":5,"
+			"\"abcdefghijkl\":6}",
+		  .want = { "{\"abcdefghijkl\":6}" } },
+		/* What comes next can be appended to it. */
+		{ .config = "[" SELECT("b, a") ", {type: timestamp, config: {fieldName: t, format: DateOnly}}]",
+		  .in = "{\"a\":1,\"b\":2}",
+		  .want = { "{\"b\":2,\"a\":1,\"t\":\"2024-01-15\"}" } },
 		/* `#`, [*], queries and modifiers give no name. */
 		{ .config = SELECT("'items.#'"), .in = "{\"items\":[1,2,3]}", .want = { "{\"items\":3}" } },
 		{ .config = SELECT("'items.#.id'"),
