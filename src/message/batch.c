@@ -151,7 +151,7 @@ struct df_message *df_batch_add(struct df_batch *batch)
 	if (batch->count == batch->cap && df_batch_grow(batch, batch->count + 1) != 0)
 		return NULL;
 	struct df_message *m = &batch->messages[batch->count++];
-	/* In two halves, each of which is a few stores; the whole would be a string instruction, which starts slowly. */
+	/* In halves, a few stores each: the whole would become a string instruction, which starts slowly. */
 	memset(m, 0, offsetof(struct df_message, key));
 	memset(&m->key, 0, sizeof(*m) - offsetof(struct df_message, key));
 	return m;
