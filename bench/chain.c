@@ -49,7 +49,7 @@ static struct df_chain *load_chain(const char *file, struct df_component *compon
 	if (diags.errors || documents.count != 1)
 		die("cannot read the chain");
 	registry.types[DF_TRANSFORMATION] = df_transformer_types(&registry.count[DF_TRANSFORMATION]);
-	df_for_each(item, documents.items[0])
+	df_for_each (item, documents.items[0])
 		df_component_parse(DF_TRANSFORMATION, item, NULL,
 				   &(struct df_parse_options){ .path = "spec", .registry = &registry },
 				   &components[list.count++], &diags);

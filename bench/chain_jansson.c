@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-static const char *const selected[] = { "orderId",  "customerName", "totalAmount", "currency",	     "status",
+static const char *const selected[] = { "orderId",  "customerName", "totalAmount", "currency",	   "status",
 					"internal", "shippingInfo", "itemCount",   "customerEmail" };
 
 static void snake(const char *key, char *out)
@@ -20,8 +20,9 @@ static void snake(const char *key, char *out)
 	for (const char *p = key; *p; p++) {
 		bool upper = isupper((unsigned char)*p), before = p > key;
 
-		if (upper && before && (islower((unsigned char)p[-1]) || isdigit((unsigned char)p[-1]) ||
-					(isupper((unsigned char)p[-1]) && islower((unsigned char)p[1]))))
+		if (upper && before &&
+		    (islower((unsigned char)p[-1]) || isdigit((unsigned char)p[-1]) ||
+		     (isupper((unsigned char)p[-1]) && islower((unsigned char)p[1]))))
 			*o++ = '_';
 		*o++ = (char)tolower((unsigned char)*p);
 	}
@@ -37,14 +38,14 @@ static json_t *snake_deep(json_t *v)
 
 	if (json_is_array(v)) {
 		out = json_array();
-		json_array_foreach(v, i, member)
-			json_array_append_new(out, snake_deep(member));
+		json_array_foreach(v, i, member) json_array_append_new(out, snake_deep(member));
 		return out;
 	}
 	if (!json_is_object(v))
 		return json_incref(v);
 	out = json_object();
-	json_object_foreach(v, key, member) {
+	json_object_foreach(v, key, member)
+	{
 		snake(key, name);
 		json_object_set_new(out, name, snake_deep(member));
 	}
@@ -60,7 +61,8 @@ static char *transform(const char *line, size_t len)
 
 	status = json_object_get(root, "status");
 	total = json_object_get(root, "totalAmount");
-	if (!json_is_string(status) || strcmp(json_string_value(status), "active") != 0 || json_number_value(total) <= 10) {
+	if (!json_is_string(status) || strcmp(json_string_value(status), "active") != 0 ||
+	    json_number_value(total) <= 10) {
 		json_decref(root);
 		return NULL;
 	}

@@ -7,8 +7,7 @@
 #include "base/cleanup.h"
 #include "base/time.h"
 
-/* ---- names ----------------------------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------------------- */
 
 static bool dns_label(struct df_str s)
 {
@@ -51,8 +50,7 @@ int df_check_dns_subdomain(struct df_str text, struct df_error *err)
 	return 0;
 }
 
-/* ---- times ----------------------------------------------------------------------------------------------------------
- */
+/* ---- times ----------------------------------------------------------------------------------------------- */
 
 int df_check_timezone(struct df_str text, struct df_error *err)
 {
@@ -94,8 +92,7 @@ void df_check_maintenance(const void *settings, const struct df_place *place, st
 					periods[i].repeat);
 }
 
-/* ---- the cron schedule ----------------------------------------------------------------------------------------------
- */
+/* ---- the cron schedule ----------------------------------------------------------------------------------- */
 
 struct cron_field {
 	const char *name;
@@ -219,8 +216,7 @@ int df_check_schedule(struct df_str text, struct df_error *err)
 	return 0;
 }
 
-/* ---- one object -----------------------------------------------------------------------------------------------------
- */
+/* ---- one object ------------------------------------------------------------------------------------------ */
 
 void df_check_flow(const void *settings, const struct df_place *place, struct df_diags *diags)
 {
@@ -258,8 +254,7 @@ void df_check_trigger(const void *settings, const struct df_place *place, struct
 	df_check_env_values(&trigger->env, "env", place, diags);
 }
 
-/* ---- across the manifest --------------------------------------------------------------------------------------------
- */
+/* ---- across the manifest --------------------------------------------------------------------------------- */
 
 static bool repeatable(const struct df_component *sink)
 {

@@ -35,8 +35,7 @@ static const char *key_text(const struct df_value *member, struct df_arena *aren
 	return copy.ptr ? copy.ptr : "";
 }
 
-/* ---- quantities -----------------------------------------------------------------------------------------------------
- */
+/* ---- quantities ------------------------------------------------------------------------------------------ */
 
 static size_t digits(struct df_str s, size_t i)
 {
@@ -134,8 +133,7 @@ void df_check_object(const struct df_raw *raw, const char *name, const struct df
 	df_arena_done(&arena);
 }
 
-/* ---- maps and lists -------------------------------------------------------------------------------------------------
- */
+/* ---- maps and lists -------------------------------------------------------------------------------------- */
 
 void df_check_string_map(const struct df_raw *raw, const char *name, const struct df_place *place,
 			 struct df_diags *diags)

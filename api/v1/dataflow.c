@@ -1,8 +1,7 @@
 /* The field tables of DataFlow and DataFlowCron: the manifest reference, sections 3 and 4. */
 #include "api/v1/internal.h"
 
-/* ---- errors, maintenance, triggers ----------------------------------------------------------------------------------
- */
+/* ---- errors, maintenance, triggers ----------------------------------------------------------------------- */
 
 static const char *const ack_policies[] = { "afterWrite", "never", "afterMainSinkSuccess", NULL };
 
@@ -75,8 +74,7 @@ static const struct df_rule trigger_rules[] = {
 
 static const struct df_table trigger_table = DF_TABLE_RULES(struct df_trigger, trigger_fields, trigger_rules);
 
-/* ---- DataFlow -------------------------------------------------------------------------------------------------------
- */
+/* ---- DataFlow -------------------------------------------------------------------------------------------- */
 
 static const char *const granularities[] = { "batch", "message", NULL };
 
@@ -169,8 +167,7 @@ static const struct df_rule dataflow_rules[] = { FLOW_RULES };
 const struct df_table df_dataflow_table = DF_TABLE_RULES(S, dataflow_fields, dataflow_rules);
 const struct df_table df_dataflow_parts_table = DF_TABLE_RULES(S, dataflow_parts_fields, dataflow_rules);
 
-/* ---- DataFlowCron ---------------------------------------------------------------------------------------------------
- */
+/* ---- DataFlowCron ---------------------------------------------------------------------------------------- */
 
 _Static_assert(offsetof(struct df_dataflowcron_spec, flow) == 0, "a cron's spec begins with a flow's");
 

@@ -8,8 +8,7 @@
 extern const struct df_table df_dataflow_parts_table;
 extern const struct df_table df_dataflowcron_parts_table;
 
-/* ---- checks of single fields (check.c) -----------------------------------------------------------------------------
- */
+/* ---- checks of single fields (check.c) ------------------------------------------------------------------- */
 
 int df_check_dns_label(struct df_str text, struct df_error *err);     /* RFC 1123 label, up to 63 */
 int df_check_dns_subdomain(struct df_str text, struct df_error *err); /* RFC 1123 subdomain, up to 253 */

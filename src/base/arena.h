@@ -23,7 +23,7 @@ struct df_arena {
 	char *end;
 	struct df_arena_block *blocks; /* newest first */
 	struct df_arena_pool *pool;    /* may be NULL: blocks come from malloc */
-	size_t allocated;              /* bytes in blocks, for byte budgets */
+	size_t allocated;	       /* bytes in blocks, for byte budgets */
 };
 
 /* A pool keeps up to keep_bytes of idle usual-sized blocks. NULL when out of memory. Thread-safe. */

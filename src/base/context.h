@@ -21,8 +21,8 @@ void df_context_free(struct df_context *ctx);
 
 /* Idempotent. Runs the callbacks on the calling thread. */
 void df_context_cancel(struct df_context *ctx);
-/* Cancels at a monotonic time (df_clock_monotonic); an earlier deadline stays. Observed by canceled, wait and sleep; the
- * descriptor is not signalled by a deadline, use df_context_remaining_ms as the poll timeout. */
+/* Cancels at a monotonic time (df_clock_monotonic); an earlier deadline stays. Observed by canceled, wait and sleep;
+ * the descriptor is not signalled by a deadline, use df_context_remaining_ms as the poll timeout. */
 void df_context_deadline(struct df_context *ctx, int64_t monotonic_ns);
 
 /* One atomic load when there is no deadline. NULL is never cancelled. */
@@ -48,7 +48,7 @@ struct df_context_callback {
 	void (*fn)(void *arg);
 	void *arg;
 	struct df_context_callback *next; /* private */
-	bool active;                      /* private */
+	bool active;			  /* private */
 };
 
 /* Calls fn once on cancel, or at once when already cancelled. fn must not block and must not touch ctx. */

@@ -15,26 +15,26 @@
 
 enum df_code {
 	DF_OK = 0,
-	DF_ERR_CONNECTION = -1,   /* refused, reset, DNS, closed by the peer: open the connection again */
-	DF_ERR_TIMEOUT = -2,      /* a deadline of ours or of the server */
-	DF_ERR_AUTH = -3,         /* credentials, TLS identity, missing privilege */
-	DF_ERR_CONSTRAINT = -4,   /* the store refuses this message: unique, foreign key, check */
+	DF_ERR_CONNECTION = -1,	  /* refused, reset, DNS, closed by the peer: open the connection again */
+	DF_ERR_TIMEOUT = -2,	  /* a deadline of ours or of the server */
+	DF_ERR_AUTH = -3,	  /* credentials, TLS identity, missing privilege */
+	DF_ERR_CONSTRAINT = -4,	  /* the store refuses this message: unique, foreign key, check */
 	DF_ERR_INVALID_DATA = -5, /* this message cannot be decoded, converted or stored */
-	DF_ERR_TRANSIENT = -6,    /* the other side says: try later */
-	DF_ERR_CANCELED = -7,     /* the context was cancelled; not a failure */
-	DF_ERR_UNKNOWN = -8,      /* everything else; stops the pipeline */
-	DF_ERR_CONFIG = -9,       /* the manifest, a path, a table is wrong: a person must act; reported as `unknown` */
-	DF_ERR_NO_MEMORY = -10,   /* an allocation failed or a size limit of ours was hit; reported as `unknown` */
-	DF_ERR_CLOSED = -11,      /* used after close; reported as `unknown` */
+	DF_ERR_TRANSIENT = -6,	  /* the other side says: try later */
+	DF_ERR_CANCELED = -7,	  /* the context was cancelled; not a failure */
+	DF_ERR_UNKNOWN = -8,	  /* everything else; stops the pipeline */
+	DF_ERR_CONFIG = -9,	  /* the manifest, a path, a table is wrong: a person must act; reported as `unknown` */
+	DF_ERR_NO_MEMORY = -10,	  /* an allocation failed or a size limit of ours was hit; reported as `unknown` */
+	DF_ERR_CLOSED = -11,	  /* used after close; reported as `unknown` */
 };
 
 #define DF_ERROR_TEXT_MAX 768
 #define DF_ERROR_REMOTE_MAX 48
 
 struct df_error {
-	int code;                         /* 0 or enum df_code */
+	int code;			  /* 0 or enum df_code */
 	char remote[DF_ERROR_REMOTE_MAX]; /* the other side's code: SQLSTATE, errno name, Trino errorName; may be "" */
-	char text[DF_ERROR_TEXT_MAX];     /* one line, UTF-8, no trailing newline; cut at a code point when too long */
+	char text[DF_ERROR_TEXT_MAX];	  /* one line, UTF-8, no trailing newline; cut at a code point when too long */
 };
 
 #define DF_ERROR_INIT ((struct df_error){ 0 })

@@ -16,8 +16,8 @@ enum df_log_format { DF_LOG_AUTO /* JSON unless stderr is a terminal */, DF_LOG_
 
 /* What every line of one owner carries. All borrowed; NULL fields are left out. */
 struct df_logger {
-	const char *namespace; /* dataflow_namespace */
-	const char *name;      /* dataflow_name */
+	const char *namespace;	    /* dataflow_namespace */
+	const char *name;	    /* dataflow_name */
 	const char *connector_type; /* "<type>-source" or "<type>-sink" */
 };
 
@@ -28,12 +28,21 @@ struct df_log_field {
 	int64_t number;
 };
 
-#define DF_LOG_STR(k, v) { .key = (k), .kind = DF_FIELD_TEXT, .text = (v) }
-#define DF_LOG_C(k, v) { .key = (k), .kind = DF_FIELD_TEXT, .text = df_str_c(v) }
-#define DF_LOG_NUM(k, v) { .key = (k), .kind = DF_FIELD_INT, .number = (v) }
+#define DF_LOG_STR(k, v)                                       \
+	{                                                      \
+		.key = (k), .kind = DF_FIELD_TEXT, .text = (v) \
+	}
+#define DF_LOG_C(k, v)                                                 \
+	{                                                              \
+		.key = (k), .kind = DF_FIELD_TEXT, .text = df_str_c(v) \
+	}
+#define DF_LOG_NUM(k, v)                                        \
+	{                                                       \
+		.key = (k), .kind = DF_FIELD_INT, .number = (v) \
+	}
 
-/* Process-wide; called once from main before threads start. level_text NULL or unknown: info (and one warning when it is
- * not NULL and unknown). Names in any case. */
+/* Process-wide; called once from main before threads start. level_text NULL or unknown: info (and one warning when it
+ * is not NULL and unknown). Names in any case. */
 void df_log_setup(enum df_log_format format, const char *level_text);
 bool df_log_enabled(enum df_log_level level);
 
@@ -46,10 +55,10 @@ void df_log(const struct df_logger *logger, enum df_log_level level, const struc
 
 #define DF_LOG_FIELDS(...) ((const struct df_log_field[]){ __VA_ARGS__, { .key = NULL } })
 
-#define df_debug(logger, ...)                                                                                          \
-	do {                                                                                                           \
-		if (df_log_enabled(DF_LOG_DEBUG))                                                                      \
-			df_log((logger), DF_LOG_DEBUG, NULL, __VA_ARGS__);                                             \
+#define df_debug(logger, ...)                                              \
+	do {                                                               \
+		if (df_log_enabled(DF_LOG_DEBUG))                          \
+			df_log((logger), DF_LOG_DEBUG, NULL, __VA_ARGS__); \
 	} while (0)
 #define df_info(logger, ...) df_log((logger), DF_LOG_INFO, NULL, __VA_ARGS__)
 #define df_warn(logger, ...) df_log((logger), DF_LOG_WARN, NULL, __VA_ARGS__)

@@ -7,8 +7,8 @@
 struct df_retry_policy {
 	int64_t first_ns;
 	int64_t cap_ns;
-	double factor; /* >= 1 */
-	double jitter; /* 0..1: the delay is drawn from [d * (1 - jitter), d * (1 + jitter)], then capped */
+	double factor;	  /* >= 1 */
+	double jitter;	  /* 0..1: the delay is drawn from [d * (1 - jitter), d * (1 + jitter)], then capped */
 	int max_attempts; /* 0: for ever */
 };
 

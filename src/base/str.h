@@ -49,7 +49,8 @@ static inline bool df_str_starts(struct df_str s, struct df_str prefix)
 
 static inline bool df_str_ends(struct df_str s, struct df_str suffix)
 {
-	return s.len >= suffix.len && (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
+	return s.len >= suffix.len &&
+	       (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
 }
 
 /* <0, 0, >0 by bytes, which for UTF-8 is by code points. */

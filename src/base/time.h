@@ -12,11 +12,11 @@
 /* Proleptic Gregorian. year may be outside 1..9999. */
 struct df_civil {
 	int64_t year;
-	int month, day;           /* 1..12, 1..31 */
+	int month, day;		  /* 1..12, 1..31 */
 	int hour, minute, second; /* 0..23, 0..59, 0..59 */
-	int nanosecond;           /* 0..999999999 */
-	int weekday;              /* 0 Sunday; set by df_civil_from_unix, ignored on input */
-	int yearday;              /* 1..366; likewise */
+	int nanosecond;		  /* 0..999999999 */
+	int weekday;		  /* 0 Sunday; set by df_civil_from_unix, ignored on input */
+	int yearday;		  /* 1..366; likewise */
 };
 
 /* An instant: seconds since 1970 and 0..999999999 ns after them. Holds years 1..9999, which int64 ns does not. */
@@ -38,7 +38,13 @@ bool df_time_parse(struct df_str text, struct df_civil *ret, bool *ret_has_offse
 /* As df_time_parse but an offset is required: an instant. */
 bool df_rfc3339_parse(struct df_str text, struct df_instant *ret);
 
-enum df_fraction { DF_FRACTION_NONE /* cut */, DF_FRACTION_SHORT /* no trailing zeros */, DF_FRACTION_3, DF_FRACTION_6, DF_FRACTION_9 };
+enum df_fraction {
+	DF_FRACTION_NONE /* cut */,
+	DF_FRACTION_SHORT /* no trailing zeros */,
+	DF_FRACTION_3,
+	DF_FRACTION_6,
+	DF_FRACTION_9
+};
 
 #define DF_RFC3339_MAX 64
 /* Writes RFC 3339 at the given offset (0 is written Z); returns the length. out has DF_RFC3339_MAX bytes. */

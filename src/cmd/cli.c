@@ -58,7 +58,7 @@ int df_print(struct df_buf *buf)
 	return ok ? DF_EXIT_OK : DF_EXIT_FAILED;
 }
 
-/* ---- help ------------------------------------------------------------------------------------------------------------ */
+/* ---- help ------------------------------------------------------------------------------------------------ */
 
 static void option_synopsis(const struct df_option *o, struct df_buf *buf)
 {
@@ -109,8 +109,9 @@ void df_command_help(const struct df_command *command, struct df_buf *buf)
 
 void df_main_help(struct df_buf *buf)
 {
-	df_buf_add_c(buf, "Usage: dataflow COMMAND [OPTIONS] ...\n\n"
-			  "Runs data pipelines that a manifest declares: source -> transformations -> sink.\n\nCommands:\n");
+	df_buf_add_c(buf,
+		     "Usage: dataflow COMMAND [OPTIONS] ...\n\n"
+		     "Runs data pipelines that a manifest declares: source -> transformations -> sink.\n\nCommands:\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		df_buf_printf(buf, "  %-16s %s\n", commands[i]->name, commands[i]->summary);
 	df_buf_add_c(buf, "\n'dataflow COMMAND --help' shows a command's options with examples.\n\n"
@@ -118,7 +119,7 @@ void df_main_help(struct df_buf *buf)
 			  "Exit codes: 0 done, 1 failed, 2 bad usage or manifest.\n");
 }
 
-/* ---- parsing --------------------------------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------------------- */
 
 static const struct df_option *find_long(const struct df_command *command, struct df_str name)
 {
@@ -217,7 +218,8 @@ static int with_value(struct walk *w, const struct df_option *o, const char *att
 	if (o->optional)
 		return store(w->command, o, w->options, o->optional);
 	if (w->at + 1 >= w->argc)
-		return df_usage_error(w->command, "--%s needs a value (%s)", o->name, o->argument ? o->argument : "one of its choices");
+		return df_usage_error(w->command, "--%s needs a value (%s)", o->name,
+				      o->argument ? o->argument : "one of its choices");
 	return store(w->command, o, w->options, w->argv[++w->at]);
 }
 

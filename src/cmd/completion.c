@@ -78,7 +78,8 @@ static void zsh(struct df_buf *buf)
 	size_t n;
 	const struct df_command *const *commands = df_commands(&n);
 
-	df_buf_add_c(buf, "#compdef dataflow\n# zsh completion for dataflow: dataflow completion zsh > \"${fpath[1]}/_dataflow\"\n"
+	df_buf_add_c(buf, "#compdef dataflow\n# zsh completion for dataflow: dataflow completion zsh > "
+			  "\"${fpath[1]}/_dataflow\"\n"
 			  "_dataflow() {\n  local -a commands=(\n");
 	for (size_t i = 0; i < n; i++) {
 		df_buf_printf(buf, "    '%s:", commands[i]->name);
@@ -108,7 +109,8 @@ static void fish(struct df_buf *buf)
 	size_t n;
 	const struct df_command *const *commands = df_commands(&n);
 
-	df_buf_add_c(buf, "# fish completion for dataflow: dataflow completion fish > ~/.config/fish/completions/dataflow.fish\n");
+	df_buf_add_c(buf, "# fish completion for dataflow: dataflow completion fish > "
+			  "~/.config/fish/completions/dataflow.fish\n");
 	for (size_t i = 0; i < n; i++) {
 		df_buf_printf(buf, "complete -c dataflow -n __fish_use_subcommand -f -a %s -d '", commands[i]->name);
 		add_quoted(commands[i]->summary, "", buf);

@@ -83,7 +83,8 @@ static void say_what_is_special(const struct flow *f, const struct df_flow_optio
 		fprintf(stderr, "%s: the source had nothing to read\n", o->name);
 	else if (s.read == 0 && f->store)
 		fprintf(stderr,
-			"%s: nothing new since the position that was saved in %s; --reset-checkpoint reads from the start\n",
+			"%s: nothing new since the position that was saved in %s; --reset-checkpoint reads from the "
+			"start\n",
 			o->name, o->state_dir);
 	else if (s.written > 0 && s.unchanged == s.written)
 		fprintf(stderr, "%s: every row stood in the sink already, nothing was changed\n", o->name);

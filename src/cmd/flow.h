@@ -11,7 +11,7 @@ struct df_flow_options {
 	const char *state_dir; /* NULL: positions are not kept */
 	bool once;
 	uint64_t limit;
-	uint64_t dry_run; /* results to show instead of writing; 0: write */
+	uint64_t dry_run;	/* results to show instead of writing; 0: write */
 	uint64_t grace_seconds; /* 0: the default */
 	enum df_progress_mode progress;
 	bool summary;

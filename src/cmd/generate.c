@@ -146,7 +146,8 @@ const struct df_command df_command_generate = {
 	.min_operands = 2,
 	.max_operands = 2,
 	.summary = "write CRDs, reference pages or the editors' JSON Schema",
-	.doc = "Writes what is derived from the settings tables into DIR: the CustomResourceDefinitions, the reference pages, or\n"
+	.doc = "Writes what is derived from the settings tables into DIR: the CustomResourceDefinitions, the reference "
+	       "pages, or\n"
 	       "the JSON Schema for editors. The output is the same whichever drivers were built.",
 	.examples = "  dataflow generate crd config/crd\n  dataflow generate schema docs/reference\n",
 	.run = generate_run,

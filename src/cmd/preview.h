@@ -5,9 +5,9 @@
 #include "connectors/factory.h"
 
 struct df_preview {
-	uint64_t max;            /* results to show; then `enough` is cancelled */
+	uint64_t max; /* results to show; then `enough` is cancelled */
 	struct df_context *enough;
-	pthread_mutex_t lock;    /* one preview serves all outputs */
+	pthread_mutex_t lock; /* one preview serves all outputs */
 	uint64_t shown;
 };
 

@@ -21,8 +21,9 @@ static const struct df_option processor_option_rows[] = {
 	DF_OPTION(struct processor_options, state_dir, "state-dir", 0, .argument = "DIR",
 		  .doc = "keep positions in this directory"),
 	DF_OPTION(struct processor_options, once, "once", 0, .doc = "end when the source is exhausted"),
-	DF_OPTION(struct processor_options, grace, "grace", 0, .argument = "SECONDS",
-		  .doc = "how long the flush after SIGTERM may take (default $DATAFLOW_SHUTDOWN_GRACE_SECONDS, else 30)"),
+	DF_OPTION(
+		struct processor_options, grace, "grace", 0, .argument = "SECONDS",
+		.doc = "how long the flush after SIGTERM may take (default $DATAFLOW_SHUTDOWN_GRACE_SECONDS, else 30)"),
 };
 
 static uint64_t grace_seconds(const struct processor_options *o)
@@ -83,7 +84,8 @@ static int processor_run(const struct df_command *command, void *options, int op
 	if (!o->namespace || !o->name)
 		return df_usage_error(command, "--namespace and --name are required");
 	if (!is_name(o->namespace) || !is_name(o->name))
-		return df_usage_error(command, "--namespace and --name are names of Kubernetes: no / and no . in front");
+		return df_usage_error(command,
+				      "--namespace and --name are names of Kubernetes: no / and no . in front");
 	if (!o->spec_path)
 		o->spec_path = "/etc/dataflow/spec.json";
 	store = df_secret_store_new(o->secrets ? o->secrets : "/etc/dataflow/secrets", o->namespace);
@@ -113,7 +115,8 @@ const struct df_command df_command_processor = {
 	.operands = "",
 	.summary = "run one spec as a pod does",
 	.doc = "Runs the spec in --spec-path: what the operator's pods call. Logs are JSON lines on stderr.",
-	.examples = "  dataflow processor --spec-path spec.json --namespace default --name orders --secrets ./secrets\n",
+	.examples =
+		"  dataflow processor --spec-path spec.json --namespace default --name orders --secrets ./secrets\n",
 	.options = processor_option_rows,
 	.option_count = sizeof(processor_option_rows) / sizeof(processor_option_rows[0]),
 	.size = sizeof(struct processor_options),

@@ -104,7 +104,7 @@ static void report(struct df_progress *progress)
 static void *progress_main(void *arg)
 {
 	struct df_progress *progress = arg;
-	int64_t interval = progress->mode == DF_PROGRESS_LIVE  ? LIVE_INTERVAL
+	int64_t interval = progress->mode == DF_PROGRESS_LIVE	? LIVE_INTERVAL
 			   : progress->mode == DF_PROGRESS_JSON ? JSON_INTERVAL
 								: PLAIN_INTERVAL;
 
@@ -151,7 +151,7 @@ void df_progress_stop(struct df_progress *progress)
 	free(progress);
 }
 
-/* ---- summary ---------------------------------------------------------------------------------------------------------- */
+/* ---- summary --------------------------------------------------------------------------------------------- */
 
 static void summary_text(const struct df_processor_stats *s, double seconds, struct df_buf *buf)
 {
@@ -190,8 +190,8 @@ void df_progress_summary(const struct df_processor *p, const char *name, enum df
 	if (mode == DF_PROGRESS_JSON) {
 		df_buf_add_c(&buf, "{\"summary\":true,\"name\":");
 		df_json_write_string(df_str_c(name), &buf);
-		df_buf_printf(&buf, ",\"failed_run\":%s,\"seconds\":%.3f,\"peak_bytes\":%lld,", failed ? "true" : "false",
-			      seconds, (long long)df_memory_peak());
+		df_buf_printf(&buf, ",\"failed_run\":%s,\"seconds\":%.3f,\"peak_bytes\":%lld,",
+			      failed ? "true" : "false", seconds, (long long)df_memory_peak());
 		json_fields(&s, seconds > 0 ? (double)(s.read + s.made) / seconds : 0, &buf);
 		df_buf_add_c(&buf, "}\n");
 	} else {

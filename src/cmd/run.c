@@ -62,7 +62,9 @@ static int run_manifest(struct df_manifest *manifest, const struct run_options *
 		.state_dir = state_dir,
 		.once = o->once || manifest->kind == DF_KIND_DATAFLOWCRON,
 		.limit = o->dry_run ? 0 : o->limit,
-		.dry_run = !o->dry_run ? 0 : o->limit ? o->limit : DRY_RUN_RESULTS,
+		.dry_run = !o->dry_run ? 0
+			   : o->limit  ? o->limit
+				       : DRY_RUN_RESULTS,
 		.grace_seconds = o->grace,
 		.progress = df_progress_mode(o->progress),
 		.summary = !o->progress || strcmp(o->progress, "none") != 0,
@@ -105,7 +107,8 @@ const struct df_command df_command_run = {
 	.max_operands = 1,
 	.summary = "run the pipeline of a manifest",
 	.doc = "Runs the DataFlow or DataFlowCron in FILE (YAML or JSON, - for standard input) until its source is\n"
-	       "exhausted or it is stopped. SIGINT and SIGTERM flush what is in flight, save the position and end with 0;\n"
+	       "exhausted or it is stopped. SIGINT and SIGTERM flush what is in flight, save the position and end with "
+	       "0;\n"
 	       "a second one stops at once.",
 	.examples = "  dataflow run examples/earthquakes/flow.yaml\n"
 		    "  dataflow run --dry-run examples/earthquakes/flow.yaml\n"

@@ -9,6 +9,7 @@
 
 #include "base/time.h"
 #include "cmd/common.h"
+#include "cmd/explain.h"
 #include "connectors/factory.h"
 #include "transformers/chain.h"
 
@@ -17,6 +18,7 @@
 
 struct transform_options {
 	const char *file, *envelope, *now, *errors;
+	bool explain;
 	struct df_option_list set;
 };
 
@@ -31,6 +33,8 @@ static const struct df_option transform_option_rows[] = {
 		  .doc = "fix the clock: an RFC 3339 time"),
 	DF_OPTION(struct transform_options, errors, "errors", 0, .argument = "FILE",
 		  .doc = "a failing message becomes a line of FILE and the run goes on; without it the first one ends it"),
+	DF_OPTION(struct transform_options, explain, "explain", 0,
+		  .doc = "show instead of the results what each transformation makes of each line"),
 	DF_OPTION(struct transform_options, set, "set", 's', .argument = "PATH=VALUE",
 		  .doc = "change one place of FILE before it is used; repeatable"),
 };
@@ -46,6 +50,7 @@ struct transform {
 	struct df_chain *chain;
 	struct df_batch_pool *pool;
 	FILE *errors;
+	struct df_explain *explain; /* NULL without --explain */
 	struct df_buf failure_text;
 	struct failure *failures; /* of the batch, in the order in which they came */
 	size_t failure_count, failure_cap;
@@ -58,7 +63,7 @@ struct transform {
 	char stop_text[DF_ERROR_TEXT_MAX + 128];
 };
 
-/* ---- failures ----------------------------------------------------------------------------------------------------------- */
+/* ---- failures -------------------------------------------------------------------------------------------- */
 
 static int report_failure(struct transform *t, uint32_t index, const char *transformer, int64_t transformer_index,
 			  const char *text)
@@ -131,7 +136,7 @@ static int on_failed(void *arg, struct df_message *m, size_t transformer, const 
 	return report_failure(t, m->index, df_chain_type_name(t->chain, transformer), (int64_t)transformer, err->text);
 }
 
-/* ---- input ---------------------------------------------------------------------------------------------------------------- */
+/* ---- input ----------------------------------------------------------------------------------------------- */
 
 static int bad_envelope(struct df_message *m, struct df_arena *arena, const char *what)
 {
@@ -247,7 +252,9 @@ static int add_line(struct transform *t, struct df_batch *batch, struct df_str l
 /* 1 when there is a batch, 0 at the end of the input, or a code. */
 static int read_batch(struct transform *t, struct df_batch *batch, struct df_error *err)
 {
-	while (batch->count < BATCH_LINES && batch->bytes < BATCH_BYTES) {
+	size_t lines = t->explain ? 1 : BATCH_LINES;
+
+	while (batch->count < lines && batch->bytes < BATCH_BYTES) {
 		ssize_t n;
 
 		errno = 0;
@@ -264,7 +271,7 @@ static int read_batch(struct transform *t, struct df_batch *batch, struct df_err
 	return batch->count > 0;
 }
 
-/* ---- output --------------------------------------------------------------------------------------------------------------- */
+/* ---- output ---------------------------------------------------------------------------------------------- */
 
 static int write_envelope(struct transform *t, struct df_message *m, struct df_arena *arena, struct df_error *err)
 {
@@ -319,16 +326,17 @@ static int write_batch(struct transform *t, struct df_batch *batch, struct df_er
 	return 0;
 }
 
-/* ---- the run --------------------------------------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------------------- */
 
 static int transform_batch(struct transform *t, struct df_batch *batch, struct df_error *err)
 {
 	const struct df_chain_events events = { .arg = t, .dropped = on_dropped, .failed = on_failed };
-	int r = df_chain_run(t->chain, batch, &events, err);
+	int r = t->explain ? df_explain_run(t->explain, batch, &events, err)
+			   : df_chain_run(t->chain, batch, &events, err);
 
 	if (r == 0)
 		r = write_failures(t, err);
-	if (r == 0)
+	if (r == 0 && !t->explain)
 		r = write_batch(t, batch, err);
 	if (r == 0 && t->stop_at != UINT32_MAX)
 		r = df_error_set(err, DF_ERR_INVALID_DATA, "%s", t->stop_text);
@@ -364,7 +372,8 @@ static int run_transform(const struct transform_options *o, struct df_chain *cha
 
 	t.pool = df_batch_pool_new(BATCH_BYTES * 4);
 	t.errors = o->errors ? fopen(o->errors, "w") : NULL;
-	if (!t.pool)
+	t.explain = o->explain ? df_explain_new(chain) : NULL;
+	if (!t.pool || (o->explain && !t.explain))
 		r = df_error_no_memory(&err);
 	else if (o->errors && !t.errors)
 		r = df_error_errno(&err, DF_ERR_UNKNOWN, errno, "cannot write %s", o->errors);
@@ -374,6 +383,7 @@ static int run_transform(const struct transform_options *o, struct df_chain *cha
 		fprintf(stderr, "dataflow transform: %s\n", err.text);
 	if (t.errors)
 		fclose(t.errors);
+	df_explain_free(t.explain);
 	free(t.line);
 	free(t.failures);
 	df_buf_done(&t.failure_text);
@@ -440,7 +450,14 @@ const struct df_command df_command_transform = {
 	.summary = "apply transformations to JSON Lines on standard input",
 	.doc = "A filter: each input line is a payload, each output line one. FILE holds a list of transformations or a whole\n"
 	       "manifest, of which only the transformations count. A message that fails ends the run with exit code 1, or, with\n"
-	       "--errors, becomes a line {\"index\", \"transformer\", \"transformer_index\", \"error\"} there.",
+	       "--errors, becomes a line {\"index\", \"transformer\", \"transformer_index\", \"error\"} there.\n"
+	       "\n"
+	       "--explain is for reading, not for programs. Below each line stands what each transformation made of it: unchanged,\n"
+	       "dropped, failed with its reason, becomes N messages (#1, #2, ...), or changed, with the members of the root and of\n"
+	       "the metadata that were added, removed, changed or renamed and the payload after it. Long values are cut. With\n"
+	       "--explain, flatten.yaml and shorten.yaml (snakeCase, then remove a field) print this:\n"
+	       "\n"
+	       "EXAMPLE",
 	.examples = "  echo '{\"a\":{\"b\":1}}' | dataflow transform -f flatten.yaml\n"
 		    "  dataflow transform -f flow.yaml --now 2024-01-15T10:30:00Z --errors failed.jsonl < in.jsonl > out.jsonl\n",
 	.options = transform_option_rows,

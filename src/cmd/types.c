@@ -102,7 +102,8 @@ const struct df_command df_command_connectors = {
 	.operands = "[TYPE]",
 	.max_operands = 1,
 	.summary = "list the connectors, or show one's settings",
-	.doc = "Lists the connector types and whether this build has their drivers. With TYPE: every setting, with an example.",
+	.doc = "Lists the connector types and whether this build has their drivers. With TYPE: every setting, with an "
+	       "example.",
 	.examples = "  dataflow connectors\n  dataflow connectors sqlite\n",
 	.run = connectors_run,
 };

@@ -13,7 +13,8 @@ struct validate_options {
 static const struct df_option validate_option_rows[] = {
 	DF_OPTION(struct validate_options, quiet, "quiet", 'q', .doc = "say nothing about files that are valid"),
 	DF_OPTION(struct validate_options, secrets, "secrets", 0, .argument = "DIR",
-		  .doc = "resolve Secret references from DIR/<secret>/<key> too; without it they are only checked for form"),
+		  .doc = "resolve Secret references from DIR/<secret>/<key> too; without it they are only checked for "
+			 "form"),
 	DF_OPTION(struct validate_options, set, "set", 's', .argument = "PATH=VALUE",
 		  .doc = "change one place of the manifest before it is checked; repeatable"),
 };
@@ -74,7 +75,8 @@ const struct df_command df_command_validate = {
 	.min_operands = 1,
 	.max_operands = -1,
 	.summary = "check manifests without running them",
-	.doc = "Checks every DataFlow and DataFlowCron in the files: structure, settings, paths, conditions, cross-field rules.\n"
+	.doc = "Checks every DataFlow and DataFlowCron in the files: structure, settings, paths, conditions, "
+	       "cross-field rules.\n"
 	       "All errors of all files are reported at once, each with file, line and path. Nothing is connected.",
 	.examples = "  dataflow validate examples/earthquakes/flow.yaml\n"
 		    "  dataflow validate --quiet examples/*/flow.yaml\n",

@@ -1,6 +1,6 @@
 #include "connectors/base.h"
 
-/* ---- what both kinds share ---- */
+/* ---- what both kinds share ------------------------------------------------------------------------------- */
 
 static int df_base_state_init(struct df_base_state *state, const struct df_connector_env *env, struct df_error *err)
 {
@@ -31,7 +31,7 @@ static int df_base_closed_error(struct df_error *err)
 	return df_error_set(err, DF_ERR_CLOSED, "connector is closed");
 }
 
-/* ---- mutex ---- */
+/* ---- mutex ----------------------------------------------------------------------------------------------- */
 
 int df_base_connector_init(struct df_base_connector *base, const struct df_connector_env *env, struct df_error *err)
 {
@@ -96,7 +96,7 @@ bool df_base_guard_close(struct df_base_connector *base)
 	return true;
 }
 
-/* ---- rwlock ---- */
+/* ---- rwlock ---------------------------------------------------------------------------------------------- */
 
 int df_base_connector_rw_init(struct df_base_connector_rw *base, const struct df_connector_env *env,
 			      struct df_error *err)
@@ -166,7 +166,7 @@ bool df_base_rw_guard_close(struct df_base_connector_rw *base)
 	return true;
 }
 
-/* ---- scope ---- */
+/* ---- scope ----------------------------------------------------------------------------------------------- */
 
 static void df_base_scope_cancel(void *ctx)
 {
@@ -198,7 +198,7 @@ void df_base_scope_end(struct df_base_scope *scope)
 	df_context_free(DF_TAKE(scope->ctx));
 }
 
-/* ---- borrowing ---- */
+/* ---- borrowing ------------------------------------------------------------------------------------------- */
 
 bool df_base_borrow(struct df_base_state *state)
 {

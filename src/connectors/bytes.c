@@ -34,7 +34,7 @@ struct df_bytes {
 #endif
 };
 
-/* ---- names of compressions ---- */
+/* ---- names of compressions ------------------------------------------------------------------------------- */
 
 enum df_compression df_compression_of(const char *text)
 {
@@ -79,7 +79,7 @@ int df_compression_supported(enum df_compression compression, struct df_error *e
 	return 0;
 }
 
-/* ---- the descriptor ---- */
+/* ---- the descriptor -------------------------------------------------------------------------------------- */
 
 int df_bytes_new(int fd, const char *name, enum df_compression compression, struct df_bytes **ret, struct df_error *err)
 {
@@ -161,7 +161,7 @@ static int bytes_pull_raw(struct df_bytes *b, struct df_context *ctx, struct df_
 	return r;
 }
 
-/* ---- auto ---- */
+/* ---- auto ------------------------------------------------------------------------------------------------ */
 
 /* What data begins with. AUTO: too short to tell. */
 static enum df_compression magic_of(const unsigned char *data, size_t len)
@@ -218,7 +218,7 @@ enum df_compression df_bytes_compression(const struct df_bytes *b)
 	return b->compression;
 }
 
-/* ---- compressed ---- */
+/* ---- compressed ------------------------------------------------------------------------------------------ */
 
 static int64_t bytes_used(const struct df_bytes *b)
 {
@@ -342,7 +342,7 @@ static int bytes_decompress(struct df_bytes *b, struct df_context *ctx, char *ou
 	return 0;
 }
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------------------- */
 
 /* What was read ahead to detect the compression comes first. */
 static int bytes_plain(struct df_bytes *b, struct df_context *ctx, char *out, size_t cap, size_t *ret_len,
@@ -380,7 +380,7 @@ bool df_bytes_ready(struct df_bytes *b)
 	return b->regular || b->raw_at < b->raw_len || poll(&p, 1, 0) != 0;
 }
 
-/* ---- seeking ---- */
+/* ---- seeking --------------------------------------------------------------------------------------------- */
 
 bool df_bytes_seekable(const struct df_bytes *b)
 {

@@ -8,7 +8,7 @@ void df_csv_row_done(struct df_csv_row *row)
 		free(row->fields);
 }
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------------------- */
 
 /* A place in the text that is being split. */
 struct csv_cursor {
@@ -163,7 +163,7 @@ struct df_str df_csv_text(const struct df_csv_field *field, struct df_arena *are
 	return df_str(copy, (size_t)(to - copy));
 }
 
-/* ---- writing ---- */
+/* ---- writing --------------------------------------------------------------------------------------------- */
 
 static bool csv_needs_quotes(struct df_str text, char delimiter)
 {

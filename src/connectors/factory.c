@@ -16,7 +16,7 @@ static const struct df_connector *const df_connectors[] = {
 
 #define DF_CONNECTOR_COUNT DF_ARRAY_SIZE(df_connectors)
 
-/* ---- types ---- */
+/* ---- types ----------------------------------------------------------------------------------------------- */
 
 /* Derived from the list on first use, never changed afterwards. */
 static struct {
@@ -59,7 +59,7 @@ const struct df_type *const *df_sink_types(size_t *ret_count)
 	return df_types.sinks;
 }
 
-/* ---- descriptors ---- */
+/* ---- descriptors ----------------------------------------------------------------------------------------- */
 
 static const struct df_type *df_connector_type(const struct df_connector *c, enum df_component_kind kind)
 {
@@ -89,7 +89,7 @@ bool df_connector_built(enum df_component_kind kind, const struct df_type *type)
 	return c && df_connector_has_driver(c, kind);
 }
 
-/* ---- instances ---- */
+/* ---- instances ------------------------------------------------------------------------------------------- */
 
 static int df_connector_unknown(enum df_component_kind kind, struct df_str type, struct df_error *err)
 {

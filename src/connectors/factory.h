@@ -26,7 +26,7 @@ int df_source_create(struct df_str type, const void *settings, const struct df_c
 int df_sink_create(struct df_str type, const void *settings, const struct df_connector_env *env, struct df_sink **ret,
 		   struct df_error *err) df_must_check;
 
-/* ---- calls that check the op ---- */
+/* ---- calls that check the op ----------------------------------------------------------------------------- */
 
 void df_source_free(struct df_source *s); /* accepts NULL */
 void df_sink_free(struct df_sink *s);

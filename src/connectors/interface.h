@@ -29,7 +29,7 @@ struct df_connector_env {
 	bool once;		      /* batch use: read returns when the source is exhausted */
 };
 
-/* ---- sources ---- */
+/* ---- sources --------------------------------------------------------------------------------------------- */
 
 /* First member of every source and sink; src/connectors/base.h embeds it in both base connectors. */
 struct df_source {
@@ -120,7 +120,7 @@ struct df_source_ops {
 	void (*free)(struct df_source *s); /* closes first when needed; accepts NULL */
 };
 
-/* ---- sinks ---- */
+/* ---- sinks ----------------------------------------------------------------------------------------------- */
 
 struct df_sink {
 	const struct df_sink_ops *ops;
@@ -198,7 +198,7 @@ struct df_sink_ops {
 	int max_in_flight; /* pending writes at once; 0 is 1 */
 };
 
-/* ---- descriptors ---- */
+/* ---- descriptors ----------------------------------------------------------------------------------------- */
 
 /* One a connector, `df_connector_<row of list.h>`. The types are always there; ops are NULL when the driver was not
  * built. */

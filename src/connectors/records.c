@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- settings ---- */
+/* ---- settings -------------------------------------------------------------------------------------------- */
 
 const char *const df_format_values[] = { "jsonl", "json", "csv", NULL };
 const char *const df_compression_values[] = { "auto", "none", "gzip", "zstd", NULL };
@@ -35,7 +35,7 @@ enum df_format df_format_by_name(struct df_str name)
 	return DF_FORMAT_JSONL;
 }
 
-/* ---- the window ---- */
+/* ---- the window ------------------------------------------------------------------------------------------ */
 
 /* Moves what there is to a place with room for `cap` bytes. */
 static int window_move(struct window *w, struct df_arena *arena, size_t cap, struct df_error *err)
@@ -81,7 +81,7 @@ int df_records_read(struct fill *f, struct df_error *err)
 	return 0;
 }
 
-/* ---- where we are, for people ---- */
+/* ---- where we are, for people ---------------------------------------------------------------------------- */
 
 /* The line at window.start. After a restart in the middle of a file the lines before it are counted only when asked. */
 static int64_t current_line(struct df_records *r)
@@ -119,7 +119,7 @@ int df_records_too_long(struct df_records *r, struct df_error *err)
 			    csv ? " (maybe a quote is not closed)" : "", r->options.limit_path);
 }
 
-/* ---- messages ---- */
+/* ---- messages -------------------------------------------------------------------------------------------- */
 
 /* Would another chunk exceed the batch's bytes? Then the next batch gets it, so that no chunk is copied from one to
  * another. */
@@ -180,7 +180,7 @@ int df_records_fail(struct fill *f, struct df_message *m, struct df_error *err, 
 	return 0;
 }
 
-/* ---- jsonl ---- */
+/* ---- jsonl ----------------------------------------------------------------------------------------------- */
 
 /* Without line end, without a byte order mark at the beginning of the stream. */
 struct df_str df_records_text(const struct window *w, size_t len)
@@ -250,7 +250,7 @@ static int finish_lines(struct fill *f, struct df_error *err)
 	return window_len(&f->r->window) ? add_line(f, window_len(&f->r->window), err) : 0;
 }
 
-/* ---- json ---- */
+/* ---- json ------------------------------------------------------------------------------------------------ */
 
 /* Room for the whole file at once, when its size is known. */
 static int prepare_document(struct fill *f, struct df_error *err)
@@ -297,7 +297,7 @@ static int add_document(struct fill *f, struct df_error *err)
 	return code;
 }
 
-/* ---- filling ---- */
+/* ---- filling --------------------------------------------------------------------------------------------- */
 
 static int add_complete(struct fill *f, struct df_error *err)
 {
@@ -481,7 +481,7 @@ int df_records_emit(struct df_records *r, struct df_context *ctx, struct df_emit
 	return code;
 }
 
-/* ---- making, starting, parking ---- */
+/* ---- making, starting, parking --------------------------------------------------------------------------- */
 
 int df_records_new(struct df_bytes *bytes, const struct df_records_options *options, struct df_records **ret,
 		   struct df_error *err)

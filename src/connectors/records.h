@@ -18,7 +18,7 @@ enum df_format df_format_of(const char *text);
 /* By a file's name, after .gz or .zst is cut off: .json and .geojson, .csv and .tsv; else JSONL. */
 enum df_format df_format_by_name(struct df_str name);
 
-/* ---- settings that several connectors share ---- */
+/* ---- settings that several connectors share -------------------------------------------------------------- */
 
 struct df_records_settings {
 	char *format; /* NULL: by name */
@@ -64,7 +64,7 @@ int df_check_delimiter(struct df_str text, struct df_error *err); /* one byte, p
 		DF_FIELD(S, at.empty_as_null, "emptyAsNull", 0,                                                        \
 			 .doc = "Format csv: an empty field without quotes becomes null instead of an empty string.")
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------------------- */
 
 struct df_records;
 

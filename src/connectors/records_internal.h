@@ -67,7 +67,7 @@ static inline bool batch_full(const struct fill *f)
 	return f->batch->count >= f->messages || f->batch->bytes >= f->bytes;
 }
 
-/* ---- records.c ---- */
+/* ---- records.c ------------------------------------------------------------------------------------------- */
 
 /* Reads on behind what there is. At the end of the stream `ended` is set. */
 int df_records_read(struct fill *f, struct df_error *err) df_must_check;
@@ -88,7 +88,7 @@ const char *df_records_place(struct df_records *r, char *out, size_t size);
 
 int df_records_too_long(struct df_records *r, struct df_error *err);
 
-/* ---- records_csv.c ---- */
+/* ---- records_csv.c --------------------------------------------------------------------------------------- */
 
 /* The columns of a file without a header. */
 int df_records_csv_columns(struct df_records *r, size_t count, struct df_error *err) df_must_check;

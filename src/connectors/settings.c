@@ -5,8 +5,7 @@
 
 const char *const df_unknown_fields_values[] = { "error", "ignore", NULL };
 
-/* ---- tls, sasl, basic auth ----------------------------------------------------------------------------------------
- */
+/* ---- tls, sasl, basic auth ------------------------------------------------------------------------------- */
 
 static const struct df_field tls_fields[] = {
 	DF_FIELD(struct df_tls_settings, insecure_skip_verify, "insecureSkipVerify", 0,
@@ -54,8 +53,7 @@ static const struct df_rule basic_auth_rules[] = {
 const struct df_table df_basic_auth_table =
 	DF_TABLE_RULES(struct df_basic_auth_settings, basic_auth_fields, basic_auth_rules);
 
-/* ---- batches ------------------------------------------------------------------------------------------------------
- */
+/* ---- batches --------------------------------------------------------------------------------------------- */
 
 void df_batch_check(const struct df_batch_settings *batch, int32_t advised, const struct df_place *place,
 		    struct df_diags *diags)
@@ -71,8 +69,7 @@ void df_batch_check(const struct df_batch_settings *batch, int32_t advised, cons
 				(int)batch->size.value, (int)advised);
 }
 
-/* ---- queries and names --------------------------------------------------------------------------------------------
- */
+/* ---- queries and names ----------------------------------------------------------------------------------- */
 
 /* Behind the quoted text, comment or dollar quote that begins at i; i + 1 when there is none. An unterminated one ends
  * with the text: the server will say it better. */

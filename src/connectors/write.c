@@ -38,7 +38,7 @@ void df_write_destroy(struct df_write *w)
 	*w = (struct df_write){ 0 };
 }
 
-/* ---- results ---- */
+/* ---- results --------------------------------------------------------------------------------------------- */
 
 /* Told under the lock: who waits may destroy w as soon as the lock is free. */
 static void df_write_settled(struct df_write *w)
@@ -104,7 +104,7 @@ const struct df_error *df_write_result(const struct df_write *w, size_t i)
 	}
 }
 
-/* ---- running ---- */
+/* ---- running --------------------------------------------------------------------------------------------- */
 
 static int df_write_all_done(struct df_write *w)
 {

@@ -30,7 +30,7 @@ struct df_writer {
 #endif
 };
 
-/* ---- making ---- */
+/* ---- making ---------------------------------------------------------------------------------------------- */
 
 static int writer_init(struct df_writer *w, const char *name, struct df_error *err)
 {
@@ -101,7 +101,7 @@ bool df_writer_waits(const struct df_writer *w)
 	return !w->regular;
 }
 
-/* ---- the descriptor ---- */
+/* ---- the descriptor -------------------------------------------------------------------------------------- */
 
 static int write_error(const struct df_writer *w, int errnum, struct df_error *err)
 {
@@ -161,7 +161,7 @@ static int write_all(struct df_writer *w, struct df_context *ctx, const void *da
 	return 0;
 }
 
-/* ---- compression ---- */
+/* ---- compression ----------------------------------------------------------------------------------------- */
 
 static int gzip_begin(struct df_writer *w, struct df_error *err)
 {
@@ -229,7 +229,7 @@ static int zstd_write(struct df_writer *w, struct df_context *ctx, bool end, str
 }
 #endif
 
-/* ---- steps ---- */
+/* ---- steps ----------------------------------------------------------------------------------------------- */
 
 void df_writer_undo(struct df_writer *w)
 {
@@ -297,7 +297,7 @@ bool df_writer_deleted(const struct df_writer *w)
 	return w->regular && fstat(w->fd, &st) == 0 && st.st_nlink == 0;
 }
 
-/* ---- lines ---- */
+/* ---- lines ----------------------------------------------------------------------------------------------- */
 
 static bool all_blank(struct df_str text)
 {

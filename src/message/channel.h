@@ -18,8 +18,8 @@ void df_channel_free(struct df_channel *ch);
 
 /* Blocks while full. On success the channel owns *batch (set to NULL); on failure the caller keeps it.
  * DF_ERR_CANCELED, DF_ERR_TIMEOUT (the context's deadline), DF_ERR_CLOSED. */
-int df_channel_send(struct df_channel *ch, struct df_context *ctx, struct df_batch **batch, struct df_error *err)
-	df_must_check;
+int df_channel_send(struct df_channel *ch, struct df_context *ctx, struct df_batch **batch,
+		    struct df_error *err) df_must_check;
 
 /* Never blocks: 0, DF_ERR_TRANSIENT when full, DF_ERR_CLOSED. */
 int df_channel_try_send(struct df_channel *ch, struct df_batch **batch) df_must_check;

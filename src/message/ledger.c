@@ -25,7 +25,7 @@ struct df_ledger {
 	atomic_size_t drainers; /* who waits, or is about to look whether it must */
 };
 
-/* ---- chunks ---------------------------------------------------------------------------------------------------- */
+/* ---- chunks ---------------------------------------------------------------------------------------------- */
 
 static size_t df_chunk_bytes(const struct df_chunk *chunk)
 {
@@ -101,7 +101,7 @@ static void df_ledger_settle(struct df_ledger *ledger, struct df_chunk *retired,
 	df_chunks_free(rest);
 }
 
-/* ---- the ledger ------------------------------------------------------------------------------------------------ */
+/* ---- the ledger ------------------------------------------------------------------------------------------ */
 
 struct df_ledger *df_ledger_new(void)
 {
@@ -234,7 +234,7 @@ static void df_ledger_wake(struct df_ledger *ledger)
 	pthread_cond_broadcast(&ledger->drained);
 }
 
-/* ---- open ------------------------------------------------------------------------------------------------------ */
+/* ---- open ------------------------------------------------------------------------------------------------ */
 
 /* Messages of the same partition from `from` on. */
 static size_t df_batch_run(const struct df_batch *batch, size_t from)
@@ -313,7 +313,7 @@ int df_ledger_open(struct df_batch *batch, struct df_error *err)
 	return 0;
 }
 
-/* ---- split and done -------------------------------------------------------------------------------------------- */
+/* ---- split and done -------------------------------------------------------------------------------------- */
 
 void df_ledger_split(const struct df_message *m, size_t n)
 {
@@ -365,7 +365,7 @@ void df_ledger_done(struct df_message *const *messages, size_t count)
 	}
 }
 
-/* ---- collect --------------------------------------------------------------------------------------------------- */
+/* ---- collect --------------------------------------------------------------------------------------------- */
 
 /* Puts a list of partitions back that are marked dirty. */
 static void df_ledger_list_again(struct df_ledger *ledger, struct df_partition *list)
@@ -459,7 +459,7 @@ int df_ledger_collect(struct df_ledger *ledger, struct df_arena *arena, struct d
 	return 0;
 }
 
-/* ---- drain and forget ------------------------------------------------------------------------------------------ */
+/* ---- drain and forget ------------------------------------------------------------------------------------ */
 
 size_t df_ledger_open_count(struct df_ledger *ledger)
 {

@@ -2,13 +2,14 @@
  * Ledger: knows for every partition which positions are open, and the highest position below which everything is done.
  * Only that one may be committed. No source or sink counts acknowledgements itself.
  *
- * A position is open from df_ledger_open until its message and every child of it is done: written, dropped on purpose, or
- * stored in the error sink. Completion comes in any order and from any thread. Memory: 16 bytes plus the position's data a
- * message between the committed position and the newest one, but where 64 and more neighbours are all done only 8 bytes
- * per 64 messages, so that a position that is never done costs little; nothing is allocated in the steady state.
+ * A position is open from df_ledger_open until its message and every child of it is done: written, dropped on purpose,
+ * or stored in the error sink. Completion comes in any order and from any thread. Memory: 16 bytes plus the position's
+ * data a message between the committed position and the newest one, but where 64 and more neighbours are all done only
+ * 8 bytes per 64 messages, so that a position that is never done costs little; nothing is allocated in the steady
+ * state.
  *
- * All functions are thread-safe. Locks: one mutex a partition, one for the list of partitions, one that makes opens take
- * turns; none is held while calling out.
+ * All functions are thread-safe. Locks: one mutex a partition, one for the list of partitions, one that makes opens
+ * take turns; none is held while calling out.
  */
 #ifndef DF_MESSAGE_LEDGER_H
 #define DF_MESSAGE_LEDGER_H
@@ -24,10 +25,11 @@ void df_ledger_free(struct df_ledger *ledger);
 
 /*
  * The live partition of this key, created when there is none. The pointer is valid until df_ledger_free; after
- * df_partition_forget the key gets a new partition (a new generation), and the old one ignores whatever opens or completes.
+ * df_partition_forget the key gets a new partition (a new generation), and the old one ignores whatever opens or
+ * completes.
  */
-int df_ledger_partition(struct df_ledger *ledger, struct df_str key, struct df_partition **ret, struct df_error *err)
-	df_must_check;
+int df_ledger_partition(struct df_ledger *ledger, struct df_str key, struct df_partition **ret,
+			struct df_error *err) df_must_check;
 struct df_str df_partition_key(const struct df_partition *p);
 
 /* Opens the position of every message of a batch, in order, and sets message.sequence. Positions are copied. A message
@@ -46,9 +48,9 @@ static inline void df_ledger_done_one(struct df_message *m)
 
 struct df_commit {
 	struct df_partition *partition;
-	struct df_str key;           /* the partition's, borrowed from it */
+	struct df_str key;	     /* the partition's, borrowed from it */
 	struct df_position position; /* of the last message below which everything is done; data in the arena given */
-	uint64_t messages;           /* how many positions the partition advanced by since the last collect */
+	uint64_t messages;	     /* how many positions the partition advanced by since the last collect */
 };
 
 /* The partitions whose committed position moved since the last collect. *ret is in the arena. Meant for one thread. */
@@ -59,8 +61,8 @@ int df_ledger_collect(struct df_ledger *ledger, struct df_arena *arena, struct d
 size_t df_ledger_open_count(struct df_ledger *ledger);
 
 /* Waits until nothing of the partition is open; with p NULL: of any partition. 0, DF_ERR_CANCELED, DF_ERR_TIMEOUT. */
-int df_ledger_drain(struct df_ledger *ledger, struct df_partition *p, struct df_context *ctx, struct df_error *err)
-	df_must_check;
+int df_ledger_drain(struct df_ledger *ledger, struct df_partition *p, struct df_context *ctx,
+		    struct df_error *err) df_must_check;
 
 /* The partition is no longer ours: it is never collected again and completions are ignored. */
 void df_partition_forget(struct df_partition *p);

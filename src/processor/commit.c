@@ -1,6 +1,6 @@
 /*
- * Committing: what the ledger says is done is made durable in the sinks, told to the source, and saved. In that order, so
- * that a position never says more than what the other side holds.
+ * Committing: what the ledger says is done is made durable in the sinks, told to the source, and saved. In that order,
+ * so that a position never says more than what the other side holds.
  */
 #include <string.h>
 
@@ -31,10 +31,11 @@ int df_processor_load_checkpoint(struct df_processor *p, struct df_error *err)
 		return df_error_no_memory(err);
 	mine = df_object_get_c(p->checkpoint, p->source_type);
 	if (mine && mine->kind != DF_OBJECT && mine->kind != DF_NULL && !p->spec->checkpoint_reset)
-		return df_error_set(err, DF_ERR_CONFIG,
-				    "the checkpoint is damaged (`%s` in it is not an object): restore it from a backup, or set "
-				    "spec.checkpointReset to read the source from its beginning",
-				    p->source_type);
+		return df_error_set(
+			err, DF_ERR_CONFIG,
+			"the checkpoint is damaged (`%s` in it is not an object): restore it from a backup, or set "
+			"spec.checkpointReset to read the source from its beginning",
+			p->source_type);
 	if (!mine || mine->kind != DF_OBJECT || p->spec->checkpoint_reset) {
 		mine = df_value_new(&p->checkpoint_arena, DF_OBJECT);
 		if (!mine)
@@ -46,7 +47,7 @@ int df_processor_load_checkpoint(struct df_processor *p, struct df_error *err)
 	return 0;
 }
 
-/* ---- commits ------------------------------------------------------------------------------------------------------- */
+/* ---- commits --------------------------------------------------------------------------------------------- */
 
 static bool has_partition(const struct df_commit *commits, size_t n, const struct df_partition *partition)
 {
@@ -121,7 +122,7 @@ static int tell_source(struct df_processor *p, const struct df_commit *commits, 
 	return r < 0 ? df_error_prefix(err, "source %s, commit", p->source_type) : 0;
 }
 
-/* ---- saving -------------------------------------------------------------------------------------------------------- */
+/* ---- saving ---------------------------------------------------------------------------------------------- */
 
 static int compact(struct df_processor *p, struct df_error *err)
 {

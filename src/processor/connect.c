@@ -34,7 +34,7 @@ static int connect_with_backoff(struct df_processor *p, const struct df_logger *
 	return err->code;
 }
 
-/* ---- source ------------------------------------------------------------------------------------------------------- */
+/* ---- source ---------------------------------------------------------------------------------------------- */
 
 int df_processor_create_source(struct df_processor *p, struct df_error *err)
 {
@@ -74,7 +74,7 @@ int df_processor_connect_source(struct df_processor *p, struct df_context *ctx, 
 	return r;
 }
 
-/* ---- sinks -------------------------------------------------------------------------------------------------------- */
+/* ---- sinks ----------------------------------------------------------------------------------------------- */
 
 static int create_sink(struct df_output *o, struct df_sink **ret, struct df_error *err)
 {

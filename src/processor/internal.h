@@ -14,28 +14,29 @@
 #include "processor/processor.h"
 #include "transformers/chain.h"
 
-#define DF_CHANNEL_BYTES ((size_t)1 << 20)      /* payload bytes a channel holds, beside its message limit */
-#define DF_BATCH_BYTES ((size_t)64 << 10)       /* payload bytes a source puts into one batch */
-#define DF_BATCH_MESSAGES_MAX 512               /* messages a source puts into one batch, whatever channelBufferSize says */
-#define DF_FLUSH_MESSAGES_MAX 10000             /* the cap of the batch table for batchSize 0 */
-#define DF_FLUSH_BYTES ((size_t)4 << 20)        /* byte budget of one flush */
-#define DF_ROUTE_MARK "routed_condition"        /* metadata of the router's, for transformations only */
-#define DF_BLOCKED_WARNING (60 * DF_NS_PER_S)   /* how often ackPolicy's effect is told */
+#define DF_CHANNEL_BYTES ((size_t)1 << 20) /* payload bytes a channel holds, beside its message limit */
+#define DF_BATCH_BYTES ((size_t)64 << 10)  /* payload bytes a source puts into one batch */
+#define DF_BATCH_MESSAGES_MAX 512	   /* messages a source puts into one batch, whatever channelBufferSize says */
+#define DF_FLUSH_MESSAGES_MAX 10000	   /* the cap of the batch table for batchSize 0 */
+#define DF_FLUSH_BYTES ((size_t)4 << 20)   /* byte budget of one flush */
+#define DF_ROUTE_MARK "routed_condition"   /* metadata of the router's, for transformations only */
+#define DF_BLOCKED_WARNING (60 * DF_NS_PER_S) /* how often ackPolicy's effect is told */
 #define DF_GRACE_DEFAULT (30 * DF_NS_PER_S)
-#define DF_COMMIT_INTERVAL DF_NS_PER_S          /* sources that keep no checkpoint of ours */
+#define DF_COMMIT_INTERVAL DF_NS_PER_S /* sources that keep no checkpoint of ours */
 
 /* Where messages end: a sink with its queue, its batching and its thread. */
 struct df_output {
 	struct df_processor *p;
 	const struct df_component *component;
-	char label[16];              /* "sink", "route_0", "error_sink": connector_name */
-	char connector_type[64];     /* "<type>-sink" */
+	char label[16];		 /* "sink", "route_0", "error_sink": connector_name */
+	char connector_type[64]; /* "<type>-sink" */
 	struct df_logger logger;
 	struct df_connector_env env;
 	struct df_channel *channel;
 
-	pthread_mutex_t sink_lock; /* held around every call on the sink but close: write by the thread, sync by the committer */
-	struct df_sink *sink;      /* replaced by reconnects under the lock */
+	pthread_mutex_t sink_lock; /* held around every call on the sink but close: write by the thread, sync by the
+				      committer */
+	struct df_sink *sink;	   /* replaced by reconnects under the lock */
 
 	/* the flush rule, from the settings */
 	size_t wait_for;     /* rows a flush waits for */
@@ -44,7 +45,7 @@ struct df_output {
 
 	/* owned by the thread */
 	struct df_batch *first, *last; /* batches with messages that wait, oldest first */
-	size_t cursor;                 /* messages of `first` that are already in flight or done */
+	size_t cursor;		       /* messages of `first` that are already in flight or done */
 	size_t waiting, waiting_bytes;
 	struct df_message **flush; /* the messages of one flush */
 	struct df_message **done;  /* those of them that are done */
@@ -66,8 +67,8 @@ struct df_worker {
 
 /* Counters: relaxed atomics, added per batch or flush. */
 struct df_counters {
-	atomic_uint_fast64_t read, read_bytes, made, written, unchanged, filtered, error_sinked, dropped, failed, retries,
-		reconnects, unknown_fields, checkpoint_saves;
+	atomic_uint_fast64_t read, read_bytes, made, written, unchanged, filtered, error_sinked, dropped, failed,
+		retries, reconnects, unknown_fields, checkpoint_saves;
 };
 
 struct df_processor {
@@ -86,8 +87,8 @@ struct df_processor {
 	struct df_emitter emitter;
 	pthread_t reader;
 	bool reader_started;
-	uint64_t emitted;      /* the reader's: messages so far, for the limit */
-	uint64_t batches;      /* the reader's: sequence of the next batch */
+	uint64_t emitted; /* the reader's: messages so far, for the limit */
+	uint64_t batches; /* the reader's: sequence of the next batch */
 
 	struct df_batch_pool *batches_pool;
 	struct df_ledger *ledger;
@@ -102,7 +103,7 @@ struct df_processor {
 	struct df_output *outputs; /* 0 main, 1.. routes, last: error sink when there is one */
 	size_t output_count;
 	struct df_output *error_output; /* NULL: none */
-	const char *ack_policy;         /* of the error sink */
+	const char *ack_policy;		/* of the error sink */
 
 	struct df_context *read_ctx; /* ends reading: stop, limit, failure */
 	struct df_context *work_ctx; /* ends everything: kill, failure, grace used up */
@@ -110,18 +111,18 @@ struct df_processor {
 	/* committing */
 	pthread_mutex_t state_lock;
 	pthread_cond_t state_changed;
-	uint64_t progress;       /* flushes and drops so far */
+	uint64_t progress;			 /* flushes and drops so far */
 	size_t workers_running, outputs_running; /* threads that have not ended; outputs without the error sink's */
 	bool error_output_running;
 	struct df_error failure; /* the first one; code 0: none */
-	atomic_bool failed;      /* failure is set */
+	atomic_bool failed;	 /* failure is set */
 
 	/* the committer's, that is the caller's of df_processor_run; the reader's while it opens the source again */
 	pthread_mutex_t commit_lock;
 	struct df_arena checkpoint_arena;
-	struct df_value *checkpoint;        /* the whole object */
+	struct df_value *checkpoint;	    /* the whole object */
 	struct df_value *source_checkpoint; /* this source type's member of it; NULL: the source keeps none */
-	struct df_arena held_arena;         /* commits that wait for a sink's sync */
+	struct df_arena held_arena;	    /* commits that wait for a sink's sync */
 	struct df_commit *held;
 	size_t held_count;
 	bool unsaved;
@@ -132,7 +133,7 @@ struct df_processor {
 	_Atomic(const char *) waiting;
 };
 
-/* ---- processor.c ---- */
+/* ---- processor.c ----------------------------------------------------------------------------------------- */
 
 /* Remembers the first failure and stops reading; what is in flight is still flushed where it can be. Any thread. */
 void df_processor_fail(struct df_processor *p, const struct df_error *err);
@@ -142,7 +143,7 @@ void df_processor_output_ended(struct df_output *o);
 /* Something was done: wakes the committer. */
 void df_processor_progressed(struct df_processor *p);
 
-/* ---- connect.c ---- */
+/* ---- connect.c ------------------------------------------------------------------------------------------- */
 
 /* Connects with backoff: for ever on retryable errors, five times on auth errors, once on others. */
 int df_processor_connect_source(struct df_processor *p, struct df_context *ctx, struct df_error *err) df_must_check;
@@ -151,30 +152,32 @@ int df_output_connect(struct df_output *o, struct df_context *ctx, struct df_err
 int df_output_reconnect(struct df_output *o, struct df_context *ctx, struct df_error *err) df_must_check;
 int df_processor_create_source(struct df_processor *p, struct df_error *err) df_must_check;
 
-/* ---- reader.c, worker.c, output.c: thread functions and what starts them ---- */
+/* ---- reader.c, worker.c, output.c: thread functions and what starts them --------------------------------- */
 
 int df_reader_start(struct df_processor *p, struct df_error *err) df_must_check;
 int df_worker_start(struct df_worker *w, struct df_error *err) df_must_check;
 int df_output_start(struct df_output *o, struct df_error *err) df_must_check;
 
-/* A batch of which the caller is the only user: df_batch_release gives it (and its parent's last user the parent) back. */
+/* A batch of which the caller is the only user: df_batch_release gives it (and its parent's last user the parent) back.
+ */
 void df_batch_release(struct df_batch *batch);
 
-/* ---- poison.c ---- */
+/* ---- poison.c -------------------------------------------------------------------------------------------- */
 
 /*
- * What happens to a poison message, for all stages: a record to the error sink (which then answers for the message), or the
- * pipeline stops. `original_sink` is the type of the sink that refused it. 0: taken care of; a code: the pipeline stops.
+ * What happens to a poison message, for all stages: a record to the error sink (which then answers for the message), or
+ * the pipeline stops. `original_sink` is the type of the sink that refused it. 0: taken care of; a code: the pipeline
+ * stops.
  */
 struct df_poison {
-	const char *stage;         /* "decode", "transformer_2", "sink_write" */
+	const char *stage; /* "decode", "transformer_2", "sink_write" */
 	const char *original_sink;
 	int attempts;
 };
 int df_processor_poison(struct df_processor *p, struct df_message *m, const struct df_poison *poison,
 			const struct df_error *err) df_must_check;
 
-/* ---- commit.c ---- */
+/* ---- commit.c -------------------------------------------------------------------------------------------- */
 
 int df_processor_load_checkpoint(struct df_processor *p, struct df_error *err) df_must_check;
 /* Collects, syncs the sinks, tells the source, saves when it is time (or final). */

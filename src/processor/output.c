@@ -1,12 +1,12 @@
 /*
- * An output: collects messages into flushes by the batch rules of the manifest reference (section 7), writes them, and sees
- * to it that each message ends: written, retried, stored in the error sink, or the pipeline stops.
+ * An output: collects messages into flushes by the batch rules of the manifest reference (section 7), writes them, and
+ * sees to it that each message ends: written, retried, stored in the error sink, or the pipeline stops.
  */
 #include <string.h>
 
 #include "processor/internal.h"
 
-/* ---- what waits --------------------------------------------------------------------------------------------------- */
+/* ---- what waits ------------------------------------------------------------------------------------------ */
 
 static void enqueue(struct df_output *o, struct df_batch *batch)
 {
@@ -74,7 +74,7 @@ static int64_t timer(const struct df_output *o)
 	return o->first->messages[o->cursor].read_ns + o->interval_ns;
 }
 
-/* ---- what became of the messages of one write ---------------------------------------------------------------------- */
+/* ---- what became of the messages of one write ------------------------------------------------------------ */
 
 /* errors.ackPolicy never, afterMainSinkSuccess: told at the first message and then once a minute. */
 static void warn_blocked(struct df_output *o)
@@ -85,7 +85,8 @@ static void warn_blocked(struct df_output *o)
 		return;
 	o->warned_ns = now;
 	df_warn(&o->p->logger,
-		"messages in the error sink keep the position back (errors.ackPolicy: %s): they and what follows are read "
+		"messages in the error sink keep the position back (errors.ackPolicy: %s): they and what follows are "
+		"read "
 		"again at the next start",
 		o->p->ack_policy);
 }
@@ -136,15 +137,15 @@ static enum fate fate_of(const struct df_error *result, bool whole, size_t n)
 }
 
 struct delivery {
-	struct df_retry retry;     /* attempts on a live connection */
+	struct df_retry retry;	   /* attempts on a live connection */
 	struct df_retry reconnect; /* lost connections without a success in between */
 	int attempts;
 	bool reconnected;
 };
 
 /*
- * One attempt. On return messages[0..*n) are those that remain, in order: to be tried again, or, with *split, to be written
- * in two halves. 0, or the code that stops the pipeline; *last is why the remaining ones failed.
+ * One attempt. On return messages[0..*n) are those that remain, in order: to be tried again, or, with *split, to be
+ * written in two halves. 0, or the code that stops the pipeline; *last is why the remaining ones failed.
  */
 static int attempt(struct df_output *o, struct df_message **messages, size_t *n, struct delivery *d, bool *split,
 		   struct df_error *last)
@@ -190,8 +191,9 @@ static int reconnect(struct df_output *o, size_t n, struct delivery *d, struct d
 {
 	int64_t delay = d->reconnected ? df_retry_next(&d->reconnect) : 0;
 
-	df_log_error(&o->logger, DF_LOG_WARN, last, "connection lost with %zu messages in flight, opening it again in %.1f s",
-		     n, (double)delay / (double)DF_NS_PER_S);
+	df_log_error(&o->logger, DF_LOG_WARN, last,
+		     "connection lost with %zu messages in flight, opening it again in %.1f s", n,
+		     (double)delay / (double)DF_NS_PER_S);
 	d->attempts--;
 	d->reconnected = true;
 	atomic_store(&o->p->waiting, "the sink's connection is lost");
@@ -227,8 +229,8 @@ static int before_retry(struct df_output *o, struct df_message **messages, size_
 	return r < 0 ? df_error_set(last, DF_ERR_CANCELED, "stopped while waiting to write again") : 0;
 }
 
-/* Writes messages[0..n) until each has ended. Splits a write that failed as a whole until the poison stands alone: log2(n)
- * deep. The array is used up. */
+/* Writes messages[0..n) until each has ended. Splits a write that failed as a whole until the poison stands alone:
+ * log2(n) deep. The array is used up. */
 static int deliver(struct df_output *o, struct df_message **messages, size_t n, struct df_error *err)
 {
 	struct delivery d = { .attempts = 0 };
@@ -256,7 +258,7 @@ static int deliver(struct df_output *o, struct df_message **messages, size_t n, 
 	return 0;
 }
 
-/* ---- flushing ------------------------------------------------------------------------------------------------------ */
+/* ---- flushing -------------------------------------------------------------------------------------------- */
 
 static int flush(struct df_output *o, size_t n, struct df_error *err)
 {

@@ -4,7 +4,7 @@
 
 #include "processor/internal.h"
 
-/* ---- shared by the threads ------------------------------------------------------------------------------------------ */
+/* ---- shared by the threads ------------------------------------------------------------------------------- */
 
 void df_processor_fail(struct df_processor *p, const struct df_error *err)
 {
@@ -58,7 +58,7 @@ void df_processor_output_ended(struct df_output *o)
 		df_channel_close(p->error_output->channel);
 }
 
-/* ---- construction ----------------------------------------------------------------------------------------------------- */
+/* ---- construction ---------------------------------------------------------------------------------------- */
 
 static int new_monotonic_cond(pthread_cond_t *cond)
 {
@@ -268,7 +268,7 @@ void df_processor_free(struct df_processor *p)
 	free(p);
 }
 
-/* ---- running ---------------------------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------------------- */
 
 static int open_everything(struct df_processor *p, struct df_error *err)
 {
@@ -355,8 +355,9 @@ static int supervise(struct df_processor *p, struct df_context *stop, struct df_
 			grace_end = now + grace;
 		}
 		if (now >= grace_end) {
-			df_error_set(&p->failure, DF_ERR_TIMEOUT, "what was in flight could not be flushed within the "
-								  "grace period; it will be read again");
+			df_error_set(&p->failure, DF_ERR_TIMEOUT,
+				     "what was in flight could not be flushed within the "
+				     "grace period; it will be read again");
 			atomic_store(&p->failed, true);
 			df_context_cancel(p->work_ctx);
 			grace_end = INT64_MAX - 1;
@@ -465,7 +466,7 @@ int df_processor_run(struct df_processor *p, struct df_context *stop, struct df_
 	return r < 0 ? r : closed;
 }
 
-/* ---- looking in --------------------------------------------------------------------------------------------------------- */
+/* ---- looking in ------------------------------------------------------------------------------------------ */
 
 void df_processor_get_stats(const struct df_processor *p, struct df_processor_stats *ret)
 {

@@ -1,7 +1,7 @@
 /*
- * The running pipeline. One reader thread, one or more transform workers, one thread per output (main sink, each route, error
- * sink); the caller's thread commits. Everything that is the same for all connectors is here and only here: batching, retry,
- * reconnect, splitting a failed batch down to the poison message, the error sink, the ledger, counts.
+ * The running pipeline. One reader thread, one or more transform workers, one thread per output (main sink, each route,
+ * error sink); the caller's thread commits. Everything that is the same for all connectors is here and only here:
+ * batching, retry, reconnect, splitting a failed batch down to the poison message, the error sink, the ledger, counts.
  */
 #ifndef DF_PROCESSOR_PROCESSOR_H
 #define DF_PROCESSOR_PROCESSOR_H
@@ -16,11 +16,11 @@ struct df_processor;
 struct df_processor_options {
 	const struct df_dataflow_spec *spec; /* secrets resolved; outlives the processor */
 	const char *namespace, *name;
-	const struct df_clock *clock; /* NULL: the system's */
+	const struct df_clock *clock;	   /* NULL: the system's */
 	struct df_checkpoint_store *store; /* borrowed; NULL: positions are not kept */
-	bool once;                         /* stop when the source is exhausted */
-	uint64_t limit;                    /* stop after so many messages were read; 0: no limit */
-	int64_t grace_ns;                  /* how long the flush after a stop may take; 0: 30 s */
+	bool once;			   /* stop when the source is exhausted */
+	uint64_t limit;			   /* stop after so many messages were read; 0: no limit */
+	int64_t grace_ns;		   /* how long the flush after a stop may take; 0: 30 s */
 	/* Replaces the factory for sinks (--dry-run); NULL: the factory. */
 	int (*make_sink)(void *arg, const struct df_component *component, const struct df_connector_env *env,
 			 struct df_sink **ret, struct df_error *err);
@@ -29,13 +29,13 @@ struct df_processor_options {
 
 enum df_phase { DF_PHASE_CONNECTING, DF_PHASE_RUNNING, DF_PHASE_STOPPING, DF_PHASE_DONE };
 
-/* A snapshot. Every message ends in exactly one of written, filtered, error_sinked, dropped; while it is under way it is in
- * none. read + made - (sum of those) messages are open or failed. */
+/* A snapshot. Every message ends in exactly one of written, filtered, error_sinked, dropped; while it is under way it
+ * is in none. read + made - (sum of those) messages are open or failed. */
 struct df_processor_stats {
 	enum df_phase phase;
-	uint64_t read;         /* messages taken from the source */
+	uint64_t read;	       /* messages taken from the source */
 	uint64_t read_bytes;   /* payload bytes of those */
-	uint64_t made;         /* more messages than were read, by flatten and the like */
+	uint64_t made;	       /* more messages than were read, by flatten and the like */
 	uint64_t written;      /* confirmed by main sink or routes */
 	uint64_t unchanged;    /* of those: rows that stood there already */
 	uint64_t filtered;     /* dropped on purpose by a transformation */
@@ -47,8 +47,8 @@ struct df_processor_stats {
 	uint64_t unknown_fields;
 	uint64_t checkpoint_saves;
 	size_t in_flight_bytes; /* batch memory out of the pool */
-	const char *waiting; /* why nothing moves: a static text, or NULL */
-	bool resumed;        /* the source went on from a saved position */
+	const char *waiting;	/* why nothing moves: a static text, or NULL */
+	bool resumed;		/* the source went on from a saved position */
 };
 
 /* Compiles and creates everything, opens nothing. Problems of the manifest go to diags (then DF_ERR_CONFIG). */
@@ -58,12 +58,12 @@ void df_processor_free(struct df_processor *p);
 DF_DEFINE_CLEANUP(struct df_processor *, df_processor_free)
 
 /*
- * Connects, runs, flushes, commits, saves, closes. Returns when the source is exhausted (0), when `stop` was cancelled and
- * everything in flight was flushed (0), or on a failure (its code; the position is kept). Cancelling `kill` ends at once
- * without a flush (DF_ERR_CANCELED). Both may be NULL. Once a processor.
+ * Connects, runs, flushes, commits, saves, closes. Returns when the source is exhausted (0), when `stop` was cancelled
+ * and everything in flight was flushed (0), or on a failure (its code; the position is kept). Cancelling `kill` ends at
+ * once without a flush (DF_ERR_CANCELED). Both may be NULL. Once a processor.
  */
-int df_processor_run(struct df_processor *p, struct df_context *stop, struct df_context *kill, struct df_error *err)
-	df_must_check;
+int df_processor_run(struct df_processor *p, struct df_context *stop, struct df_context *kill,
+		     struct df_error *err) df_must_check;
 
 /* Thread-safe, any time. */
 void df_processor_get_stats(const struct df_processor *p, struct df_processor_stats *ret);

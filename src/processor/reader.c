@@ -106,8 +106,8 @@ static int emitter_drain(struct df_emitter *e, struct df_partition *partition, s
 	return df_ledger_drain(processor_of(e)->ledger, partition, ctx, err);
 }
 
-/* A source that lost its connection: what is in flight is finished and committed first, so that the new instance goes on
- * exactly behind it and nothing is read twice. */
+/* A source that lost its connection: what is in flight is finished and committed first, so that the new instance goes
+ * on exactly behind it and nothing is read twice. */
 static int reopen(struct df_processor *p, struct df_error *err)
 {
 	int r = df_ledger_drain(p->ledger, NULL, p->work_ctx, err);

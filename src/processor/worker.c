@@ -10,7 +10,7 @@ void df_batch_release(struct df_batch *batch)
 		df_batch_free(parent);
 }
 
-/* ---- what happens to messages in the chain ---------------------------------------------------------------------- */
+/* ---- what happens to messages in the chain --------------------------------------------------------------- */
 
 static void on_dropped(void *arg, struct df_message *m, size_t transformer)
 {
@@ -30,11 +30,10 @@ static int on_failed(void *arg, struct df_message *m, size_t transformer, const 
 		snprintf(stage, sizeof(stage), "decode");
 	else
 		snprintf(stage, sizeof(stage), "transformer_%zu", transformer);
-	return df_processor_poison(w->p, m,
-				   &(struct df_poison){ .stage = stage,
-							.original_sink = w->p->spec->sink.type->name,
-							.attempts = 1 },
-				   err);
+	return df_processor_poison(
+		w->p, m,
+		&(struct df_poison){ .stage = stage, .original_sink = w->p->spec->sink.type->name, .attempts = 1 },
+		err);
 }
 
 static void on_split(void *arg, const struct df_message *m, size_t n)
@@ -45,7 +44,7 @@ static void on_split(void *arg, const struct df_message *m, size_t n)
 	atomic_fetch_add_explicit(&w->p->counters.made, n - 1, memory_order_relaxed);
 }
 
-/* ---- dispatch ----------------------------------------------------------------------------------------------------- */
+/* ---- dispatch -------------------------------------------------------------------------------------------- */
 
 static int send(struct df_processor *p, struct df_output *o, struct df_batch *batch, struct df_error *err)
 {
@@ -113,7 +112,7 @@ static int dispatch(struct df_processor *p, struct df_batch *batch, struct df_er
 	return r;
 }
 
-/* ---- order --------------------------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------------------- */
 
 static void wait_turn(struct df_processor *p, uint64_t sequence)
 {

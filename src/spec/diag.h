@@ -34,8 +34,8 @@ struct df_place {
 
 void df_diags_done(struct df_diags *diags);
 
-/* Adds one. sub: appended to the place's path with '.' unless it begins with '['; NULL: the place itself. The line is that of
- * the member when place->value has it. */
+/* Adds one. sub: appended to the place's path with '.' unless it begins with '['; NULL: the place itself. The line is
+ * that of the member when place->value has it. */
 void df_diag_error(struct df_diags *diags, const struct df_place *place, const char *sub, const char *fmt, ...)
 	df_printf(4, 5);
 void df_diag_warning(struct df_diags *diags, const struct df_place *place, const char *sub, const char *fmt, ...)

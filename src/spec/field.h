@@ -33,7 +33,7 @@ struct df_table;
 struct df_type;
 struct df_place;
 
-/* ---- the member types ------------------------------------------------------------------------------------------ */
+/* ---- the member types ------------------------------------------------------------------------------------ */
 
 struct df_secret_ref {
 	char *name, *key;
@@ -42,7 +42,7 @@ struct df_secret_ref {
 
 /* A text that may come from a Secret ("±Ref" in the reference). */
 struct df_secret {
-	char *value;               /* NULL: absent, or a reference that was not resolved */
+	char *value;		   /* NULL: absent, or a reference that was not resolved */
 	struct df_secret_ref *ref; /* NULL: written directly */
 };
 
@@ -111,10 +111,10 @@ enum df_component_kind { DF_SOURCE, DF_SINK, DF_TRANSFORMATION, DF_COMPONENT_KIN
 struct df_component {
 	enum df_component_kind kind;
 	const struct df_type *type; /* NULL: absent */
-	void *settings;             /* one struct of type->settings; never NULL when type is set */
-	void *extra;                /* keys beside `type` (errors.ackPolicy): one struct of extra_table, or NULL */
-	char *path;                 /* "spec.transformations[2]" */
-	char *settings_path;        /* "spec.transformations[2].config", or with the per-type key that the user wrote */
+	void *settings;		    /* one struct of type->settings; never NULL when type is set */
+	void *extra;		    /* keys beside `type` (errors.ackPolicy): one struct of extra_table, or NULL */
+	char *path;		    /* "spec.transformations[2]" */
+	char *settings_path;	    /* "spec.transformations[2].config", or with the per-type key that the user wrote */
 	uint32_t line;
 	const struct df_table *extra_table; /* set with extra */
 };
@@ -124,7 +124,7 @@ struct df_components {
 	size_t count;
 };
 
-/* ---- rows -------------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------------------ */
 
 enum df_field_type {
 	DF_TYPE_STRING, /* char * */
@@ -147,7 +147,7 @@ enum df_field_type {
 	DF_TYPE_COMPONENTS,
 };
 
-#define DF_TYPE_OF(S, member)                                                                                          \
+#define DF_TYPE_OF(S, member) \
 	_Generic(((S *)0)->member,                                                                                     \
 		char *: DF_TYPE_STRING,                                                                                \
 		struct df_secret: DF_TYPE_SECRET,                                                                      \
@@ -169,14 +169,14 @@ enum df_field_type {
 		struct df_components: DF_TYPE_COMPONENTS)
 
 enum df_field_flags {
-	DF_REQUIRED = 1 << 0,   /* absent, null or empty is an error (for a secret: value and reference both absent) */
-	DF_SENSITIVE = 1 << 1,  /* never shown, in any form, even when written directly */
-	DF_ANY_CASE = 1 << 2,   /* enum values compare without case; stored as the table spells them */
+	DF_REQUIRED = 1 << 0,	/* absent, null or empty is an error (for a secret: value and reference both absent) */
+	DF_SENSITIVE = 1 << 1,	/* never shown, in any form, even when written directly */
+	DF_ANY_CASE = 1 << 2,	/* enum values compare without case; stored as the table spells them */
 	DF_KEEP_EMPTY = 1 << 3, /* an empty text is a value, not an absence */
 	DF_DEPRECATED = 1 << 4, /* accepted with a warning; .doc says what to use */
-	DF_IGNORED = 1 << 5,    /* accepted with a warning and without effect */
-	DF_OURS = 1 << 6,       /* not in the original */
-	DF_NO_BLANK = 1 << 7,   /* each text must have a non-blank character */
+	DF_IGNORED = 1 << 5,	/* accepted with a warning and without effect */
+	DF_OURS = 1 << 6,	/* not in the original */
+	DF_NO_BLANK = 1 << 7,	/* each text must have a non-blank character */
 	DF_CRD_NO_DEFAULT = 1 << 8, /* the CRD must not fill the default in (it would change the meaning) */
 	DF_OPERATOR_ONLY = 1 << 9,  /* used by the operator alone: not part of a processor's spec.json */
 };
@@ -189,38 +189,39 @@ struct df_field {
 	enum df_field_type type;
 	unsigned flags; /* enum df_field_flags */
 	size_t offset;
-	const char *def;            /* default as text; NULL: zero value / absent */
-	int64_t min, max;           /* numbers, durations (ns): both 0 means no bound */
-	const char *const *values;  /* enum: NULL-terminated */
-	df_field_check check;       /* after the rest; may be NULL */
-	const struct df_table *table; /* OBJECT, OBJECTS; COMPONENT: the keys beside `type`, or NULL */
+	const char *def;		  /* default as text; NULL: zero value / absent */
+	int64_t min, max;		  /* numbers, durations (ns): both 0 means no bound */
+	const char *const *values;	  /* enum: NULL-terminated */
+	df_field_check check;		  /* after the rest; may be NULL */
+	const struct df_table *table;	  /* OBJECT, OBJECTS; COMPONENT: the keys beside `type`, or NULL */
 	enum df_component_kind component; /* COMPONENT, COMPONENTS */
-	enum df_kind json;          /* RAW: the kind it must have (DF_OBJECT, DF_ARRAY); 0: any */
-	const char *ref;            /* SECRET(_STRINGS): the twin's name when it is not "<name>SecretRef" */
-	const char *alias_of;       /* G aliases: this name is read into the row of that name, with a warning */
-	const char *def_doc;        /* for people: what applies when the field is absent and nothing is filled in; else NULL */
-	const char *doc;            /* sentences for people: reference page, CRD description, schema */
-	const char *example;        /* one YAML value */
+	enum df_kind json;		  /* RAW: the kind it must have (DF_OBJECT, DF_ARRAY); 0: any */
+	const char *ref;		  /* SECRET(_STRINGS): the twin's name when it is not "<name>SecretRef" */
+	const char *alias_of;		  /* G aliases: this name is read into the row of that name, with a warning */
+	const char *def_doc; /* for people: what applies when the field is absent and nothing is filled in; else NULL */
+	const char *doc;     /* sentences for people: reference page, CRD description, schema */
+	const char *example; /* one YAML value */
 };
 
-#define DF_FIELD(S, member, key, field_flags, ...)                                                                     \
-	{                                                                                                              \
-		.name = (key), .type = DF_TYPE_OF(S, member), .flags = (field_flags), .offset = offsetof(S, member),   \
-		__VA_ARGS__                                                                                            \
+#define DF_FIELD(S, member, key, field_flags, ...)                                                                   \
+	{                                                                                                            \
+		.name = (key), .type = DF_TYPE_OF(S, member), .flags = (field_flags), .offset = offsetof(S, member), \
+		__VA_ARGS__                                                                                          \
 	}
 
-/* ---- cross-field rules ------------------------------------------------------------------------------------------- */
+/* ---- cross-field rules ----------------------------------------------------------------------------------- */
 
 struct df_diags;
 
 enum df_rule_kind {
-	DF_RULE_ONE_OF,    /* at least one of the fields is set */
+	DF_RULE_ONE_OF,	   /* at least one of the fields is set */
 	DF_RULE_EXCLUSIVE, /* at most one is set */
 	DF_RULE_TOGETHER,  /* all or none */
 	DF_RULE_REQUIRES,  /* the first set (or, with `value`, equal to it) requires all others */
 	DF_RULE_FORBIDS,   /* the first set (or equal to `value`) forbids all others */
-	DF_RULE_POINTLESS, /* warning: the first set has no effect without the second (or while the second is not `value`) */
-	DF_RULE_CHECK,     /* `fn` */
+	DF_RULE_POINTLESS, /* warning: the first set has no effect without the second (or while the second is not
+			      `value`) */
+	DF_RULE_CHECK,	   /* `fn` */
 };
 
 #define DF_RULE_FIELDS 6
@@ -235,7 +236,7 @@ struct df_rule {
 	void (*fn)(const void *settings, const struct df_place *place, struct df_diags *diags);
 };
 
-/* ---- tables ------------------------------------------------------------------------------------------------------ */
+/* ---- tables ---------------------------------------------------------------------------------------------- */
 
 struct df_table {
 	size_t size; /* of the settings struct */
@@ -245,18 +246,19 @@ struct df_table {
 	size_t rule_count;
 };
 
-#define DF_TABLE(S, field_array)                                                                                       \
-	{                                                                                                              \
-		.size = sizeof(S), .fields = (field_array), .field_count = sizeof(field_array) / sizeof((field_array)[0]) \
+#define DF_TABLE(S, field_array)                                              \
+	{                                                                     \
+		.size = sizeof(S), .fields = (field_array),                   \
+		.field_count = sizeof(field_array) / sizeof((field_array)[0]) \
 	}
-#define DF_TABLE_RULES(S, field_array, rule_array)                                                                     \
-	{                                                                                                              \
-		.size = sizeof(S), .fields = (field_array),                                                            \
-		.field_count = sizeof(field_array) / sizeof((field_array)[0]), .rules = (rule_array),                  \
-		.rule_count = sizeof(rule_array) / sizeof((rule_array)[0])                                             \
+#define DF_TABLE_RULES(S, field_array, rule_array)                                                    \
+	{                                                                                             \
+		.size = sizeof(S), .fields = (field_array),                                           \
+		.field_count = sizeof(field_array) / sizeof((field_array)[0]), .rules = (rule_array), \
+		.rule_count = sizeof(rule_array) / sizeof((rule_array)[0])                            \
 	}
 
-/* ---- types: what stands behind `type:` --------------------------------------------------------------------------- */
+/* ---- types: what stands behind `type:` ------------------------------------------------------------------- */
 
 /* Declared once, as the first member of a connector's or transformer's own descriptor. */
 struct df_type {
@@ -265,8 +267,8 @@ struct df_type {
 	const char *doc;   /* paragraphs for the reference page, Markdown */
 	const struct df_table *settings;
 	bool settings_optional; /* `config` may be absent: defaults apply */
-	bool later;             /* documented and validated, but no driver exists yet */
-	const char *example;    /* YAML of the whole component (`type: ...`, `config: ...`); runs in the tests */
+	bool later;		/* documented and validated, but no driver exists yet */
+	const char *example;	/* YAML of the whole component (`type: ...`, `config: ...`); runs in the tests */
 
 	/* What the rules across a whole manifest ask (api/v1/check.c), so that they need no list of types. */
 	bool scales_out; /* source: replicas share the work (a consumer group); it has no end of its own */
@@ -274,7 +276,8 @@ struct df_type {
 	bool (*repeatable)(const void *settings);     /* sink: a row written twice stands there once. NULL: never */
 };
 
-/* The types known to this program; made by src/connectors/factory.c and src/transformers/factory.c. Sorted as listed. */
+/* The types known to this program; made by src/connectors/factory.c and src/transformers/factory.c. Sorted as listed.
+ */
 struct df_registry {
 	const struct df_type *const *types[DF_COMPONENT_KINDS];
 	size_t count[DF_COMPONENT_KINDS];
@@ -287,13 +290,14 @@ const struct df_type *df_registry_find(const struct df_registry *registry, enum 
 /* The nearest name for "did you mean", or NULL. */
 const char *df_registry_nearest(const struct df_registry *registry, enum df_component_kind kind, struct df_str name);
 
-/* ---- checks that many tables share (src/spec/check.c) ------------------------------------------------------------ */
+/* ---- checks that many tables share (src/spec/check.c) ---------------------------------------------------- */
 
-int df_check_identifier(struct df_str text, struct df_error *err);      /* [A-Za-z_][A-Za-z0-9_]* */
-int df_check_identifier_list(struct df_str text, struct df_error *err); /* comma-separated identifiers, blanks trimmed */
+int df_check_identifier(struct df_str text, struct df_error *err); /* [A-Za-z_][A-Za-z0-9_]* */
+int df_check_identifier_list(struct df_str text,
+			     struct df_error *err); /* comma-separated identifiers, blanks trimmed */
 int df_check_http_url(struct df_str text, struct df_error *err);
 int df_check_host_port(struct df_str text, struct df_error *err);
-int df_check_path_reading(struct df_str text, struct df_error *err);    /* document paths, src/value/path.h */
+int df_check_path_reading(struct df_str text, struct df_error *err); /* document paths, src/value/path.h */
 int df_check_path_location(struct df_str text, struct df_error *err);
 int df_check_path_plain(struct df_str text, struct df_error *err);
 

@@ -133,8 +133,7 @@ static void add_default(const struct df_field *f, const char *quote, struct df_b
 		df_buf_printf(buf, "%sfalse%s", quote, quote);
 }
 
-/* ---- Markdown -------------------------------------------------------------------------------------------------------
- */
+/* ---- Markdown -------------------------------------------------------------------------------------------- */
 
 /* Text in a table's cell: `|` would end it. */
 static void add_cell(struct df_str text, struct df_buf *buf)
@@ -377,8 +376,7 @@ void df_generate_transformation_docs(const struct df_type *type, struct df_buf *
 	part_docs(type, "transformations", true, 2, buf);
 }
 
-/* ---- terminal -------------------------------------------------------------------------------------------------------
- */
+/* ---- terminal -------------------------------------------------------------------------------------------- */
 
 /* Does the newline at text.ptr[at] stand between two paragraphs or before an item, a table's row, a fence? */
 static bool breaks_line(struct df_str text, size_t at)

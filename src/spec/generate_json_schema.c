@@ -14,8 +14,7 @@
 /* Go durations; both code points of micro. */
 #define DURATION_PATTERN "^[+-]?(0|(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)$"
 
-/* ---- compact JSON, with commas where they belong --------------------------------------------------------------------
- */
+/* ---- compact JSON, with commas where they belong --------------------------------------------------------- */
 
 static void comma(struct df_buf *buf)
 {
@@ -69,8 +68,7 @@ static void ref(struct df_buf *buf, const char *kind, const char *type)
 	member(buf, "$ref", df_buf_c(&name));
 }
 
-/* ---- fields ---------------------------------------------------------------------------------------------------------
- */
+/* ---- fields ---------------------------------------------------------------------------------------------- */
 
 static void object_members(const struct df_table *table, const struct df_registry *registry, struct df_buf *buf);
 
@@ -228,8 +226,7 @@ static void field_property(const struct df_field *f, const struct df_registry *r
 	close_with(buf, '}');
 }
 
-/* ---- what must be there ---------------------------------------------------------------------------------------------
- */
+/* ---- what must be there ---------------------------------------------------------------------------------- */
 
 /* {"required":["name"]},{"required":["nameSecretRef"]}, and the same for names that are read into the field. */
 static void alternatives(const struct df_table *table, const char *name, struct df_buf *buf)
@@ -316,8 +313,7 @@ static void object_members(const struct df_table *table, const struct df_registr
 	raw(buf, "\"additionalProperties\":false");
 }
 
-/* ---- components -----------------------------------------------------------------------------------------------------
- */
+/* ---- components ------------------------------------------------------------------------------------------ */
 
 /* One type's branch: its settings under `config` or under its own name, exactly one of them (at most one when the type
  * needs none). */
@@ -369,8 +365,7 @@ static void component_members(enum df_component_kind kind, const struct df_table
 	close_with(buf, ']');
 }
 
-/* ---- entry points ---------------------------------------------------------------------------------------------------
- */
+/* ---- entry points ---------------------------------------------------------------------------------------- */
 
 void df_generate_json_schema_object(const struct df_table *table, const struct df_registry *registry,
 				    struct df_buf *buf)

@@ -47,7 +47,7 @@ static void done_entry(struct entry *entry)
 	done_bytes(&entry->value);
 }
 
-/* ---- documents --------------------------------------------------------------------------------------------------- */
+/* ---- documents ------------------------------------------------------------------------------------------- */
 
 struct document {
 	struct df_secret_store *store;
@@ -197,7 +197,7 @@ void df_secret_store_add(struct df_secret_store *store, const struct df_value *d
 	df_arena_done(&arena);
 }
 
-/* ---- looking up -------------------------------------------------------------------------------------------------- */
+/* ---- looking up ------------------------------------------------------------------------------------------ */
 
 /* "Secret "db", key "password"" for a reason. */
 static int fail(struct df_error *err, const struct df_secret_ref *ref, const char *reason)
@@ -361,7 +361,7 @@ static int store_get(const struct df_secrets *self, const struct df_secret_ref *
 	return r;
 }
 
-/* ---- the store --------------------------------------------------------------------------------------------------- */
+/* ---- the store ------------------------------------------------------------------------------------------- */
 
 struct df_secret_store *df_secret_store_new(const char *directory, const char *own_namespace)
 {

@@ -35,7 +35,7 @@ static const char *list_types(const struct component *c)
 	return list;
 }
 
-/* ---- type -------------------------------------------------------------------------------------------------------- */
+/* ---- type ------------------------------------------------------------------------------------------------ */
 
 static void report_no_type(const struct component *c, const struct df_value *object)
 {
@@ -73,7 +73,7 @@ static const struct df_type *find_type(const struct component *c, const struct d
 	return NULL;
 }
 
-/* ---- keys -------------------------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------------------ */
 
 static bool is_extra(const struct component *c, struct df_str key)
 {
@@ -136,7 +136,7 @@ static void check_keys(struct component *c, const struct df_value *object, const
 	}
 }
 
-/* ---- settings ---------------------------------------------------------------------------------------------------- */
+/* ---- settings -------------------------------------------------------------------------------------------- */
 
 static const struct df_table no_settings = { .size = 1 };
 

@@ -11,8 +11,7 @@ static const struct df_field secret_ref_fields[] = {
 };
 const struct df_table df_secret_ref_table = DF_TABLE(struct df_secret_ref, secret_ref_fields);
 
-/* ---- defaults ------------------------------------------------------------------------------------------------------
- */
+/* ---- defaults -------------------------------------------------------------------------------------------- */
 
 bool df_strings_split(struct df_str text, struct df_strings *ret)
 {
@@ -142,8 +141,7 @@ void df_settings_defaults(const struct df_table *table, void *settings, struct d
 	}
 }
 
-/* ---- freeing -------------------------------------------------------------------------------------------------------
- */
+/* ---- freeing --------------------------------------------------------------------------------------------- */
 
 static void done_strings(struct df_strings *list)
 {

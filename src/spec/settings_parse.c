@@ -50,7 +50,7 @@ const struct df_field *df_table_find(const struct df_table *table, struct df_str
 	return field && field->alias_of ? find_row(table, df_str_c(field->alias_of)) : field;
 }
 
-/* ---- keys into slots --------------------------------------------------------------------------------------------- */
+/* ---- keys into slots ------------------------------------------------------------------------------------- */
 
 /* The row that `key` belongs to, directly or as its twin. */
 static const struct df_field *match(struct df_parser *p, const struct df_table *table, struct df_str key,
@@ -148,7 +148,7 @@ static void sort_member(struct df_parser *p, const struct df_table *table, struc
 	*name = key;
 }
 
-/* ---- what is said about values ----------------------------------------------------------------------------------- */
+/* ---- what is said about values --------------------------------------------------------------------------- */
 
 const char *df_parser_quote(struct df_parser *p, struct df_str text)
 {
@@ -217,7 +217,7 @@ void df_report_empty(struct df_parser *p, const struct df_place *place, const ch
 	df_diag_error(p->diags, place, sub, "the %s must not be empty", what);
 }
 
-/* ---- what nests -------------------------------------------------------------------------------------------------- */
+/* ---- what nests ------------------------------------------------------------------------------------------ */
 
 static struct df_place place_below(struct df_parser *p, const struct df_place *place, const char *sub,
 				   const struct df_value *value)
@@ -315,7 +315,7 @@ static void parse_raw(struct df_parser *p, const struct df_slot *slot, struct df
 	}
 }
 
-/* ---- a row ------------------------------------------------------------------------------------------------------- */
+/* ---- a row ----------------------------------------------------------------------------------------------- */
 
 static void parse_row(struct df_parser *p, const struct df_place *place, const struct df_slot *slot, void *member)
 {

@@ -12,7 +12,7 @@ struct rules {
 	const struct df_place *place;
 };
 
-/* ---- what is set ------------------------------------------------------------------------------------------------- */
+/* ---- what is set ----------------------------------------------------------------------------------------- */
 
 /* Written at all, or with another value than the default: a text that repeats its default changes nothing. */
 static bool text_is_set(const struct df_field *field, const char *text)
@@ -129,7 +129,7 @@ static bool is_equal(const struct rules *r, const char *name, const char *value)
 	return text && strcmp(text, value) == 0;
 }
 
-/* ---- reports ----------------------------------------------------------------------------------------------------- */
+/* ---- reports --------------------------------------------------------------------------------------------- */
 
 static const struct df_slot *slot_of(const struct rules *r, const char *name)
 {
@@ -203,7 +203,7 @@ static const char *condition(const struct rules *r, const struct df_rule *rule)
 	return df_parser_text(r->p, is_bool ? "`%s` is true" : "`%s` is set", rule->fields[0]);
 }
 
-/* ---- the kinds --------------------------------------------------------------------------------------------------- */
+/* ---- the kinds ------------------------------------------------------------------------------------------- */
 
 static size_t count_set(const struct rules *r, const struct df_rule *rule, size_t *ret_last)
 {

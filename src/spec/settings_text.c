@@ -11,7 +11,7 @@ struct text_place {
 	bool hidden; /* it came from a Secret, or is sensitive: never shown */
 };
 
-/* ---- one text ---------------------------------------------------------------------------------------------------- */
+/* ---- one text -------------------------------------------------------------------------------------------- */
 
 /* A string's content. False (told) when it is another kind or cannot be a C string. */
 static bool take_text(struct df_parser *p, const struct text_place *at, const struct df_value *value,
@@ -136,7 +136,7 @@ static void parse_string(struct df_parser *p, const struct df_place *place, cons
 		store(p, ret, text);
 }
 
-/* ---- references -------------------------------------------------------------------------------------------------- */
+/* ---- references ------------------------------------------------------------------------------------------ */
 
 /* Names and keys become parts of file names: what Kubernetes allows in them, and nothing else. */
 static bool is_secret_name(const char *text)
@@ -262,7 +262,7 @@ static void parse_bare_ref(struct df_parser *p, const struct df_place *place, co
 		df_wipe(resolve(p, place, slot->name, *ret));
 }
 
-/* ---- lists ------------------------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------------------- */
 
 static void empty_list(struct df_strings *list)
 {
@@ -346,7 +346,7 @@ static void parse_secret_strings(struct df_parser *p, const struct df_place *pla
 	}
 }
 
-/* ---- maps -------------------------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------------------ */
 
 static bool pair_text(struct df_parser *p, const struct text_place *at, const struct df_value *value, char **ret)
 {

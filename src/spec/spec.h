@@ -6,24 +6,25 @@
 #include "spec/field.h"
 
 /* Finds secret values. Returns 0 with *ret a heap string that the caller frees (NUL-terminated, no NUL inside), or NULL
- * when the reference shall stay unresolved; DF_ERR_CONFIG naming Secret and key when there is none; never the value in a
- * text. */
+ * when the reference shall stay unresolved; DF_ERR_CONFIG naming Secret and key when there is none; never the value in
+ * a text. */
 struct df_secrets {
 	int (*get)(const struct df_secrets *self, const struct df_secret_ref *ref, char **ret, struct df_error *err);
 };
 
 struct df_parse_options {
-	const char *file;              /* for diagnostics; may be NULL */
-	const char *path;              /* of the object itself: "spec" */
+	const char *file; /* for diagnostics; may be NULL */
+	const char *path; /* of the object itself: "spec" */
 	const struct df_registry *registry;
 	const struct df_secrets *secrets; /* NULL: references are kept and not resolved (validate, operator) */
-	bool unknown_keys_warn;        /* objects already stored in a cluster: warn instead of refusing */
+	bool unknown_keys_warn;		  /* objects already stored in a cluster: warn instead of refusing */
 };
 
 /*
- * Fills *ret_settings (table->size bytes, zeroed by this function) from an object. All problems go to diags; the settings
- * can be used only when no error was added, and must be given to df_settings_done in any case. Unknown keys, wrong kinds,
- * ranges, enums, required fields, rules, nested components of both forms: the manifest reference, sections 2 and 8.
+ * Fills *ret_settings (table->size bytes, zeroed by this function) from an object. All problems go to diags; the
+ * settings can be used only when no error was added, and must be given to df_settings_done in any case. Unknown keys,
+ * wrong kinds, ranges, enums, required fields, rules, nested components of both forms: the manifest reference, sections
+ * 2 and 8.
  */
 void df_settings_parse(const struct df_table *table, const struct df_value *object,
 		       const struct df_parse_options *options, void *ret_settings, struct df_diags *diags);
@@ -39,8 +40,8 @@ void df_component_parse(enum df_component_kind kind, const struct df_value *obje
 			const struct df_parse_options *options, struct df_component *ret, struct df_diags *diags);
 void df_component_done(struct df_component *component);
 
-/* Appends canonical JSON (keys as in the table, absent ones left out). Sensitive values and values that came from a Secret
- * are replaced by their reference, or by "***" when written directly. */
+/* Appends canonical JSON (keys as in the table, absent ones left out). Sensitive values and values that came from a
+ * Secret are replaced by their reference, or by "***" when written directly. */
 void df_settings_write(const struct df_table *table, const void *settings, struct df_buf *buf);
 
 /* Calls fn for every Secret reference in the settings, nested ones too, with its path. */

@@ -9,14 +9,12 @@
 #include "spec/spec.h"
 #include "spec/yaml.h"
 
-/* ---- diagnostics (diag.c) ------------------------------------------------------------------------------------------
- */
+/* ---- diagnostics (diag.c) -------------------------------------------------------------------------------- */
 
 /* An allocation failed somewhere else: counts as an error, so that nobody uses what was read so far. */
 void df_diags_no_memory(struct df_diags *diags);
 
-/* ---- what was written (yaml_scalar.c) -------------------------------------------------------------------------------
- */
+/* ---- what was written (yaml_scalar.c) -------------------------------------------------------------------- */
 
 #define DF_YAML_SIZE_MAX ((size_t)16 << 20)
 #define DF_YAML_DEPTH_MAX 100
@@ -87,8 +85,7 @@ bool df_build_json(struct df_yaml_builder *b, struct df_str text);
 struct yaml_parser_s;
 void df_yaml_problem(const struct yaml_parser_s *parser, struct df_str text, const char *file, struct df_diags *diags);
 
-/* ---- parsing settings -----------------------------------------------------------------------------------------------
- */
+/* ---- parsing settings ------------------------------------------------------------------------------------ */
 
 struct df_parser {
 	const struct df_parse_options *options;

@@ -19,7 +19,7 @@ static uint32_t line_of(const yaml_event_t *event)
 	return (uint32_t)event->start_mark.line + 1;
 }
 
-/* ---- tags -------------------------------------------------------------------------------------------------------- */
+/* ---- tags ------------------------------------------------------------------------------------------------ */
 
 /* The kinds that a core tag allows, as bits of enum df_kind; 0: no core tag. */
 static unsigned tag_kinds(const yaml_char_t *tag, bool *ret_text)
@@ -64,7 +64,7 @@ static bool check_tag(struct df_yaml_builder *b, const yaml_char_t *tag, unsigne
 	return true;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------------------- */
 
 static bool on_scalar(struct df_yaml_builder *b, const yaml_event_t *event)
 {
@@ -183,7 +183,7 @@ void df_yaml_parse(struct df_str text, const char *file, struct df_arena *arena,
 		read_yaml(&b, text);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------------------- */
 
 static int read_all(int fd, struct df_buf *buf)
 {
@@ -229,7 +229,7 @@ void df_yaml_load(const char *file, struct df_arena *arena, struct df_yaml_docum
 		df_yaml_parse(df_buf_str(&buf), name, arena, ret, diags);
 }
 
-/* ---- --set ------------------------------------------------------------------------------------------------------- */
+/* ---- --set ----------------------------------------------------------------------------------------------- */
 
 static struct df_value *read_value(struct df_str text, struct df_arena *arena, struct df_error *err)
 {

@@ -3,8 +3,7 @@
 
 #include "spec/spec_internal.h"
 
-/* ---- problems ------------------------------------------------------------------------------------------------------
- */
+/* ---- problems -------------------------------------------------------------------------------------------- */
 
 /* The path of the top container, and of the node to come with `next`. */
 static void write_path(const struct df_yaml_builder *b, bool next, struct df_buf *buf)
@@ -87,8 +86,7 @@ static void member_error(struct df_yaml_builder *b, const struct df_value *membe
 	va_end(args);
 }
 
-/* ---- adding --------------------------------------------------------------------------------------------------------
- */
+/* ---- adding ---------------------------------------------------------------------------------------------- */
 
 static struct df_yaml_frame *top(const struct df_yaml_builder *b)
 {
@@ -222,8 +220,7 @@ bool df_build_alias(struct df_yaml_builder *b, struct df_str name, uint32_t line
 	return df_build_add(b, df_value_clone(node, b->arena), line);
 }
 
-/* ---- the end of a map: duplicates and merges -----------------------------------------------------------------------
- */
+/* ---- the end of a map: duplicates and merges ------------------------------------------------------------- */
 
 struct member {
 	struct df_value *node;

@@ -5,7 +5,7 @@
 #include "base/time.h"
 #include "table/identifier.h"
 
-/* ---- the columns of a table ------------------------------------------------------------------------------------ */
+/* ---- the columns of a table ------------------------------------------------------------------------------ */
 
 struct df_column *df_columns_add(struct df_columns *columns, struct df_str name, struct df_str type)
 {
@@ -45,7 +45,7 @@ void df_columns_done(struct df_columns *columns)
 	columns->count = 0;
 }
 
-/* ---- inference: classes -------------------------------------------------------------------------------------- */
+/* ---- inference: classes ---------------------------------------------------------------------------------- */
 
 static enum df_class class_of(const struct df_value *v)
 {
@@ -112,7 +112,7 @@ static enum df_class widen(enum df_class a, enum df_class b)
 	return DF_CLASS_TEXT;
 }
 
-/* ---- inference: digits ---------------------------------------------------------------------------------------- */
+/* ---- inference: digits ----------------------------------------------------------------------------------- */
 
 struct digits {
 	uint32_t integer, fraction;
@@ -203,7 +203,7 @@ static void look_at_string(struct df_inferred *column, const struct df_value *v,
 		column->second_digits = n;
 }
 
-/* ---- inference: rows ------------------------------------------------------------------------------------------ */
+/* ---- inference: rows ------------------------------------------------------------------------------------- */
 
 /* Where the key is; the place after the previous key's is tried first, because rows mostly look alike. */
 static struct df_inferred *find_or_add(struct df_inference *in, size_t hint, struct df_str key, struct df_error *err)

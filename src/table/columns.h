@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "value/value.h"
 
-/* ---- the columns of a table ------------------------------------------------------------------------------------ */
+/* ---- the columns of a table ------------------------------------------------------------------------------ */
 
 struct df_column {
 	char *name;
@@ -36,7 +36,7 @@ struct df_column *df_columns_add(struct df_columns *columns, struct df_str name,
 size_t df_columns_find(const struct df_columns *columns, struct df_str name);
 void df_columns_done(struct df_columns *columns);
 
-/* ---- inference --------------------------------------------------------------------------------------------------- */
+/* ---- inference ------------------------------------------------------------------------------------------- */
 
 /*
  * What fits every value of one key. Logical types keep their class; without one the JSON kind decides. Two classes that

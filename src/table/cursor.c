@@ -3,7 +3,7 @@
 
 #include "table/cursor_internal.h"
 
-/* ---- SQL ------------------------------------------------------------------------------------------------------- */
+/* ---- SQL ------------------------------------------------------------------------------------------------- */
 
 void df_cursor_question(struct df_buf *sql, unsigned n, const struct df_cursor_value *v)
 {
@@ -177,7 +177,7 @@ void df_cursor_select(const struct df_cursor_table *table, const struct df_curso
 		table->limit(sql, limit);
 }
 
-/* ---- moving ---------------------------------------------------------------------------------------------------- */
+/* ---- moving ---------------------------------------------------------------------------------------------- */
 
 struct df_cursor *df_cursor_new(const struct df_cursor_table *table)
 {
@@ -310,7 +310,7 @@ struct df_str df_cursor_position(const struct df_cursor *cursor)
 	return df_buf_str(&cursor->position);
 }
 
-/* ---- polling --------------------------------------------------------------------------------------------------- */
+/* ---- polling --------------------------------------------------------------------------------------------- */
 
 int64_t df_poll_delay(struct df_poll *poll, int64_t now_ns)
 {

@@ -23,7 +23,7 @@
 #include "base/str.h"
 #include "value/value.h"
 
-/* ---- values ------------------------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------------------- */
 
 enum df_cursor_kind {
 	DF_CURSOR_NONE, /* not known */
@@ -45,7 +45,7 @@ struct df_cursor_place {
 	struct df_cursor_value null_k; /* the last K read among rows whose T is NULL */
 };
 
-/* ---- the table, and SQL ------------------------------------------------------------------------------------------ */
+/* ---- the table, and SQL ---------------------------------------------------------------------------------- */
 
 struct df_cursor_table {
 	struct df_str from; /* F: the quoted table, or what df_cursor_wrap wrote */
@@ -91,7 +91,7 @@ struct df_cursor_params {
 void df_cursor_select(const struct df_cursor_table *table, const struct df_cursor_place *place,
 		      enum df_cursor_part part, unsigned limit, struct df_buf *sql, struct df_cursor_params *ret);
 
-/* ---- moving ------------------------------------------------------------------------------------------------------ */
+/* ---- moving ---------------------------------------------------------------------------------------------- */
 
 /* Which source a position belongs to, as configured. */
 struct df_cursor_source {
@@ -128,8 +128,7 @@ int df_cursor_advance(struct df_cursor *cursor, bool done) df_must_check;
  * df_cursor_advance. */
 struct df_str df_cursor_position(const struct df_cursor *cursor);
 
-/* ---- overlap ------------------------------------------------------------------------------------------------------
- */
+/* ---- overlap --------------------------------------------------------------------------------------------- */
 
 /*
  * trackingOverlapSeconds: transactions may commit a T that a poll has passed already. So the first statement of every
@@ -151,7 +150,7 @@ void df_cursor_begin(struct df_cursor *cursor);
 int df_cursor_seen(struct df_cursor *cursor, const struct df_cursor_value *t, const struct df_cursor_value *k,
 		   bool *ret) df_must_check;
 
-/* ---- checkpoint -------------------------------------------------------------------------------------------------- */
+/* ---- checkpoint ------------------------------------------------------------------------------------------ */
 
 /*
  * Goes on from a checkpoint: lastReadChangeTime (else lastReadTime) or lastReadChangeValue, lastReadOrderByValue (else
@@ -166,8 +165,7 @@ int df_cursor_restore(struct df_cursor *cursor, const struct df_cursor_source *s
 int df_cursor_commit(const struct df_cursor_source *source, struct df_str position, struct df_value *checkpoint,
 		     struct df_arena *arena, struct df_error *err) df_must_check;
 
-/* ---- polling ------------------------------------------------------------------------------------------------------
- */
+/* ---- polling --------------------------------------------------------------------------------------------- */
 
 /* Polls at a fixed rate: the first at once, then every interval from the first one's start. Ticks that pass during a
  * poll are one tick. */

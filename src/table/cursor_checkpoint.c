@@ -14,7 +14,7 @@
 #define OLD_KEY_TIME "lastReadTime"
 #define OLD_KEY_ORDER "lastReadID"
 
-/* ---- writing --------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------------------- */
 
 /* NULL as null; bytes, which JSON has not, as {"base64": "..."}. */
 static void write_value(struct df_buf *out, const struct df_cursor_value *v)
@@ -144,7 +144,7 @@ int df_cursor_commit(const struct df_cursor_source *source, struct df_str positi
 	return 0;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------------------- */
 
 #define START_OVER "; set checkpointReset: true to start over"
 

@@ -5,7 +5,7 @@
 #include "base/time.h"
 #include "table/cursor_internal.h"
 
-/* ---- times as texts ---------------------------------------------------------------------------------------------- */
+/* ---- times as texts -------------------------------------------------------------------------------------- */
 
 /* The moment of a T; false when it is none. */
 static bool moment(const struct df_cursor_value *t, int64_t *ret_seconds)
@@ -49,7 +49,7 @@ bool df_cursor_before(const struct df_cursor *cursor, struct df_cursor_place *re
 	return true;
 }
 
-/* ---- what was seen ----------------------------------------------------------------------------------------------- */
+/* ---- what was seen --------------------------------------------------------------------------------------- */
 
 /* Two hashes, so that a collision, which would lose a row, is out of question (128 bits). FNV-1a and a variant. */
 static void hash_value(const struct df_cursor_value *v, uint64_t hash[2])

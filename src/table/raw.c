@@ -68,7 +68,7 @@ static struct df_str column_name(struct df_raw *raw, struct df_str key)
 	return df_str(name->text, name->len);
 }
 
-/* ---- data ---------------------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------------------ */
 
 static struct df_value *json_text(struct df_str text, struct df_arena *arena)
 {
@@ -98,7 +98,7 @@ static struct df_value *data_of_bytes(const struct df_raw *raw, struct df_str pa
 	return v;
 }
 
-/* ---- metadata -------------------------------------------------------------------------------------------------- */
+/* ---- metadata -------------------------------------------------------------------------------------------- */
 
 /* {"data_encoding": "base64"} added to a copy. */
 static struct df_value *with_encoding(const struct df_value *metadata, struct df_arena *arena)
@@ -176,7 +176,7 @@ int df_raw_row(struct df_raw *raw, struct df_message *m, struct df_arena *arena,
 	return 0;
 }
 
-/* ---- types ----------------------------------------------------------------------------------------------------- */
+/* ---- types ----------------------------------------------------------------------------------------------- */
 
 enum df_class df_raw_class(const struct df_raw *raw, const struct df_inferred *column)
 {

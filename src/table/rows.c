@@ -50,7 +50,7 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
 	return hash;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------------------ */
 
 struct df_rows *df_rows_new(const struct df_columns *columns, bool ignore_unknown,
 			    void (*release)(void *arg, void *user), void *arg)
@@ -110,7 +110,7 @@ void df_rows_begin(struct df_rows *rows)
 				s->members[k].seen = NULL;
 }
 
-/* ---- column sets --------------------------------------------------------------------------------------------- */
+/* ---- column sets ----------------------------------------------------------------------------------------- */
 
 size_t df_column_set_find(const struct df_column_set *set, size_t column)
 {
@@ -152,7 +152,7 @@ static struct df_column_set *set_of(struct df_rows *rows, struct df_value *const
 	return set;
 }
 
-/* ---- shapes -------------------------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------------------- */
 
 /* Do the keys stand as the shape says? Values go to their slots on the way. */
 static bool shape_take(struct shape *shape, const struct df_value *object, struct df_value **values)
@@ -299,7 +299,7 @@ int df_rows_map(struct df_rows *rows, const struct df_value *object, struct df_a
 	return 0;
 }
 
-/* ---- bodies -------------------------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------------------- */
 
 bool df_row_unwrap(const struct df_value *document, struct df_value **ret_value, struct df_value **ret_metadata)
 {
@@ -359,7 +359,7 @@ enum df_operation df_row_operation(const struct df_message *m)
 	return df_value_string_equal(v, DF_STR("update")) ? DF_OP_UPDATE : DF_OP_INSERT;
 }
 
-/* ---- grouping ------------------------------------------------------------------------------------------------ */
+/* ---- grouping -------------------------------------------------------------------------------------------- */
 
 uint64_t df_row_key_hash(const struct df_row *row, const size_t *key_columns, size_t count, struct df_arena *arena)
 {

@@ -75,14 +75,14 @@ int df_row_body(struct df_message *m, struct df_arena *arena, const struct df_co
  * *ret_metadata is NULL when there is none. */
 bool df_row_unwrap(const struct df_value *document, struct df_value **ret_value, struct df_value **ret_metadata);
 
-/* ---- operations ------------------------------------------------------------------------------------------------ */
+/* ---- operations ------------------------------------------------------------------------------------------ */
 
 enum df_operation { DF_OP_INSERT, DF_OP_UPDATE, DF_OP_DELETE };
 
 /* Metadata `operation`; absent or anything else counts as insert. */
 enum df_operation df_row_operation(const struct df_message *m);
 
-/* ---- grouping ---------------------------------------------------------------------------------------------------- */
+/* ---- grouping -------------------------------------------------------------------------------------------- */
 
 /* One row of a batch that is sent set by set (one INSERT, one block). */
 struct df_group_row {

@@ -52,7 +52,7 @@ static const struct df_rule cast_rules[] = {
 
 static const struct df_table cast_table = DF_TABLE_RULES(struct cast_settings, cast_fields, cast_rules);
 
-/* ---- making ------------------------------------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------------------------------- */
 
 struct entry {
 	struct df_path *path;
@@ -234,7 +234,7 @@ static int convert(enum target target, struct df_value *v, struct df_arena *aren
 	return given(v->kind == DF_NULL ? v : df_value_new(arena, DF_NULL), ret);
 }
 
-/* ---- one message ------------------------------------------------------------------------------------------------- */
+/* ---- one message ----------------------------------------------------------------------------------------- */
 
 static int cast_value(const struct entry *entry, struct df_edits *edits, struct df_value *v, struct df_error *err)
 {

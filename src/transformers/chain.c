@@ -22,8 +22,7 @@ struct df_chain {
 	struct df_batch spare;
 };
 
-/* ---- making --------------------------------------------------------------------------------------------------------
- */
+/* ---- making ---------------------------------------------------------------------------------------------- */
 
 /* Adds the routes of a router behind those that are there. */
 static int add_routes(struct df_chain *chain, struct df_transformer *t, const struct df_component *component,
@@ -97,8 +96,7 @@ void df_chain_free(struct df_chain *chain)
 	free(chain);
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------
- */
+/* ---- running --------------------------------------------------------------------------------------------- */
 
 struct df_message *df_transform_output(const struct df_transform *call, const struct df_message *m)
 {
@@ -327,8 +325,7 @@ int df_chain_run(struct df_chain *chain, struct df_batch *batch, const struct df
 	return r;
 }
 
-/* ---- looking at it -------------------------------------------------------------------------------------------------
- */
+/* ---- looking at it --------------------------------------------------------------------------------------- */
 
 size_t df_chain_length(const struct df_chain *chain)
 {

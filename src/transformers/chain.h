@@ -1,6 +1,6 @@
 /*
- * Chain: the transformations of a manifest, compiled, applied to whole batches in order. One thread; a worker has a chain
- * of its own. Output order is input order; outputs of one message stand together.
+ * Chain: the transformations of a manifest, compiled, applied to whole batches in order. One thread; a worker has a
+ * chain of its own. Output order is input order; outputs of one message stand together.
  */
 #ifndef DF_TRANSFORMERS_CHAIN_H
 #define DF_TRANSFORMERS_CHAIN_H
@@ -18,7 +18,8 @@ struct df_route {
 struct df_chain_events {
 	void *arg;
 	void (*dropped)(void *arg, struct df_message *m, size_t transformer);
-	/* The message is as it entered the transformer. 0 goes on without it, a negative code ends df_chain_run with it. */
+	/* The message is as it entered the transformer. 0 goes on without it, a negative code ends df_chain_run with
+	 * it. */
 	int (*failed)(void *arg, struct df_message *m, size_t transformer, const struct df_error *err);
 	/* m became n >= 1 messages (before any of them is dropped or fails); may be NULL */
 	void (*split)(void *arg, const struct df_message *m, size_t n);
@@ -28,7 +29,7 @@ struct df_chain_events {
 
 struct df_transformer_stats {
 	uint64_t executions, in, out, dropped, errors; /* messages */
-	int64_t duration_ns;                           /* wall, by batch */
+	int64_t duration_ns;			       /* wall, by batch */
 };
 
 /* list outlives the chain; empty is fine. Problems go to diags. DF_ERR_NO_MEMORY, DF_ERR_CONFIG (told in diags). */
@@ -37,8 +38,8 @@ int df_chain_new(const struct df_components *list, const struct df_clock *clock,
 void df_chain_free(struct df_chain *chain);
 DF_DEFINE_CLEANUP(struct df_chain *, df_chain_free)
 
-/* Replaces the messages of the batch by the chain's outputs. Messages with `failure` set are given to events->failed with
- * transformer SIZE_MAX (stage `decode`). 0, what `failed` returned, or DF_ERR_NO_MEMORY. */
+/* Replaces the messages of the batch by the chain's outputs. Messages with `failure` set are given to events->failed
+ * with transformer SIZE_MAX (stage `decode`). 0, what `failed` returned, or DF_ERR_NO_MEMORY. */
 int df_chain_run(struct df_chain *chain, struct df_batch *batch, const struct df_chain_events *events,
 		 struct df_error *err) df_must_check;
 

@@ -67,8 +67,7 @@ struct df_condition {
 	struct node *all;
 };
 
-/* ---- freeing ------------------------------------------------------------------------------------------------------
- */
+/* ---- freeing --------------------------------------------------------------------------------------------- */
 
 static void regex_free(struct regex *regex)
 {
@@ -97,8 +96,7 @@ void df_condition_free(struct df_condition *condition)
 	free(condition);
 }
 
-/* ---- compiling ----------------------------------------------------------------------------------------------------
- */
+/* ---- compiling ------------------------------------------------------------------------------------------- */
 
 struct parser {
 	struct df_condition *condition;
@@ -430,8 +428,7 @@ int df_condition_compile(struct df_str text, struct df_condition **ret, struct d
 	return 0;
 }
 
-/* ---- evaluating ---------------------------------------------------------------------------------------------------
- */
+/* ---- evaluating ------------------------------------------------------------------------------------------ */
 
 struct evaluation {
 	struct df_value *root;

@@ -38,7 +38,7 @@ static const struct df_field unwrap_fields[] = {
 
 static const struct df_table unwrap_table = DF_TABLE(struct unwrap_settings, unwrap_fields);
 
-/* ---- making ------------------------------------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------------------------------- */
 
 struct unwrap {
 	struct df_transformer base;
@@ -78,7 +78,7 @@ static int unwrap_create(const void *settings, const struct df_place *place, str
 	return 0;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------------------- */
 
 /* What a message turns into. Nothing of the message is changed before all of it is there. */
 struct event {
@@ -238,7 +238,7 @@ static int finish(struct event *event, struct df_message *m, struct df_error *er
 	return DF_KEEP;
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------------------- */
 
 static int unwrap_envelope(const struct unwrap *unwrap, const struct df_transform *call, struct df_message *m,
 			   struct df_value *payload, struct df_error *err)

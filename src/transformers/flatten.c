@@ -79,7 +79,7 @@ static int flatten_create(const void *settings, const struct df_place *place, st
 	return 0;
 }
 
-/* ---- what there is to flatten ----------------------------------------------------------------------------------- */
+/* ---- what there is to flatten ---------------------------------------------------------------------------- */
 
 struct target {
 	struct df_value *place; /* what is taken away, or replaced by an element */
@@ -109,8 +109,7 @@ static bool find_target(const struct flatten *flatten, struct df_value *root, st
 	return true;
 }
 
-/* ---- one output ---------------------------------------------------------------------------------------------------
- */
+/* ---- one output ------------------------------------------------------------------------------------------ */
 
 /* A copy of the document without the place, and where the place is in it. */
 struct base {
@@ -222,8 +221,7 @@ static void merge(struct df_value *root, struct df_value *element, struct df_key
 	}
 }
 
-/* ---- outputs --------------------------------------------------------------------------------------------------------
- */
+/* ---- outputs --------------------------------------------------------------------------------------------- */
 
 /* Everything that needs memory comes first; then the elements are moved, which cannot fail. */
 static int split(const struct target *target, const struct df_value *root, const struct df_transform *call,

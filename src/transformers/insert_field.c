@@ -18,7 +18,7 @@ struct entry {
 	struct df_value *value; /* JSON: in the transformer's arena */
 };
 
-/* ---- settings ---------------------------------------------------------------------------------------------------- */
+/* ---- settings -------------------------------------------------------------------------------------------- */
 
 /* What the text asks for; *ret is its part that matters. */
 static enum source source_of(struct df_str text, struct df_str *ret)
@@ -92,7 +92,7 @@ static const struct df_rule insert_rules[] = {
 
 static const struct df_table insert_table = DF_TABLE_RULES(struct insert_settings, insert_fields, insert_rules);
 
-/* ---- making ------------------------------------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------------------------------- */
 
 struct insert {
 	struct df_transformer base;
@@ -153,7 +153,7 @@ static int insert_create(const void *settings, const struct df_place *place, str
 	return 0;
 }
 
-/* ---- one message ------------------------------------------------------------------------------------------------- */
+/* ---- one message ----------------------------------------------------------------------------------------- */
 
 /* All values are made for the message alone: later transformers may edit them. NULL when out of memory. */
 static struct df_value *metadata_value(const struct df_message *m, const char *key, struct df_arena *arena)

@@ -4,8 +4,8 @@
  *
  * One file a transformer, one row in src/transformers/list.h. The settings table is the `type` of its descriptor.
  *
- * A document may point to text that belongs to a transformer (keys of its paths, its cache of new names) or to its settings:
- * whoever frees a chain frees all batches that went through it before, and the settings after it.
+ * A document may point to text that belongs to a transformer (keys of its paths, its cache of new names) or to its
+ * settings: whoever frees a chain frees all batches that went through it before, and the settings after it.
  */
 #ifndef DF_TRANSFORMERS_INTERFACE_H
 #define DF_TRANSFORMERS_INTERFACE_H
@@ -39,15 +39,16 @@ enum df_verdict {
 struct df_transformer_type {
 	struct df_type type;
 
-	/* Compiles. What the table could not check (a condition, a pair of renames) is reported to diags with the place, and
-	 * *ret stays NULL then. settings outlives the transformer. DF_ERR_NO_MEMORY, DF_ERR_CONFIG (told in diags). */
+	/* Compiles. What the table could not check (a condition, a pair of renames) is reported to diags with the
+	 * place, and *ret stays NULL then. settings outlives the transformer. DF_ERR_NO_MEMORY, DF_ERR_CONFIG (told in
+	 * diags). */
 	int (*create)(const void *settings, const struct df_place *place, struct df_transformer **ret,
 		      struct df_diags *diags);
 
 	/*
-	 * An enum df_verdict, or a negative code: the message is poison. A call that fails must leave the message as it was:
-	 * check first, change afterwards. DF_ERR_INVALID_DATA names path and what was found; DF_ERR_NO_MEMORY stops the
-	 * pipeline. The call must not keep pointers into the message.
+	 * An enum df_verdict, or a negative code: the message is poison. A call that fails must leave the message as it
+	 * was: check first, change afterwards. DF_ERR_INVALID_DATA names path and what was found; DF_ERR_NO_MEMORY
+	 * stops the pipeline. The call must not keep pointers into the message.
 	 */
 	int (*apply)(struct df_transformer *t, const struct df_transform *call, struct df_message *m,
 		     struct df_error *err);
@@ -59,8 +60,8 @@ struct df_transformer_type {
 		      const struct df_component **ret_sink);
 };
 
-/* One more output of DF_SPLIT: a copy of `m` without payload and document (metadata, key, headers, partition, times shared).
- * The caller gives it a document. NULL when out of memory. Moves earlier outputs of this call. */
+/* One more output of DF_SPLIT: a copy of `m` without payload and document (metadata, key, headers, partition, times
+ * shared). The caller gives it a document. NULL when out of memory. Moves earlier outputs of this call. */
 struct df_message *df_transform_output(const struct df_transform *call, const struct df_message *m);
 
 /* The object root of a message, or NULL when the payload is empty, not JSON, or another kind: most transformers pass

@@ -51,7 +51,7 @@ static inline struct df_value *df_object_find(const struct df_value *object, con
 /* Can the text be written as a JSON string without any escape? */
 bool df_text_is_plain(struct df_str text);
 
-/* ---- names ----------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------------------- */
 
 struct df_name {
 	struct df_str key; /* borrowed */
@@ -102,7 +102,7 @@ int df_path_single_key(struct df_str path, struct df_path **ret_plain, struct df
 /* Does one of two plain paths begin with the other? By keys: which steps may be indices is no matter in an object. */
 bool df_path_overlaps(const struct df_path *a, const struct df_path *b);
 
-/* ---- the keys of one object -------------------------------------------------------------------------------------- */
+/* ---- the keys of one object ------------------------------------------------------------------------------ */
 
 struct df_key_slot {
 	const char *key; /* NULL: free */

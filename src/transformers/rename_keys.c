@@ -68,8 +68,7 @@ void df_key_renamer_free(struct df_key_renamer *renamer)
 	free(renamer);
 }
 
-/* ---- one key -------------------------------------------------------------------------------------------------------
- */
+/* ---- one key --------------------------------------------------------------------------------------------- */
 
 static inline size_t hash(const char *key, uint32_t len)
 {
@@ -148,8 +147,7 @@ static int look_up(struct df_key_renamer *renamer, const char *key, uint32_t len
 	return r;
 }
 
-/* ---- one object ----------------------------------------------------------------------------------------------------
- */
+/* ---- one object ------------------------------------------------------------------------------------------ */
 
 struct rename {
 	struct df_value *member;

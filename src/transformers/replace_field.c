@@ -11,8 +11,7 @@ struct replace_field_settings {
 	struct df_strings include, exclude, renames;
 };
 
-/* ---- settings -------------------------------------------------------------------------------------------------------
- */
+/* ---- settings -------------------------------------------------------------------------------------------- */
 
 struct rename {
 	struct df_path *from, *to;
@@ -142,8 +141,7 @@ static void check_settings(const void *settings, const struct df_place *place, s
 	renames_free(renames, s->renames.count);
 }
 
-/* ---- compiling ------------------------------------------------------------------------------------------------------
- */
+/* ---- compiling ------------------------------------------------------------------------------------------- */
 
 struct replace_field {
 	struct df_transformer base;

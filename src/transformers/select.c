@@ -71,8 +71,7 @@ static void select_free(struct df_transformer *t)
 
 DF_DEFINE_TRANSFORMER_CLEANUP(struct select *, select_free)
 
-/* ---- compiling -----------------------------------------------------------------------------------------------------
- */
+/* ---- compiling ------------------------------------------------------------------------------------------- */
 
 static int check_paths(const struct df_paths *paths, const struct df_place *place, struct df_diags *diags)
 {
@@ -165,8 +164,7 @@ static int select_create(const void *settings, const struct df_place *place, str
 	return 0;
 }
 
-/* ---- applying ------------------------------------------------------------------------------------------------------
- */
+/* ---- applying -------------------------------------------------------------------------------------------- */
 
 /* Is everything where it was last time? Then `found` is right: each name is there at most once. */
 static bool find_again(struct select *select, const struct df_value *root)

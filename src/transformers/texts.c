@@ -29,7 +29,7 @@ int df_pair_cut(struct df_str text, struct df_str *ret_left, struct df_str *ret_
 	return 0;
 }
 
-/* ---- numeric strings --------------------------------------------------------------------------------------------- */
+/* ---- numeric strings ------------------------------------------------------------------------------------- */
 
 struct numeric {
 	bool negative;

@@ -18,7 +18,7 @@
 
 #define FRAMES_INLINE 32 /* containers open at once before the stack moves from the C stack to the arena */
 
-/* ---- scans --------------------------------------------------------------------------------------------------- */
+/* ---- scans ----------------------------------------------------------------------------------------------- */
 
 #if defined(__SSE2__)
 /* One bit for each of 16 bytes that is a quote, a backslash, a control or not ASCII. */
@@ -84,7 +84,7 @@ static __attribute__((noinline)) const char *skip_blanks(const char *p, const ch
 	return p;
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------------------- */
 
 /* Why no value begins at p. */
 static __attribute__((noinline)) void refuse_value(struct df_json_parser *ps, const char *p)

@@ -27,7 +27,7 @@ struct df_json_parser {
 	const char *what;
 };
 
-/* ---- bytes and strings (json_string.c) ------------------------------------------------------------------------- */
+/* ---- bytes and strings (json_string.c) ------------------------------------------------------------------- */
 
 enum df_json_class {
 	DF_JSON_BLANK = 1,
@@ -49,7 +49,7 @@ static inline bool df_json_is(char c, unsigned class)
  * behind the opening one. NULL: broken, told in ps. */
 const char *df_json_scan_string(struct df_json_parser *ps, const char *start, const char *p, bool *ret_escaped);
 
-/* ---- duplicate keys (json_keys.c) ------------------------------------------------------------------------------ */
+/* ---- duplicate keys (json_keys.c) ------------------------------------------------------------------------ */
 
 /* The bit of a key in the filter of its object. */
 static inline unsigned df_json_bloom_bit(const char *key, size_t len)

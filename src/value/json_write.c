@@ -84,7 +84,7 @@ static inline __attribute__((always_inline)) char *copy(char *p, const char *fro
 	return p + len;
 }
 
-/* ---- strings ------------------------------------------------------------------------------------------------- */
+/* ---- strings --------------------------------------------------------------------------------------------- */
 
 /* How many bytes from p can be written as they are. A surrogate in WTF-8 begins with 0xED. */
 static size_t plain_run(const char *p, const char *end)
@@ -239,7 +239,7 @@ static __attribute__((noinline)) char *put_base64(struct writer *w, char *p, str
 	return p;
 }
 
-/* ---- trees --------------------------------------------------------------------------------------------------- */
+/* ---- trees ----------------------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) char *put_other(struct writer *w, char *p, const struct df_value *v)
 {

@@ -92,7 +92,7 @@ int df_path_check_select(const struct df_path *path, struct df_error *err) df_mu
 int df_path_select(const struct df_path *path, struct df_value *root, struct df_arena *arena, struct df_selected **ret,
 		   size_t *ret_count) df_must_check;
 
-/* ---- for the condition compiler ------------------------------------------------------------------------------- */
+/* ---- for the condition compiler -------------------------------------------------------------------------- */
 
 /* Length in bytes of the path that begins at text.ptr[0] within a condition: up to an operator, `&&`, `||`, `)` or the
  * end, respecting `\` escapes and `#( )`; trailing blanks are not part of it. DF_ERR_CONFIG for what a condition's path

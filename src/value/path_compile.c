@@ -18,7 +18,7 @@ struct compiler {
 	struct df_error *err;
 };
 
-/* ---- small helpers ---------------------------------------------------------------------------------------------- */
+/* ---- small helpers --------------------------------------------------------------------------------------- */
 
 #define bad(c, at, ...) bad_at((c)->err, (c)->base + (at), __VA_ARGS__)
 
@@ -133,7 +133,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* ---- steps ------------------------------------------------------------------------------------------------------ */
+/* ---- steps ----------------------------------------------------------------------------------------------- */
 
 static int parse_name(struct compiler *c)
 {
@@ -650,8 +650,7 @@ void df_path_free(struct df_path *path)
 	free(path);
 }
 
-/* ---- looking at a compiled path -----------------------------------------------------------------------------------
- */
+/* ---- looking at a compiled path -------------------------------------------------------------------------- */
 
 struct df_str df_path_text(const struct df_path *path)
 {
@@ -728,8 +727,7 @@ int df_path_check_select(const struct df_path *path, struct df_error *err)
 	return 0;
 }
 
-/* ---- a path within a condition ------------------------------------------------------------------------------------
- */
+/* ---- a path within a condition --------------------------------------------------------------------------- */
 
 /* Does an operator, `&&`, `||` or `)` begin at text[i]? */
 static bool ends_path(struct df_str text, size_t i)

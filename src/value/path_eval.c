@@ -10,8 +10,7 @@ struct reader {
 	bool failed; /* out of memory */
 };
 
-/* ---- patterns -----------------------------------------------------------------------------------------------------
- */
+/* ---- patterns -------------------------------------------------------------------------------------------- */
 
 /* Bytes of the code point at s[i]. */
 static size_t code_point_len(struct df_str s, size_t i)
@@ -62,8 +61,7 @@ bool df_path_glob(struct df_str text, struct df_str pattern)
 	return p == pattern.len;
 }
 
-/* ---- nodes of our own ---------------------------------------------------------------------------------------------
- */
+/* ---- nodes of our own ------------------------------------------------------------------------------------ */
 
 /* A node that holds what v holds and is in no container; NULL (and failed) when out of memory. */
 static struct df_value *shallow(struct reader *r, const struct df_value *v)
@@ -96,8 +94,7 @@ static void collect(struct reader *r, struct df_value *array, const struct df_va
 		df_array_append(array, copy);
 }
 
-/* ---- modifiers ----------------------------------------------------------------------------------------------------
- */
+/* ---- modifiers ------------------------------------------------------------------------------------------- */
 
 static struct df_value *reverse(struct reader *r, struct df_value *v)
 {
@@ -228,8 +225,7 @@ static struct df_value *modify(struct reader *r, enum df_modifier modifier, stru
 	return NULL;
 }
 
-/* ---- queries ------------------------------------------------------------------------------------------------------
- */
+/* ---- queries --------------------------------------------------------------------------------------------- */
 
 /* Is the text one of three words, in any case? */
 static bool is_word(struct df_str text, const char *digit, const char *letter, const char *word)
@@ -353,8 +349,7 @@ int df_query_match(const struct df_query *query, struct df_value *element, struc
 	return r.failed ? DF_ERR_NO_MEMORY : 0;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------------------- */
 
 /* What a KEY step finds. */
 static struct df_value *child_at(const struct df_step *step, const struct df_value *v)
@@ -480,8 +475,7 @@ struct df_value *df_path_get(const struct df_path *path, struct df_value *root, 
 	return v;
 }
 
-/* ---- places -------------------------------------------------------------------------------------------------------
- */
+/* ---- places ---------------------------------------------------------------------------------------------- */
 
 struct finder {
 	struct reader reader;
@@ -566,8 +560,7 @@ int df_path_locate(const struct df_path *path, struct df_value *root, struct df_
 	return 0;
 }
 
-/* ---- select -------------------------------------------------------------------------------------------------------
- */
+/* ---- select ---------------------------------------------------------------------------------------------- */
 
 struct selector {
 	struct reader reader;

@@ -10,7 +10,7 @@ _Static_assert(sizeof(struct df_value) == 48 || sizeof(void *) != 8, "four nodes
 
 #define EQUAL_SCAN 32 /* members in different order that equality looks up one by one; it sorts more */
 
-/* ---- scalars: text ------------------------------------------------------------------------------------------- */
+/* ---- scalars: text --------------------------------------------------------------------------------------- */
 
 size_t df_float64_text(const struct df_value *v, char *out)
 {
@@ -191,7 +191,7 @@ int df_value_unescape(struct df_value *v, struct df_arena *arena)
 	return DF_OK;
 }
 
-/* ---- scalars: numbers ------------------------------------------------------------------------------------------ */
+/* ---- scalars: numbers ------------------------------------------------------------------------------------ */
 
 bool df_value_to_int64(const struct df_value *v, int64_t *ret)
 {
@@ -227,7 +227,7 @@ bool df_value_to_double(const struct df_value *v, double *ret)
 	}
 }
 
-/* ---- building ------------------------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------------------- */
 
 static struct df_value *node_new(struct df_arena *arena, enum df_kind kind, enum df_logical logical, enum df_repr repr)
 {
@@ -370,7 +370,7 @@ struct df_value *df_value_clone_deep(const struct df_value *v, struct df_arena *
 	return clone_root(v, arena, true);
 }
 
-/* ---- equality -------------------------------------------------------------------------------------------------- */
+/* ---- equality -------------------------------------------------------------------------------------------- */
 
 static int key_order(const void *a, const void *b)
 {
@@ -462,7 +462,7 @@ bool df_value_equal(const struct df_value *a, const struct df_value *b)
 	}
 }
 
-/* ---- objects -------------------------------------------------------------------------------------------------- */
+/* ---- objects --------------------------------------------------------------------------------------------- */
 
 struct df_value *df_object_get(const struct df_value *object, struct df_str key)
 {
@@ -533,7 +533,7 @@ void df_object_rename(struct df_value *member, struct df_str key)
 	set_key(member, key);
 }
 
-/* ---- containers ----------------------------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------------------------------ */
 
 void df_array_append(struct df_value *array, struct df_value *value)
 {

@@ -2,9 +2,10 @@
  * The document: JSON without loss. Numbers keep their digits as text, object keys keep their order, strings are slices
  * of the input where nothing needs unescaping, and a scalar can carry a logical type.
  *
- * A document is a tree of nodes in one arena. A node belongs to at most one container; the children of a container are a
- * singly linked list in document order, so that appending, removing, renaming and replacing never move anything. Text that
- * a node points to lives in the same arena or in memory that outlives it (the payload). Nothing is freed one by one.
+ * A document is a tree of nodes in one arena. A node belongs to at most one container; the children of a container are
+ * a singly linked list in document order, so that appending, removing, renaming and replacing never move anything. Text
+ * that a node points to lives in the same arena or in memory that outlives it (the payload). Nothing is freed one by
+ * one.
  *
  * A document belongs to one thread at a time. Functions that allocate return NULL or DF_ERR_NO_MEMORY when the arena
  * cannot grow; the document is then unchanged.
@@ -30,8 +31,8 @@ enum df_logical {
 	DF_LOGICAL_FLOAT32,
 	DF_LOGICAL_FLOAT64,
 	DF_LOGICAL_TEXT,
-	DF_LOGICAL_BYTES,     /* JSON text: base64 */
-	DF_LOGICAL_DATE,      /* YYYY-MM-DD */
+	DF_LOGICAL_BYTES, /* JSON text: base64 */
+	DF_LOGICAL_DATE,  /* YYYY-MM-DD */
 	DF_LOGICAL_TIME,
 	DF_LOGICAL_TIMETZ,
 	DF_LOGICAL_TIMESTAMP, /* wall clock without zone; JSON text: RFC 3339 with Z */
@@ -43,12 +44,12 @@ enum df_logical {
 
 /* How a scalar is held. Readers use the accessors below and need not care. */
 enum df_repr {
-	DF_REPR_TEXT,    /* `text`: number digits, or the decoded string (WTF-8: a lone surrogate is its 3-byte form) */
-	DF_REPR_PLAIN,   /* string: as TEXT, and known to need no escaping when written */
+	DF_REPR_TEXT,	 /* `text`: number digits, or the decoded string (WTF-8: a lone surrogate is its 3-byte form) */
+	DF_REPR_PLAIN,	 /* string: as TEXT, and known to need no escaping when written */
 	DF_REPR_ESCAPED, /* string: `text` is the source between the quotes, with escapes still in it */
-	DF_REPR_INT64,   /* number: `int64` */
+	DF_REPR_INT64,	 /* number: `int64` */
 	DF_REPR_FLOAT64, /* `float64`; kind NUMBER when finite, else STRING ("NaN", "Infinity", "-Infinity") */
-	DF_REPR_BYTES,   /* string: `text` is raw bytes, JSON text is their base64; logical BYTES */
+	DF_REPR_BYTES,	 /* string: `text` is raw bytes, JSON text is their base64; logical BYTES */
 };
 
 struct df_value {
@@ -63,17 +64,17 @@ struct df_value {
 		struct df_value *first; /* container: first child */
 	};
 	struct df_value *last; /* container: last child; else undefined */
-	uint8_t kind;          /* enum df_kind */
+	uint8_t kind;	       /* enum df_kind */
 	uint8_t logical;       /* enum df_logical */
-	uint8_t repr;          /* enum df_repr */
+	uint8_t repr;	       /* enum df_repr */
 	uint8_t key_plain;     /* the key needs no escaping when written */
-	uint32_t line;         /* configuration documents: 1-based source line; 0 unknown */
+	uint32_t line;	       /* configuration documents: 1-based source line; 0 unknown */
 };
 
-#define DF_VALUE_DEPTH_MAX 1000                        /* containers open at once */
-#define DF_VALUE_SIZE_MAX ((size_t)UINT32_MAX - 16)    /* bytes of one document */
+#define DF_VALUE_DEPTH_MAX 1000			    /* containers open at once */
+#define DF_VALUE_SIZE_MAX ((size_t)UINT32_MAX - 16) /* bytes of one document */
 
-#define df_for_each(child, container)                                                                                  \
+#define df_for_each(child, container) \
 	for (struct df_value *child = (container)->first; child != NULL; child = child->next)
 
 static inline bool df_value_is_container(const struct df_value *v)
@@ -86,7 +87,7 @@ static inline struct df_str df_value_key(const struct df_value *v)
 	return (struct df_str){ v->key, v->key_len };
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------------------- */
 
 enum df_parse_result {
 	DF_PARSE_OK = 0,
@@ -97,9 +98,9 @@ enum df_parse_result {
 };
 
 struct df_parse_error {
-	size_t offset; /* byte offset of the first byte that cannot be; the input's length at an unexpected end */
-	size_t line;   /* 1-based */
-	size_t column; /* 1-based, in bytes */
+	size_t offset;	  /* byte offset of the first byte that cannot be; the input's length at an unexpected end */
+	size_t line;	  /* 1-based */
+	size_t column;	  /* 1-based, in bytes */
 	const char *what; /* static text: "unexpected character", "invalid UTF-8", "unterminated string" ... */
 };
 
@@ -118,10 +119,10 @@ int df_value_parse_text(struct df_str text, struct df_arena *arena, struct df_va
 /* Is it one JSON text? Builds nothing, same verdict as df_value_parse. */
 enum df_parse_result df_value_check(struct df_str text) df_must_check;
 
-/* ---- writing ------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------------------- */
 
-/* Appends the compact JSON text. Strings are written by their code points with the fewest escapes (\" \\ \b \f \n \r \t,
- * other controls \u00xx); lone surrogates as \udxxx, as written in the source when they came from it. */
+/* Appends the compact JSON text. Strings are written by their code points with the fewest escapes (\" \\ \b \f \n \r
+ * \t, other controls \u00xx); lone surrogates as \udxxx, as written in the source when they came from it. */
 void df_value_write(const struct df_value *v, struct df_buf *buf);
 
 /* The compact JSON text in the arena; ptr NULL when out of memory. */
@@ -130,7 +131,7 @@ struct df_str df_value_to_arena(const struct df_value *v, struct df_arena *arena
 /* Appends `text` (UTF-8 or WTF-8) as a JSON string with quotes. */
 void df_json_write_string(struct df_str text, struct df_buf *buf);
 
-/* ---- scalars ------------------------------------------------------------------------------------------------- */
+/* ---- scalars --------------------------------------------------------------------------------------------- */
 
 /*
  * The text of a scalar: a string's decoded content (for FLOAT64 non-finite and BYTES: their JSON text), a number's
@@ -150,7 +151,7 @@ bool df_value_to_int64(const struct df_value *v, int64_t *ret);
 /* A number as the nearest double; false when not a number or when it overflows. */
 bool df_value_to_double(const struct df_value *v, double *ret);
 
-/* ---- numbers as text (src/value/number.c) ---------------------------------------------------------------------- */
+/* ---- numbers as text (src/value/number.c) ---------------------------------------------------------------- */
 
 /* Is the slice exactly one JSON number? */
 bool df_number_valid(struct df_str text);
@@ -168,7 +169,7 @@ size_t df_number_from_double(double d, char *out);
 size_t df_number_from_float(float f, char *out);
 size_t df_number_from_int64(int64_t i, char *out);
 
-/* ---- building ------------------------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------------------- */
 
 struct df_value *df_value_new(struct df_arena *arena, enum df_kind kind); /* null, bools, empty containers */
 /* text is referenced, not copied; it must be a valid JSON number. */
@@ -188,30 +189,32 @@ struct df_value *df_value_clone(const struct df_value *v, struct df_arena *arena
 /* Deep copy with all text copied too: independent of everything but `arena`. */
 struct df_value *df_value_clone_deep(const struct df_value *v, struct df_arena *arena);
 
-/* Same JSON value? Objects regardless of key order, numbers as decimals, strings by code points; logical types ignored. */
+/* Same JSON value? Objects regardless of key order, numbers as decimals, strings by code points; logical types ignored.
+ */
 bool df_value_equal(const struct df_value *a, const struct df_value *b);
 
-/* ---- objects -------------------------------------------------------------------------------------------------- */
+/* ---- objects --------------------------------------------------------------------------------------------- */
 
 /* The member, or NULL (also when `object` is no object or NULL). O(members). */
 struct df_value *df_object_get(const struct df_value *object, struct df_str key);
 struct df_value *df_object_get_c(const struct df_value *object, const char *key);
 
-/* Sets key to value: an existing member is replaced where it stands, else appended. key is referenced. `value` must be in
- * no container; it becomes a member. */
+/* Sets key to value: an existing member is replaced where it stands, else appended. key is referenced. `value` must be
+ * in no container; it becomes a member. */
 void df_object_set(struct df_value *object, struct df_str key, struct df_value *value);
 /* Appends without looking for the key. */
 void df_object_append(struct df_value *object, struct df_str key, struct df_value *value);
 /* Changes a member's key in place, position kept; does not look for an equal key. key is referenced. */
 void df_object_rename(struct df_value *member, struct df_str key);
 
-/* ---- containers ----------------------------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------------------------------ */
 
 void df_array_append(struct df_value *array, struct df_value *value);
 /* Element i from 0, or NULL. O(i). */
 struct df_value *df_array_get(const struct df_value *array, size_t i);
 
-/* Unlinks child from container; prev is the sibling before it, or NULL when it is the first (df_container_prev finds it). */
+/* Unlinks child from container; prev is the sibling before it, or NULL when it is the first (df_container_prev finds
+ * it). */
 void df_container_remove(struct df_value *container, struct df_value *prev, struct df_value *child);
 struct df_value *df_container_prev(const struct df_value *container, const struct df_value *child);
 

@@ -85,8 +85,7 @@ static void warns(const char *text, const char *part)
 	expect(text, 0, 1, part, NULL);
 }
 
-/* ---- documents ------------------------------------------------------------------------------------------------------
- */
+/* ---- documents ------------------------------------------------------------------------------------------- */
 
 static void test_defaults(void **state)
 {
@@ -202,8 +201,7 @@ static void test_components(void **state)
 	warns(FLOW "  processorImage: a\n  processorVersion: b\n", "`processorVersion` has no effect beside");
 }
 
-/* ---- secrets, --set, bare lists -------------------------------------------------------------------------------------
- */
+/* ---- secrets, --set, bare lists -------------------------------------------------------------------------- */
 
 #define SECRET(namespace, value) \
 	"---\nkind: Secret\napiVersion: v1\nmetadata: {name: s" namespace "}\nstringData: {k: " value "}\n"
@@ -301,8 +299,7 @@ static void test_transformations_only(void **state)
 	bad("- type: stamp\n", "expected an object with apiVersion");
 }
 
-/* ---- maintenance ----------------------------------------------------------------------------------------------------
- */
+/* ---- maintenance ----------------------------------------------------------------------------------------- */
 
 #define WINDOW(text) FLOW "  maintenance: {" text "}\n"
 
@@ -339,8 +336,7 @@ static void test_maintenance(void **state)
 	       "spec.suspended: is false, but maintenance.suspended is true", NULL);
 }
 
-/* ---- objects for the pod --------------------------------------------------------------------------------------------
- */
+/* ---- objects for the pod --------------------------------------------------------------------------------- */
 
 #define QUANTITY(text) FLOW "  resources: {requests: {cpu: " text "}}\n"
 
@@ -376,8 +372,7 @@ static void test_pod(void **state)
 	bad(FLOW "  imagePullSecrets: [{name: r}, {nam: r}]\n", "spec.imagePullSecrets[1].name: is required");
 }
 
-/* ---- idempotency, replicas ------------------------------------------------------------------------------------------
- */
+/* ---- idempotency, replicas ------------------------------------------------------------------------------- */
 
 static void test_replicas(void **state)
 {
@@ -415,8 +410,7 @@ static void test_idempotency(void **state)
 			   "  errors: {type: rows, config: {table: e}}\n");
 }
 
-/* ---- cron -----------------------------------------------------------------------------------------------------------
- */
+/* ---- cron ------------------------------------------------------------------------------------------------ */
 
 #define BATCH                                          \
 	HEAD("DataFlowCron")                           \

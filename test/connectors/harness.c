@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* ---- the emitter ---- */
+/* ---- the emitter ----------------------------------------------------------------------------------------- */
 
 static struct harness *harness_of(struct df_emitter *e)
 {
@@ -148,7 +148,7 @@ void harness_done(struct harness *h)
 	pthread_mutex_destroy(&h->lock);
 }
 
-/* ---- components ---- */
+/* ---- components ------------------------------------------------------------------------------------------ */
 
 static df_printf(1, 0) char *quote(const char *fmt, va_list args)
 {
@@ -239,7 +239,7 @@ char *harness_refused(enum df_component_kind kind, const char *text, ...)
 	return said;
 }
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------------------- */
 
 int harness_read_fails(struct harness *h, struct df_source *s, struct df_error *err)
 {
@@ -332,7 +332,7 @@ int harness_stop(struct harness_reader *r)
 	return r->result;
 }
 
-/* ---- committing ---- */
+/* ---- committing ------------------------------------------------------------------------------------------ */
 
 static char *commit(struct harness *h, struct df_source *s)
 {
@@ -382,7 +382,7 @@ int harness_restore(struct df_source *s, const char *checkpoint, struct df_error
 	return r;
 }
 
-/* ---- writing ---- */
+/* ---- writing --------------------------------------------------------------------------------------------- */
 
 int harness_write(struct df_sink *s, const char *const *payloads, size_t count, char **results, struct df_error *err)
 {
@@ -412,7 +412,7 @@ int harness_write(struct df_sink *s, const char *const *payloads, size_t count, 
 	return r;
 }
 
-/* ---- files ---- */
+/* ---- files ----------------------------------------------------------------------------------------------- */
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {

@@ -10,7 +10,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------------------ */
 
 int kit_setup(void **state)
 {
@@ -115,7 +115,7 @@ static void parse_settings(struct kit *kit, const struct df_type *type, const ch
 
 static const struct df_connector_env once = { .once = true };
 
-/* ---- sink ------------------------------------------------------------------------------------------------------ */
+/* ---- sink ------------------------------------------------------------------------------------------------ */
 
 int kit_sink_open(struct kit *kit, struct kit_sink *s, const char *settings)
 {
@@ -179,7 +179,7 @@ struct kit_result kit_write(struct kit *kit, struct kit_sink *s, const char *lin
 	return kit_write_messages(kit, s, messages, count);
 }
 
-/* ---- source ---------------------------------------------------------------------------------------------------- */
+/* ---- source ---------------------------------------------------------------------------------------------- */
 
 static struct df_batch *new_batch(struct df_emitter *e)
 {

@@ -23,7 +23,7 @@ void kit_sql(const struct kit *kit, const char *sql);
 /* The rows of a SELECT: columns joined by `|`, a line feed behind each row. Good until kit_teardown. */
 const char *kit_query(struct kit *kit, const char *sql);
 
-/* ---- sink ------------------------------------------------------------------------------------------------------ */
+/* ---- sink ------------------------------------------------------------------------------------------------ */
 
 struct kit_sink {
 	struct df_sqlite_sink_settings settings;
@@ -69,7 +69,7 @@ struct kit_result kit_write(struct kit *kit, struct kit_sink *s, const char *lin
 			fail_msg("%s", r_.err.text); \
 	} while (0)
 
-/* ---- source ---------------------------------------------------------------------------------------------------- */
+/* ---- source ---------------------------------------------------------------------------------------------- */
 
 struct kit_source {
 	struct df_emitter emitter; /* first */

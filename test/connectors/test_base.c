@@ -83,7 +83,7 @@ static int64_t ms_since(int64_t start)
 	return (df_clock_monotonic() - start) / DF_NS_PER_MS;
 }
 
-/* ---- state ---- */
+/* ---- state ----------------------------------------------------------------------------------------------- */
 
 static void test_first_state(void **state)
 {
@@ -171,7 +171,7 @@ static void test_unlock_on_return(void **state)
 	destroy(c);
 }
 
-/* ---- close does not wait ---- */
+/* ---- close does not wait --------------------------------------------------------------------------------- */
 
 /* Sleeps under the lock, as a connect to a host that does not answer. */
 static void *slow_connect(void *arg)
@@ -274,7 +274,7 @@ static void test_scope(void **state)
 	destroy(c);
 }
 
-/* ---- readers ---- */
+/* ---- readers --------------------------------------------------------------------------------------------- */
 
 struct readers {
 	struct connector *c;

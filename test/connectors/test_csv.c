@@ -146,7 +146,7 @@ static void test_write(void **state)
 	}
 }
 
-/* ---- through the source ---- */
+/* ---- through the source ---------------------------------------------------------------------------------- */
 
 static void test_source(void **state)
 {

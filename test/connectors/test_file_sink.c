@@ -93,7 +93,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- jsonl ---- */
+/* ---- jsonl ----------------------------------------------------------------------------------------------- */
 
 static void test_lines(void **state)
 {
@@ -165,7 +165,7 @@ static void test_large(void **state)
 	df_buf_done(&expected);
 }
 
-/* ---- what a killed run left ---- */
+/* ---- what a killed run left ------------------------------------------------------------------------------ */
 
 static void repaired(struct harness *h, const char *before, const char *after)
 {
@@ -270,7 +270,7 @@ static void test_zstd(void **state)
 #endif
 }
 
-/* ---- csv ---- */
+/* ---- csv ------------------------------------------------------------------------------------------------- */
 
 static void test_csv(void **state)
 {
@@ -324,7 +324,7 @@ static void test_csv_first_refused(void **state)
 	assert_file("given.csv", "a\n1\n");
 }
 
-/* ---- atomic ---- */
+/* ---- atomic ---------------------------------------------------------------------------------------------- */
 
 static size_t count_files(void)
 {
@@ -367,7 +367,7 @@ static void test_atomic(void **state)
 	assert_file("out", "");
 }
 
-/* ---- rotation ---- */
+/* ---- rotation -------------------------------------------------------------------------------------------- */
 
 static void test_rotation(void **state)
 {
@@ -416,7 +416,7 @@ static void test_refused_settings(void **state)
 	free(said);
 }
 
-/* ---- failures ---- */
+/* ---- failures -------------------------------------------------------------------------------------------- */
 
 static void connect_fails(struct harness *h, const char *name, const char *said)
 {
@@ -526,7 +526,7 @@ static void test_full_device(void **state)
 	df_sink_free(s);
 }
 
-/* ---- pipes ---- */
+/* ---- pipes ----------------------------------------------------------------------------------------------- */
 
 static void test_pipe(void **state)
 {
@@ -591,7 +591,7 @@ static void test_close_while_pipe_is_full(void **state)
 	close(fd);
 }
 
-/* ---- the contract ---- */
+/* ---- the contract ---------------------------------------------------------------------------------------- */
 
 static void test_close(void **state)
 {

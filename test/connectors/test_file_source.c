@@ -45,7 +45,7 @@ static void assert_payloads(struct harness *h, const char *const *payloads)
 
 #define PAYLOADS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-/* ---- lines ---- */
+/* ---- lines ----------------------------------------------------------------------------------------------- */
 
 static void test_lines(void **state)
 {
@@ -216,7 +216,7 @@ static void test_metadata(void **state)
 	done(&h, s);
 }
 
-/* ---- json ---- */
+/* ---- json ------------------------------------------------------------------------------------------------ */
 
 static void test_json(void **state)
 {
@@ -268,7 +268,7 @@ static void test_bad_json(void **state)
 	done(&h, s);
 }
 
-/* ---- which files ---- */
+/* ---- which files ----------------------------------------------------------------------------------------- */
 
 static void connect_fails(const char *path, const char *said)
 {
@@ -347,7 +347,7 @@ static void test_refused_settings(void **state)
 	free(said);
 }
 
-/* ---- positions ---- */
+/* ---- positions ------------------------------------------------------------------------------------------- */
 
 static struct df_source *resume(struct harness *h, const char *config, const char *path, const char *checkpoint)
 {
@@ -566,7 +566,7 @@ static void test_damaged_checkpoint(void **state)
 	done(&h, s);
 }
 
-/* ---- compression ---- */
+/* ---- compression ----------------------------------------------------------------------------------------- */
 
 static void gzip_to(const char *path, const char *mode, const char *content)
 {
@@ -690,7 +690,7 @@ static void test_zstd(void **state)
 }
 #endif
 
-/* ---- following ---- */
+/* ---- following ------------------------------------------------------------------------------------------- */
 
 static struct df_source *follow(struct harness *h, const char *config)
 {
@@ -853,7 +853,7 @@ static void test_follow_compressed(void **state)
 	done(&h, s);
 }
 
-/* ---- the contract ---- */
+/* ---- the contract ---------------------------------------------------------------------------------------- */
 
 static void test_close_while_waiting(void **state)
 {

@@ -104,8 +104,7 @@ static void test_examples(void **state)
 	assert_int_equal(registry.count[DF_SINK], 6);
 }
 
-/* ---- shared checks --------------------------------------------------------------------------------------------------
- */
+/* ---- shared checks --------------------------------------------------------------------------------------- */
 
 static void test_query(void **state)
 {
@@ -150,8 +149,7 @@ static void test_table_name(void **state)
 		assert_int_equal(df_check_table_name(df_str_c(wrong[i]), NULL), DF_ERR_CONFIG);
 }
 
-/* ---- kafka ----------------------------------------------------------------------------------------------------------
- */
+/* ---- kafka ----------------------------------------------------------------------------------------------- */
 
 #define KAFKA(more) "type: kafka\nconfig:\n  brokers: [b:9092]\n  topic: t\n  consumerGroup: g\n" more
 #define SASL "  sasl: {username: u, password: p}\n"
@@ -237,8 +235,7 @@ static void test_kafka_sink(void **state)
 #undef SINK
 }
 
-/* ---- SQL stores -----------------------------------------------------------------------------------------------------
- */
+/* ---- SQL stores ------------------------------------------------------------------------------------------ */
 
 #define PG(more) "type: postgresql\nconfig:\n  connectionString: postgres://h/d\n" more
 #define CH(more) \
@@ -355,8 +352,7 @@ static void test_trino(void **state)
 	      "deprecated");
 }
 
-/* ---- later ----------------------------------------------------------------------------------------------------------
- */
+/* ---- later ----------------------------------------------------------------------------------------------- */
 
 #define CDC(more) "type: postgresql-cdc\nconfig:\n  connectionString: c\n  publicationName: p\n" more
 #define NESSIE(more) "type: nessie\nconfig:\n  baseURL: http://n\n  namespace: n\n  table: t\n" more

@@ -9,7 +9,7 @@
 
 #include "sqlite_kit.h"
 
-/* ---- columns and values ---------------------------------------------------------------------------------------- */
+/* ---- columns and values ---------------------------------------------------------------------------------- */
 
 static void creates_a_table(void **state)
 {
@@ -168,7 +168,7 @@ static void unknown_keys(void **state)
 	assert_string_equal(kit_query(kit, "SELECT * FROM t"), "3|4|NULL\n1|2|NULL\n1|2|2\n");
 }
 
-/* ---- conflicts, upserts, deletes ------------------------------------------------------------------------------- */
+/* ---- conflicts, upserts, deletes ------------------------------------------------------------------------- */
 
 static void conflicts_are_skipped(void **state)
 {
@@ -275,7 +275,7 @@ static void deletes(void **state)
 	assert_string_equal(kit_query(kit, "SELECT id FROM t"), "1\n3\n4\n");
 }
 
-/* ---- raw mode -------------------------------------------------------------------------------------------------- */
+/* ---- raw mode -------------------------------------------------------------------------------------------- */
 
 static void raw_mode(void **state)
 {

@@ -25,7 +25,7 @@ static void assert_rows(struct kit_source *s, const char *expected)
 	assert_string_equal(df_buf_c(&s->rows), expected);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------------ */
+/* ---- rows ------------------------------------------------------------------------------------------------ */
 
 static void values_and_metadata(void **state)
 {
@@ -90,7 +90,7 @@ static void hostile_names(void **state)
 	kit_source_close(&s);
 }
 
-/* ---- order and position ----------------------------------------------------------------------------------------- */
+/* ---- order and position ---------------------------------------------------------------------------------- */
 
 #define IDS(s, expected) assert_string_equal(ids(s), expected)
 
@@ -270,7 +270,7 @@ static void an_overlap_finds_late_rows(void **state)
 	kit_source_close(&s);
 }
 
-/* ---- queries ---------------------------------------------------------------------------------------------------- */
+/* ---- queries --------------------------------------------------------------------------------------------- */
 
 static void queries(void **state)
 {
@@ -326,7 +326,7 @@ static void creates_its_table(void **state)
 	assert_string_equal(kit_query(kit, "SELECT name FROM pragma_table_info('t')"), "id\ncreated_at\nupdated_at\n");
 }
 
-/* ---- cancelling -------------------------------------------------------------------------------------------------- */
+/* ---- cancelling ------------------------------------------------------------------------------------------ */
 
 static void *close_soon(void *arg)
 {

@@ -21,7 +21,7 @@ static void assert_text(const char *text, const char *part)
 		fail_msg("\"%s\" is not in: %s", part, text);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------------ */
+/* ---- rows ------------------------------------------------------------------------------------------------ */
 
 static void a_poison_row_fails_alone(void **state)
 {
@@ -105,7 +105,7 @@ static void no_rows_no_table(void **state)
 	assert_string_equal(kit_query(kit, "SELECT a FROM t"), "1\n");
 }
 
-/* ---- the file -------------------------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------------------- */
 
 static void expect_refusal(struct kit *kit, const char *settings, int code, const char *part)
 {
@@ -195,7 +195,7 @@ static void a_full_database(void **state)
 	assert_string_equal(kit_query(kit, "PRAGMA integrity_check"), "ok\n");
 }
 
-/* ---- locks ----------------------------------------------------------------------------------------------------- */
+/* ---- locks ----------------------------------------------------------------------------------------------- */
 
 struct later {
 	struct kit_sink *s;
@@ -267,7 +267,7 @@ static void close_during_a_long_write(void **state)
 	assert_string_equal(kit_query(kit, "SELECT count(*) FROM t"), "0\n");
 }
 
-/* ---- durability -------------------------------------------------------------------------------------------------- */
+/* ---- durability ------------------------------------------------------------------------------------------ */
 
 static void sync_flushes_the_log(void **state)
 {

@@ -30,7 +30,7 @@ static void write_text(int fd, const char *text)
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 }
 
-/* ---- stdin ---- */
+/* ---- stdin ----------------------------------------------------------------------------------------------- */
 
 static void test_stdin(void **state)
 {
@@ -124,7 +124,7 @@ static void test_stdin_closed(void **state)
 	harness_done(&h);
 }
 
-/* ---- stdout ---- */
+/* ---- stdout ---------------------------------------------------------------------------------------------- */
 
 static void test_stdout(void **state)
 {

@@ -59,7 +59,7 @@ static void fail_one(struct df_write *w, size_t i, int code)
 	df_write_fail(w, i, &err);
 }
 
-/* ---- at once ---- */
+/* ---- at once --------------------------------------------------------------------------------------------- */
 
 static int all_good(struct scripted *s, struct df_write *w, struct df_error *err)
 {
@@ -178,7 +178,7 @@ static void test_nothing_to_write(void **state)
 	df_arena_done(&arena);
 }
 
-/* ---- later ---- */
+/* ---- later ----------------------------------------------------------------------------------------------- */
 
 static void *settle(void *arg)
 {

@@ -1,7 +1,7 @@
 /*
- * Any bytes through the JSON reader and writer: reading and checking agree; what was read is written as JSON that reads back
- * to the same value, and writing that again gives the same bytes. The input is copied to the end of an exact heap block, so
- * that reading one byte too far is seen.
+ * Any bytes through the JSON reader and writer: reading and checking agree; what was read is written as JSON that reads
+ * back to the same value, and writing that again gives the same bytes. The input is copied to the end of an exact heap
+ * block, so that reading one byte too far is seen.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -165,7 +165,7 @@ static void test_out_of_memory(void **state)
 	df_batch_pool_free(pool);
 }
 
-/* ---- the steady state -------------------------------------------------------------------------------------------- */
+/* ---- the steady state ------------------------------------------------------------------------------------ */
 
 #define IN_FLIGHT 8
 #define PARTITIONS 4

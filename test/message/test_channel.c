@@ -210,7 +210,7 @@ static void test_timeouts(void **state)
 	df_channel_free(ch);
 }
 
-/* ---- one other thread that blocks -------------------------------------------------------------------------------- */
+/* ---- one other thread that blocks ------------------------------------------------------------------------ */
 
 struct blocked {
 	struct df_channel *ch;
@@ -444,7 +444,7 @@ static void test_wait_time(void **state)
 	df_channel_free(ch);
 }
 
-/* ---- many threads ----------------------------------------------------------------------------------------------- */
+/* ---- many threads ---------------------------------------------------------------------------------------- */
 
 #define SENDERS 3
 #define RECEIVERS 3

@@ -63,7 +63,8 @@ static void a_new_store_is_empty_and_keeps_what_was_saved(void **state)
 	assert_int_equal(store->load(store, &arena, &v, &err), 0);
 	assert_int_equal(v->kind, DF_OBJECT);
 	assert_int_equal(v->len, 0);
-	assert_int_equal(df_value_parse_text(DF_STR("{\"sqlite\":{\"n\":9007199254740993},\"other\":[1]}"), &arena, &saved, &err),
+	assert_int_equal(df_value_parse_text(DF_STR("{\"sqlite\":{\"n\":9007199254740993},\"other\":[1]}"), &arena,
+					     &saved, &err),
 			 0);
 	assert_int_equal(store->save(store, saved, &err), 0);
 	df_checkpoint_store_free(DF_TAKE(store));
@@ -116,7 +117,8 @@ static void a_full_disk_keeps_the_old_one(void **state)
 
 	(void)state;
 	write_checkpoint("e", "{\"k\":1}");
-	assert_int_equal(df_value_parse_text(DF_STR("{\"k\":2,\"text\":\"longer than the limit\"}"), &arena, &v, &err), 0);
+	assert_int_equal(df_value_parse_text(DF_STR("{\"k\":2,\"text\":\"longer than the limit\"}"), &arena, &v, &err),
+			 0);
 	getrlimit(RLIMIT_FSIZE, &old);
 	none.rlim_max = old.rlim_max;
 	setrlimit(RLIMIT_FSIZE, &none);

@@ -1,6 +1,7 @@
 /*
- * The processor with a real source (generate) and a sink that follows a script: what the other side does wrong on demand. The sink
- * remembers what it confirmed, so that each test can count what arrived, in which order, and how often.
+ * The processor with a real source (generate) and a sink that follows a script: what the other side does wrong on
+ * demand. The sink remembers what it confirmed, so that each test can count what arrived, in which order, and how
+ * often.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -15,7 +16,7 @@
 
 #include "processor/processor.h"
 
-/* ---- the scripted sink --------------------------------------------------------------------------------------------- */
+/* ---- the scripted sink ----------------------------------------------------------------------------------- */
 
 struct script {
 	/* Decides about one write: 0, DF_WRITE_PENDING or a code; may call df_write_fail for single messages. */
@@ -23,9 +24,9 @@ struct script {
 	int sync_result;
 	unsigned writes, connects, syncs, instances;
 	unsigned fail_first; /* for the scripts below */
-	int64_t poison;      /* the id that no write accepts; -1: none */
-	size_t largest;      /* rows of the largest write */
-	int64_t *ids;        /* confirmed, in order */
+	int64_t poison;	     /* the id that no write accepts; -1: none */
+	size_t largest;	     /* rows of the largest write */
+	int64_t *ids;	     /* confirmed, in order */
 	size_t count, cap;
 	pthread_t later;
 	struct df_write *pending;
@@ -132,7 +133,7 @@ static int make_sink(void *arg, const struct df_component *component, const stru
 	return 0;
 }
 
-/* ---- running a flow -------------------------------------------------------------------------------------------------- */
+/* ---- running a flow -------------------------------------------------------------------------------------- */
 
 /* A store that keeps the newest checkpoint as text. */
 struct memory_store {
@@ -256,7 +257,7 @@ static void assert_all_in_order(const struct script *s, int64_t n, int64_t missi
 #define SINK "sink: {type: discard, config: {}}\n"
 #define ERRORS "errors: {type: stdout, config: {}}\n"
 
-/* ---- tests -------------------------------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------------------- */
 
 static void every_message_arrives_once_in_order(void **state)
 {
@@ -304,10 +305,10 @@ static void filtered_messages_are_done(void **state)
 
 static void split_messages_are_done_with_their_last_child(void **state)
 {
-	struct fixture *f = new_fixture(
-		"source: {type: generate, config: {count: 10, template: '{\"items\": [{\"id\": 1}, {\"id\": 2}, {\"id\": 3}]}'}}\n" SINK
-		"transformations:\n  - {type: flatten, config: {field: items}}\n"
-		"  - {type: filter, config: {condition: id != 2}}\n");
+	struct fixture *f = new_fixture("source: {type: generate, config: {count: 10, template: '{\"items\": [{\"id\": "
+					"1}, {\"id\": 2}, {\"id\": 3}]}'}}\n" SINK
+					"transformations:\n  - {type: flatten, config: {field: items}}\n"
+					"  - {type: filter, config: {condition: id != 2}}\n");
 
 	(void)state;
 	assert_int_equal(run(f), 0);
@@ -573,8 +574,8 @@ static void a_kill_ends_at_once(void **state)
 
 static void a_stop_flushes_what_was_read(void **state)
 {
-	struct fixture *f = new_fixture(
-		"source: {type: generate, config: {rate: 5000, template: '{\"id\": ${counter}}'}}\n" SINK);
+	struct fixture *f =
+		new_fixture("source: {type: generate, config: {rate: 5000, template: '{\"id\": ${counter}}'}}\n" SINK);
 	struct df_context *stop = df_context_new(NULL);
 	pthread_t thread;
 

@@ -134,8 +134,7 @@ static void test_bad_documents(void **state)
 	df_secret_store_free(store);
 }
 
-/* ---- a directory ----------------------------------------------------------------------------------------------------
- */
+/* ---- a directory ----------------------------------------------------------------------------------------- */
 
 static void write_file(const char *directory, const char *name, const char *data, size_t len)
 {

@@ -3,8 +3,7 @@
 
 #include "spec/spec.h"
 
-/* ---- a table with every type ----------------------------------------------------------------------------------------
- */
+/* ---- a table with every type ----------------------------------------------------------------------------- */
 
 struct inner {
 	char *text;
@@ -158,8 +157,7 @@ static void check_all(const struct df_table *table, const struct example *exampl
 	}
 }
 
-/* ---- what is accepted -----------------------------------------------------------------------------------------------
- */
+/* ---- what is accepted ------------------------------------------------------------------------------------ */
 
 #define BEGIN "{\"text\":\"abc\",\"format\":\"json\",\"kept\":\".\",\"flag\":true,\"number\":5,\"small\":1,\"big\":0,"
 #define DEFAULTS BEGIN "\"wait\":\"30s\",\"words\":[\"a\",\"b\"]}"

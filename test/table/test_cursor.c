@@ -74,7 +74,7 @@ static struct df_cursor_value txt(const char *text)
 	return (struct df_cursor_value){ DF_CURSOR_TEXT, df_str_c(text) };
 }
 
-/* ---- SQL ------------------------------------------------------------------------------------------------------- */
+/* ---- SQL ------------------------------------------------------------------------------------------------- */
 
 static void literal(struct df_buf *sql, unsigned n, const struct df_cursor_value *v)
 {
@@ -180,7 +180,7 @@ static void a_query_becomes_a_table(void **state)
 	assert_string_equal(df_buf_c(&sql), "(SELECT 1 -- one\n) AS dataflow_src");
 }
 
-/* ---- moving ---------------------------------------------------------------------------------------------------- */
+/* ---- moving ---------------------------------------------------------------------------------------------- */
 
 static const struct df_cursor_table table = { .from = DF_STR("f"),
 					      .t = DF_STR("t"),
@@ -259,7 +259,7 @@ static void an_old_k_becomes_t_and_k(void **state)
 			"{\"lastReadChangeValue\":6,\"lastReadOrderByValue\":1,\"lastReadNullOrderByValue\":9}");
 }
 
-/* ---- checkpoint -------------------------------------------------------------------------------------------------- */
+/* ---- checkpoint ------------------------------------------------------------------------------------------ */
 
 static const struct df_cursor_source source = {
 	.table = "x", .change_column = "t", .order_column = "k", .query = "SELECT 1"
@@ -336,7 +336,7 @@ static void what_a_checkpoint_may_hold(void **state)
 	}
 }
 
-/* ---- polling ----------------------------------------------------------------------------------------------------- */
+/* ---- polling --------------------------------------------------------------------------------------------- */
 
 static void polls_at_a_fixed_rate(void **state)
 {

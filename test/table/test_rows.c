@@ -60,7 +60,7 @@ static const char *map(struct df_rows *rows, const struct df_columns *columns, c
 	return df_arena_dup(&arena, df_buf_str(&out)).ptr;
 }
 
-/* ---- mapping --------------------------------------------------------------------------------------------------- */
+/* ---- mapping --------------------------------------------------------------------------------------------- */
 
 static void maps_by_name(void **state)
 {
@@ -196,7 +196,7 @@ static void bodies(void **state)
 	assert_int_equal(row->len, 2);
 }
 
-/* ---- grouping -------------------------------------------------------------------------------------------------- */
+/* ---- grouping -------------------------------------------------------------------------------------------- */
 
 /* "ac:0,2 b:1": the groups' columns and the rows in them. */
 static const char *group(const char *const *texts, size_t count, bool unique)
@@ -238,7 +238,7 @@ static void groups_keep_the_order_of_a_key(void **state)
 	assert_string_equal(group(none, 0, true), "");
 }
 
-/* ---- inference ------------------------------------------------------------------------------------------------- */
+/* ---- inference ------------------------------------------------------------------------------------------- */
 
 static void infers_the_widest(void **state)
 {
@@ -332,7 +332,7 @@ static void keys_of_all_rows(void **state)
 	assert_int_equal(df_inference_add(&in, json("{\"\":1}"), NULL), DF_ERR_INVALID_DATA);
 }
 
-/* ---- conversions ------------------------------------------------------------------------------------------------- */
+/* ---- conversions ----------------------------------------------------------------------------------------- */
 
 static void conversions(void **state)
 {

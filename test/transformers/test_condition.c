@@ -345,8 +345,7 @@ static void reads_literals(void **state)
 	check(rows, DF_ARRAY_SIZE(rows));
 }
 
-/* ---- errors -------------------------------------------------------------------------------------------------------
- */
+/* ---- errors ---------------------------------------------------------------------------------------------- */
 
 static void refuses(void **state)
 {
@@ -525,8 +524,7 @@ static void bounds_nesting(void **state)
 	}
 }
 
-/* ---- limits, short circuit, threads -------------------------------------------------------------------------------
- */
+/* ---- limits, short circuit, threads ---------------------------------------------------------------------- */
 
 static int eval_text(const char *text, struct df_str json, bool *ret, struct df_error *err)
 {

@@ -13,8 +13,7 @@
 
 struct df_clock transform_test_clock = { .fixed = true, .fixed_ns = TRANSFORM_TEST_NOW };
 
-/* ---- settings -----------------------------------------------------------------------------------------------------
- */
+/* ---- settings -------------------------------------------------------------------------------------------- */
 
 struct sink_settings {
 	char *target;
@@ -135,8 +134,7 @@ void transform_check_example(const char *type)
 	transform_test_close(&t);
 }
 
-/* ---- messages -----------------------------------------------------------------------------------------------------
- */
+/* ---- messages -------------------------------------------------------------------------------------------- */
 
 struct df_message *transform_test_add(struct df_batch *batch, const char *payload, const char *meta)
 {

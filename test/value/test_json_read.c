@@ -57,7 +57,7 @@ static enum df_parse_result run(struct df_str text, struct df_parse_error *err, 
 	return result;
 }
 
-/* ---- what is JSON ---------------------------------------------------------------------------------------------- */
+/* ---- what is JSON ---------------------------------------------------------------------------------------- */
 
 /* Accepted, and written as `out`; NULL: as it came. */
 static const struct {
@@ -490,7 +490,7 @@ static void test_too_large(void **state)
 	df_arena_done(&arena);
 }
 
-/* ---- nodes ---------------------------------------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------------------------------------------- */
 
 static void test_nodes(void **state)
 {
@@ -539,7 +539,7 @@ static void test_nodes(void **state)
 	df_arena_done(&arena);
 }
 
-/* ---- depth ---------------------------------------------------------------------------------------------------- */
+/* ---- depth ----------------------------------------------------------------------------------------------- */
 
 static char *repeat(const char *text, size_t n, const char *middle, const char *closing)
 {
@@ -594,7 +594,7 @@ static void test_depth(void **state)
 	free(text);
 }
 
-/* ---- large objects ---------------------------------------------------------------------------------------------- */
+/* ---- large objects --------------------------------------------------------------------------------------- */
 
 static struct df_value *parse_buf(struct df_buf *buf, struct df_arena *arena)
 {
@@ -691,7 +691,7 @@ static void test_nested_large(void **state)
 	df_buf_done(&buf);
 }
 
-/* ---- properties ------------------------------------------------------------------------------------------------- */
+/* ---- properties ------------------------------------------------------------------------------------------ */
 
 static uint64_t random_state = 88172645463325252;
 

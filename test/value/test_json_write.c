@@ -228,7 +228,7 @@ static void test_escaped_source(void **state)
 	df_arena_done(&a);
 }
 
-/* ---- edits against a plain writer ------------------------------------------------------------------------------ */
+/* ---- edits against a plain writer ------------------------------------------------------------------------ */
 
 /* The writer copies stretches of the payload that no edit touched. This one does not. */
 static void write_plainly(const struct df_value *v, struct df_buf *buf)

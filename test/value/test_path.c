@@ -42,8 +42,7 @@ static void expect_json(const char *what, const struct df_value *v, const char *
 		fail_msg("%s: got " DF_STR_FMT ", want %s", what, DF_STR_ARG(got), want ? want : "(nothing)");
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------------------- */
 
 struct reading {
 	const char *doc;
@@ -521,8 +520,7 @@ static void reads_nothing_from_fromstr_too_deep(void **state)
 	free(deep);
 }
 
-/* ---- errors -------------------------------------------------------------------------------------------------------
- */
+/* ---- errors ---------------------------------------------------------------------------------------------- */
 
 static void expect_column(const char *what, const struct df_error *err, size_t column)
 {
@@ -796,8 +794,7 @@ static void reads_nested_hashes_in_deep_documents(void **state)
 	free(doc);
 }
 
-/* ---- meaning ------------------------------------------------------------------------------------------------------
- */
+/* ---- meaning --------------------------------------------------------------------------------------------- */
 
 static void compares_by_meaning(void **state)
 {
@@ -867,8 +864,7 @@ static void tells_its_steps(void **state)
 	}
 }
 
-/* ---- locating and removing ----------------------------------------------------------------------------------------
- */
+/* ---- locating and removing ------------------------------------------------------------------------------- */
 
 static void locates_and_removes(void **state)
 {
@@ -939,8 +935,7 @@ static void locates_and_removes(void **state)
 	}
 }
 
-/* ---- plain paths: get and set -------------------------------------------------------------------------------------
- */
+/* ---- plain paths: get and set ---------------------------------------------------------------------------- */
 
 static void gets_with_parent(void **state)
 {
@@ -1068,8 +1063,7 @@ static void tells_why_it_cannot_set(void **state)
 	}
 }
 
-/* ---- select -------------------------------------------------------------------------------------------------------
- */
+/* ---- select ---------------------------------------------------------------------------------------------- */
 
 static void selects(void **state)
 {
@@ -1152,8 +1146,7 @@ static void refuses_to_select(void **state)
 	}
 }
 
-/* ---- within conditions --------------------------------------------------------------------------------------------
- */
+/* ---- within conditions ----------------------------------------------------------------------------------- */
 
 static void scans_conditions(void **state)
 {

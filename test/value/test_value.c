@@ -58,7 +58,7 @@ static void assert_json(const struct df_value *v, const char *want)
 	}
 }
 
-/* ---- editing -------------------------------------------------------------------------------------------------- */
+/* ---- editing --------------------------------------------------------------------------------------------- */
 
 static void test_object_get(void **state)
 {
@@ -215,7 +215,7 @@ static void test_clone(void **state)
 	df_arena_done(&other);
 }
 
-/* ---- equality -------------------------------------------------------------------------------------------------- */
+/* ---- equality -------------------------------------------------------------------------------------------- */
 
 static void test_equal(void **state)
 {
@@ -307,7 +307,7 @@ static void test_equal_large(void **state)
 	assert_false(df_value_equal(a, b));
 }
 
-/* ---- text ------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------------------ */
 
 static void assert_text(const struct df_value *v, struct df_str want)
 {
@@ -407,7 +407,7 @@ static void test_numbers(void **state)
 	assert_int_equal(df_value_bytes(&arena, DF_STR("x"))->logical, DF_LOGICAL_BYTES);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------ */
+/* ---- memory ---------------------------------------------------------------------------------------------- */
 
 /* In a child with little address space left: everything that allocates says so and nothing crashes. */
 static int run_out_of_memory(const char *text)

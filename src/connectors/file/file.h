@@ -7,7 +7,7 @@
 #include "connectors/base.h"
 #include "connectors/records.h"
 
-/* ---- settings.c ---- */
+/* ---- settings.c ------------------------------------------------------------------------------------------ */
 
 struct file_source_settings {
 	char *path;
@@ -34,7 +34,7 @@ extern const struct df_sink_ops df_file_sink_ops;     /* sink.c */
 /* The delimiter of a setting, or what the name says. */
 char df_file_delimiter(const char *setting, const char *path);
 
-/* ---- files.c: which files there are, and how far each was read ---- */
+/* ---- files.c: which files there are, and how far each was read ------------------------------------------- */
 
 /* The first bytes of a file, so that a reused inode or a file written anew is noticed. */
 struct file_print {
@@ -101,7 +101,7 @@ void df_files_prune(struct file_list *list);
 /* The print of an open file; as much as there is. */
 struct file_print df_file_print(int fd);
 
-/* ---- watch.c: sleeping until something changes ---- */
+/* ---- watch.c: sleeping until something changes ----------------------------------------------------------- */
 
 struct file_watch;
 
@@ -116,7 +116,7 @@ void df_file_watch_remove(struct file_watch *watch, int id);
 /* Sleeps until a file grew (0) or files came, went or were renamed (1). */
 int df_file_watch_wait(struct file_watch *watch, struct df_context *ctx, struct df_error *err) df_must_check;
 
-/* ---- rows.c: CSV for the sink ---- */
+/* ---- rows.c: CSV for the sink ---------------------------------------------------------------------------- */
 
 struct file_rows {
 	char **columns; /* NULL: they come from the first message */
@@ -138,7 +138,7 @@ void df_file_rows_forget(struct file_rows *rows);
 int df_file_rows_add(struct file_rows *rows, struct df_buf *buf, struct df_message *m, struct df_arena *arena,
 		     struct df_error *err) df_must_check;
 
-/* ---- tail.c: what an earlier run left ---- */
+/* ---- tail.c: what an earlier run left -------------------------------------------------------------------- */
 
 /*
  * Makes a file ready to be appended to: a torn end is cut off, an end that only lacks its newline gets it. Tells the

@@ -76,7 +76,7 @@ static void list_drop(struct file_list *list, struct file **place)
 	file_free(f);
 }
 
-/* ---- prints ---- */
+/* ---- prints ---------------------------------------------------------------------------------------------- */
 
 /* FNV-1a, 64 bits, of the first len bytes. */
 static struct file_print print_of(int fd, size_t len)
@@ -106,7 +106,7 @@ static bool print_matches(const char *path, const struct file_print *print)
 	return now.len == print->len && now.hash == print->hash;
 }
 
-/* ---- checkpoint ---- */
+/* ---- checkpoint ------------------------------------------------------------------------------------------ */
 
 static int damaged(const char *what, struct df_error *err)
 {
@@ -244,7 +244,7 @@ void df_files_commit(struct file_list *list, const struct df_commit *commits, si
 	}
 }
 
-/* ---- scanning ---- */
+/* ---- scanning -------------------------------------------------------------------------------------------- */
 
 static bool is_pattern(const char *path)
 {
@@ -373,7 +373,7 @@ static int scan_pattern(struct file_list *list, const struct file_scan *scan, st
 	return r;
 }
 
-/* ---- files that are not where they were ---- */
+/* ---- files that are not where they were ------------------------------------------------------------------ */
 
 /* Does this directory entry hold what is left of a remembered file? */
 static bool is_renamed(const struct file *f, const char *path)

@@ -4,7 +4,7 @@
 #include "connectors/csv.h"
 #include "connectors/file/file.h"
 
-/* ---- columns ---- */
+/* ---- columns --------------------------------------------------------------------------------------------- */
 
 void df_file_rows_forget(struct file_rows *rows)
 {
@@ -99,7 +99,7 @@ int df_file_rows_from_file(struct file_rows *rows, int fd, enum df_compression c
 	return rows->columns ? check_columns(rows, &row, err) : columns_from_row(rows, &row, err);
 }
 
-/* ---- rows ---- */
+/* ---- rows ------------------------------------------------------------------------------------------------ */
 
 static int columns_from_message(struct file_rows *rows, const struct df_value *object, struct df_error *err)
 {

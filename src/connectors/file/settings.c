@@ -10,7 +10,7 @@ char df_file_delimiter(const char *setting, const char *path)
 	return df_str_ends(stem, DF_STR(".tsv")) ? '\t' : ',';
 }
 
-/* ---- source ---- */
+/* ---- source ---------------------------------------------------------------------------------------------- */
 
 static const char *const from_values[] = { "start", "end", NULL };
 
@@ -86,7 +86,7 @@ static const struct df_type source_type = {
 		   "  path: /data/in/orders.jsonl\n",
 };
 
-/* ---- sink ---- */
+/* ---- sink ------------------------------------------------------------------------------------------------ */
 
 static const char *const sink_format_values[] = { "jsonl", "csv", NULL };
 static const char *const mode_values[] = { "append", "atomic", NULL };

@@ -70,7 +70,7 @@ static int file_create(const void *settings, const struct df_connector_env *env,
 	return 0;
 }
 
-/* ---- names of files ---- */
+/* ---- names of files -------------------------------------------------------------------------------------- */
 
 /* Where the number of a rotated file goes: before .jsonl, .csv, ..., .gz and .zst included. */
 static size_t stem_length(const char *path)
@@ -133,7 +133,7 @@ static int name_file(struct file_sink *s, struct df_error *err)
 	return s->path && (!s->atomic || s->temporary) ? 0 : df_error_no_memory(err);
 }
 
-/* ---- opening ---- */
+/* ---- opening --------------------------------------------------------------------------------------------- */
 
 static int open_error(const char *path, int errnum, struct df_error *err)
 {
@@ -261,7 +261,7 @@ static int file_connect(struct df_sink *sink, struct df_context *ctx, struct df_
 	return 0;
 }
 
-/* ---- rotation ---- */
+/* ---- rotation -------------------------------------------------------------------------------------------- */
 
 static int finish_part(struct file_sink *s, struct df_error *err)
 {
@@ -285,7 +285,7 @@ static int ensure_file(struct file_sink *s, struct df_error *err)
 	return r < 0 || s->writer ? r : open_file(s, err);
 }
 
-/* ---- write ---- */
+/* ---- write ----------------------------------------------------------------------------------------------- */
 
 /* One message into the buffer. A message that cannot be a record leaves no trace but its failure. */
 static int add_message(struct file_sink *s, struct df_write *w, size_t i, struct df_error *err)
@@ -350,7 +350,7 @@ static int file_write(struct df_sink *sink, struct df_context *caller, struct df
 	return r;
 }
 
-/* ---- sync ---- */
+/* ---- sync ------------------------------------------------------------------------------------------------ */
 
 static int sync_directory(const char *path, struct df_error *err)
 {
@@ -399,7 +399,7 @@ static int file_sync(struct df_sink *sink, struct df_context *ctx, bool final, s
 	return s->temporary ? publish(s, err) : 0;
 }
 
-/* ---- close, free ---- */
+/* ---- close, free ----------------------------------------------------------------------------------------- */
 
 static int file_close(struct df_sink *sink, struct df_error *err)
 {

@@ -47,7 +47,7 @@ static bool waits(const struct file_source *s)
 	return s->settings->follow && !s->base.state.env.once;
 }
 
-/* ---- create, restore, connect ---- */
+/* ---- create, restore, connect ---------------------------------------------------------------------------- */
 
 static int file_create(const void *settings, const struct df_connector_env *env, struct df_source **ret,
 		       struct df_error *err)
@@ -106,7 +106,7 @@ static int file_connect(struct df_source *source, struct df_context *ctx, struct
 	return 0;
 }
 
-/* ---- one file ---- */
+/* ---- one file -------------------------------------------------------------------------------------------- */
 
 static void close_file(struct file_source *s, struct file *f)
 {
@@ -306,7 +306,7 @@ static int read_file(struct reading *r, struct file *f, struct df_error *err)
 	return code < 0 ? code : end_file(r, f, finished, err);
 }
 
-/* ---- all files ---- */
+/* ---- all files ------------------------------------------------------------------------------------------- */
 
 static int read_all(struct reading *r, struct df_error *err)
 {
@@ -372,7 +372,7 @@ static int file_read(struct df_source *source, struct df_context *caller, struct
 	return code;
 }
 
-/* ---- commit, close, free ---- */
+/* ---- commit, close, free --------------------------------------------------------------------------------- */
 
 static int file_commit(struct df_source *source, const struct df_commit *commits, size_t count,
 		       struct df_value *checkpoint, struct df_arena *arena, struct df_error *err)

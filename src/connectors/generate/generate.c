@@ -95,7 +95,7 @@ static int generate_connect(struct df_source *s, struct df_context *ctx, struct 
 	return g->template ? 0 : df_template_compile(df_str_c(g->settings->template), &g->template, err);
 }
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------------------- */
 
 /* How many messages there are left to make, at most `most`. */
 static size_t generate_left(const struct generate_source *g, size_t most)

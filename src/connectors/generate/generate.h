@@ -8,7 +8,7 @@
 #include "base/str.h"
 #include "spec/field.h"
 
-/* ---- template.c ---- */
+/* ---- template.c ------------------------------------------------------------------------------------------ */
 
 struct df_template;
 
@@ -46,7 +46,7 @@ int df_template_check(struct df_str text, struct df_error *err);
 	"- `${now:unix}`, `${now:unix_ms}`: seconds or milliseconds since 1970\n"                             \
 	"- `$${`: the two characters `${`\n"
 
-/* ---- settings ---- */
+/* ---- settings -------------------------------------------------------------------------------------------- */
 
 struct generate_settings {
 	int64_t count; /* 0: endless */

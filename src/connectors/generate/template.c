@@ -45,7 +45,7 @@ struct df_template {
 	size_t max;
 };
 
-/* ---- compiling ---- */
+/* ---- compiling ------------------------------------------------------------------------------------------- */
 
 void df_template_free(struct df_template *t)
 {
@@ -332,7 +332,7 @@ int df_template_check(struct df_str text, struct df_error *err)
 	return df_template_compile(text, &t, err);
 }
 
-/* ---- rendering ---- */
+/* ---- rendering ------------------------------------------------------------------------------------------- */
 
 /* splitmix64, Steele, Lea and Flood: every state is a good one, so that it can start at any counter. */
 static uint64_t next_random(uint64_t *state)

@@ -16,8 +16,7 @@
 		DF_FIELD(S, connection.oauth2_scope, "oauth2Scope", 0, .def = "catalog",                        \
 			 .doc = "The scope to ask for.")
 
-/* ---- source -------------------------------------------------------------------------------------------------------
- */
+/* ---- source ---------------------------------------------------------------------------------------------- */
 
 #define S struct df_iceberg_source_settings
 
@@ -70,8 +69,7 @@ static const struct df_type source_type = {
 	.keeps_position = source_keeps_position,
 };
 
-/* ---- sink ---------------------------------------------------------------------------------------------------------
- */
+/* ---- sink ------------------------------------------------------------------------------------------------ */
 
 #define S struct df_iceberg_sink_settings
 

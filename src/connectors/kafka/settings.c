@@ -2,8 +2,7 @@
 
 #include <ctype.h>
 
-/* ---- security protocol --------------------------------------------------------------------------------------------
- */
+/* ---- security protocol ----------------------------------------------------------------------------------- */
 
 static const char *const security_names[] = { "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL" };
 
@@ -87,8 +86,7 @@ static void check_connection(const struct df_kafka_connection *c, const struct d
 		DF_FIELD(S, connection.sasl, "sasl", 0, .table = &df_sasl_table,                                       \
 			 .doc = "Log in with user and password.")
 
-/* ---- source -------------------------------------------------------------------------------------------------------
- */
+/* ---- source ---------------------------------------------------------------------------------------------- */
 
 #define DEFAULT_GROUP "dataflow-operator"
 
@@ -212,8 +210,7 @@ static const struct df_type source_type = {
 	.scales_out = true,
 };
 
-/* ---- sink ---------------------------------------------------------------------------------------------------------
- */
+/* ---- sink ------------------------------------------------------------------------------------------------ */
 
 static const char *const acks[] = { "all", "local", "none", NULL };
 static const char *const compressions[] = { "none", "gzip", "snappy", "lz4", "zstd", NULL };

@@ -6,8 +6,7 @@
 		 .example = "https://nessie.example:19120", .doc = "Where Nessie answers."), \
 		DF_FIELD(S, connection.branch, "branch", 0, .def = "main", .doc = "The branch.")
 
-/* ---- source -------------------------------------------------------------------------------------------------------
- */
+/* ---- source ---------------------------------------------------------------------------------------------- */
 
 #define S struct df_nessie_source_settings
 
@@ -58,8 +57,7 @@ static const struct df_type source_type = {
 	.keeps_position = source_keeps_position,
 };
 
-/* ---- sink ---------------------------------------------------------------------------------------------------------
- */
+/* ---- sink ------------------------------------------------------------------------------------------------ */
 
 #define S struct df_nessie_sink_settings
 

@@ -8,8 +8,7 @@
 		DF_FIELD(S, connection_timeout, "connectionTimeout", 0, .def = "30", .min = 1, .max = INT32_MAX,     \
 			 .doc = "Seconds that opening a connection may take.")
 
-/* ---- source -------------------------------------------------------------------------------------------------------
- */
+/* ---- source ---------------------------------------------------------------------------------------------- */
 
 #define S struct df_postgresql_source_settings
 
@@ -59,8 +58,7 @@ static const struct df_type source_type = {
 	.keeps_position = source_keeps_position,
 };
 
-/* ---- sink ---------------------------------------------------------------------------------------------------------
- */
+/* ---- sink ------------------------------------------------------------------------------------------------ */
 
 static const char *const strategies[] = { "always", "ifNewer", NULL };
 

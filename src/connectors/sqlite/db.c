@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-/* ---- errors ---------------------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------------------- */
 
 /* How an SQLite result is seen from outside. */
 struct result {
@@ -74,7 +74,7 @@ int df_sqlite_error(const struct df_sqlite *db, int result, struct df_error *err
 	return known->code;
 }
 
-/* ---- cancelling ------------------------------------------------------------------------------------------------ */
+/* ---- cancelling ------------------------------------------------------------------------------------------ */
 
 /* Asked at every 10000th step of the virtual machine, which is where sqlite3_interrupt would end a statement too; but
  * that one is forgotten when it comes just before a statement begins. */
@@ -112,7 +112,7 @@ void df_sqlite_leave(struct df_sqlite *db)
 	df_base_scope_end(&db->scope);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------------------ */
 
 /* What SQLite would only call "unable to open database file". */
 static int check_path(const char *path, enum df_sqlite_access access, struct df_error *err)
@@ -183,7 +183,7 @@ void df_sqlite_close(struct df_sqlite *db)
 	sqlite3_close(DF_TAKE(db->handle));
 }
 
-/* ---- statements ------------------------------------------------------------------------------------------------ */
+/* ---- statements ------------------------------------------------------------------------------------------ */
 
 int df_sqlite_prepare(struct df_sqlite *db, struct df_str sql, sqlite3_stmt **ret, struct df_error *err)
 {
@@ -209,7 +209,7 @@ int df_sqlite_exec(struct df_sqlite *db, const char *sql, struct df_error *err)
 	return result == SQLITE_OK ? 0 : df_sqlite_error(db, result, err);
 }
 
-/* ---- catalog --------------------------------------------------------------------------------------------------- */
+/* ---- catalog --------------------------------------------------------------------------------------------- */
 
 enum df_sqlite_kind df_sqlite_kind_of(const char *declared_type)
 {

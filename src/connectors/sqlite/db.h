@@ -28,7 +28,7 @@ enum df_sqlite_access {
 /* Waiting for the lock of another connection, in ms; then DF_ERR_TRANSIENT. */
 #define DF_SQLITE_BUSY_MS 5000
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------------------ */
 
 /* Opens and reads the header. path is borrowed. Call it within df_sqlite_enter. Errors as df_sqlite_error. */
 int df_sqlite_open(struct df_sqlite *db, const char *path, enum df_sqlite_access access,
@@ -41,7 +41,7 @@ int df_sqlite_enter(struct df_sqlite *db, struct df_base_state *state, struct df
 		    struct df_error *err) df_must_check;
 void df_sqlite_leave(struct df_sqlite *db);
 
-/* ---- statements ------------------------------------------------------------------------------------------------ */
+/* ---- statements ------------------------------------------------------------------------------------------ */
 
 DF_DEFINE_CLEANUP(sqlite3_stmt *, sqlite3_finalize)
 
@@ -61,7 +61,7 @@ int df_sqlite_exec(struct df_sqlite *db, const char *sql, struct df_error *err) 
  */
 int df_sqlite_error(const struct df_sqlite *db, int result, struct df_error *err);
 
-/* ---- catalog --------------------------------------------------------------------------------------------------- */
+/* ---- catalog --------------------------------------------------------------------------------------------- */
 
 /* What a declared type asks of a value; df_column.kind. */
 enum df_sqlite_kind {
@@ -86,7 +86,7 @@ enum df_sqlite_kind df_sqlite_kind_of(const char *declared_type);
 int df_sqlite_columns(struct df_sqlite *db, const char *table, struct df_columns *ret,
 		      struct df_error *err) df_must_check;
 
-/* ---- values ---------------------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------------------- */
 
 /* Binds a value as the column takes it. Text is borrowed until the statement was stepped. DF_ERR_INVALID_DATA naming
  * the column. */

@@ -5,7 +5,7 @@
 
 #include "base/time.h"
 
-/* ---- the statement ----------------------------------------------------------------------------------------------- */
+/* ---- the statement --------------------------------------------------------------------------------------- */
 
 static int look_at_columns(struct df_sqlite_reading *r, struct df_sqlite *db, struct df_error *err)
 {
@@ -71,7 +71,7 @@ int df_sqlite_reading_find(const struct df_sqlite_reading *r, const char *name)
 	return DF_SQLITE_NO_FIELD;
 }
 
-/* ---- the cursor's values ----------------------------------------------------------------------------------------- */
+/* ---- the cursor's values --------------------------------------------------------------------------------- */
 
 /* Infinity has no JSON digits: these are read as it. */
 #define DIGITS_INFINITY "9e999"
@@ -159,7 +159,7 @@ int df_sqlite_bind_cursor(struct df_sqlite_reading *r, const struct df_cursor_pa
 	return 0;
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------------------- */
 
 int df_sqlite_reading_begin(struct df_sqlite_reading *r, struct df_arena *arena)
 {

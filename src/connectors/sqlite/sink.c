@@ -32,7 +32,7 @@ static struct sink *sink_of(struct df_sink *s)
 	return (struct sink *)s;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------------------ */
 
 static void sink_free(struct df_sink *s);
 
@@ -113,7 +113,7 @@ static void sink_free(struct df_sink *sink)
 	free(s);
 }
 
-/* ---- connecting ------------------------------------------------------------------------------------------------ */
+/* ---- connecting ------------------------------------------------------------------------------------------ */
 
 /* One number from a statement that gives one. */
 static int step_number(struct sink *s, sqlite3_stmt *stmt, int64_t *ret, struct df_error *err)
@@ -207,7 +207,7 @@ static int sink_connect(struct df_sink *sink, struct df_context *ctx, struct df_
 	return code;
 }
 
-/* ---- one row --------------------------------------------------------------------------------------------------- */
+/* ---- one row --------------------------------------------------------------------------------------------- */
 
 /* The object that is the message's row. */
 static int find_row(struct sink *s, struct df_message *m, struct df_arena *arena, struct df_value **ret,
@@ -316,7 +316,7 @@ static int remove_row(struct sink *s, struct df_message *m, struct df_arena *are
 	return step_row(s, s->remove, counts, ret_lost, err);
 }
 
-/* ---- one transaction ------------------------------------------------------------------------------------------- */
+/* ---- one transaction ------------------------------------------------------------------------------------- */
 
 /* Runs BEGIN, COMMIT or ROLLBACK. */
 static int step_control(struct sink *s, sqlite3_stmt *stmt, struct df_error *err)
@@ -454,7 +454,7 @@ static int sink_write(struct df_sink *sink, struct df_context *ctx, struct df_wr
 	return code;
 }
 
-/* ---- durability ------------------------------------------------------------------------------------------------ */
+/* ---- durability ------------------------------------------------------------------------------------------ */
 
 /* Flushes the write-ahead log to the disk through SQLite's own file, which costs one fsync for any number of commits.
  */
@@ -471,10 +471,11 @@ static int sink_sync(struct df_sink *sink, struct df_context *ctx, bool final, s
 	int moved = 0;
 	if (s->db.handle && sqlite3_file_control(s->db.handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
 	    moved)
-		return df_error_set(err, DF_ERR_UNKNOWN,
-				    "the database %s was deleted, moved or replaced while it was written: what was written "
-				    "since the last saved position comes again",
-				    s->db.path);
+		return df_error_set(
+			err, DF_ERR_UNKNOWN,
+			"the database %s was deleted, moved or replaced while it was written: what was written "
+			"since the last saved position comes again",
+			s->db.path);
 	if (!s->unsynced || strcmp(s->settings->synchronous, "full") != 0)
 		return 0;
 	int result = sqlite3_file_control(s->db.handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);

@@ -25,7 +25,7 @@ static struct source *source_of(struct df_source *s)
 	return (struct source *)s;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------------------ */
 
 static void source_free(struct df_source *s);
 
@@ -129,7 +129,7 @@ static int source_commit(struct df_source *source, const struct df_commit *commi
 	return 0;
 }
 
-/* ---- connecting ------------------------------------------------------------------------------------------------ */
+/* ---- connecting ------------------------------------------------------------------------------------------ */
 
 static int source_connect(struct df_source *source, struct df_context *ctx, struct df_error *err)
 {
@@ -152,7 +152,7 @@ static int source_connect(struct df_source *source, struct df_context *ctx, stru
 	return code;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------------------- */
 
 /* One statement on its way to messages. */
 struct run {

@@ -18,7 +18,7 @@ static bool is_key(const struct df_sqlite_target *target, const char *name)
 	return false;
 }
 
-/* ---- INSERT ---------------------------------------------------------------------------------------------------- */
+/* ---- INSERT ---------------------------------------------------------------------------------------------- */
 
 /* ` ON CONFLICT ...` for a row of these columns. */
 static void write_conflict(const struct df_sqlite_target *target, const struct df_column_set *set, struct df_buf *sql)
@@ -145,7 +145,7 @@ void df_sqlite_insert_free(struct df_sqlite_insert *insert)
 	free(insert);
 }
 
-/* ---- DELETE ---------------------------------------------------------------------------------------------------- */
+/* ---- DELETE ---------------------------------------------------------------------------------------------- */
 
 int df_sqlite_remove_prepare(struct df_sqlite_target *target, sqlite3_stmt **ret, struct df_error *err)
 {
@@ -173,7 +173,7 @@ int df_sqlite_remove_prepare(struct df_sqlite_target *target, sqlite3_stmt **ret
 	return df_sqlite_prepare_buf(target->db, &sql, ret, err);
 }
 
-/* ---- checks ---------------------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------------------- */
 
 static int need_column(const struct df_sqlite_target *target, const char *name, const char *why, struct df_error *err)
 {

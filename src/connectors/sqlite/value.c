@@ -5,7 +5,7 @@
 #include "connectors/sqlite/db.h"
 #include "table/convert.h"
 
-/* ---- binding --------------------------------------------------------------------------------------------------- */
+/* ---- binding --------------------------------------------------------------------------------------------- */
 
 /* An SQLite result of a bind: only a value that is too large, or no memory, can go wrong. */
 static int bound(int result, struct df_error *err)
@@ -197,7 +197,7 @@ int df_sqlite_bind(sqlite3_stmt *stmt, int parameter, const struct df_column *co
 	return code;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------------------- */
 
 /* A declared time whose text is one: RFC 3339, as messages carry it. NULL: it stays the text it is. */
 static struct df_value *read_timestamp(struct df_str text, struct df_arena *arena)

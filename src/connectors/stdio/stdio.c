@@ -8,7 +8,7 @@
 #include "connectors/records.h"
 #include "connectors/writer.h"
 
-/* ---- stdin ---- */
+/* ---- stdin ----------------------------------------------------------------------------------------------- */
 
 struct stdin_settings {
 	struct df_records_settings records;
@@ -186,7 +186,7 @@ const struct df_connector df_connector_stdin = {
 	.source_ops = DF_WITH_STDIO ? &stdin_ops : NULL,
 };
 
-/* ---- stdout ---- */
+/* ---- stdout ---------------------------------------------------------------------------------------------- */
 
 struct stdout_settings {
 	char none; /* C has no empty struct */

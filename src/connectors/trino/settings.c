@@ -2,8 +2,7 @@
 
 #include <strings.h>
 
-/* ---- authentication -----------------------------------------------------------------------------------------------
- */
+/* ---- authentication -------------------------------------------------------------------------------------- */
 
 #define S struct df_trino_keycloak_settings
 
@@ -86,8 +85,7 @@ static const struct df_table auth_table = DF_TABLE(struct df_trino_auth_settings
 		DF_FIELD(S, connection.auth, "auth", DF_DEPRECATED, .table = &auth_table,                   \
 			 .doc = "A client-credentials grant at `tokenUrl`. Use `keycloak`.")
 
-/* ---- source -------------------------------------------------------------------------------------------------------
- */
+/* ---- source ---------------------------------------------------------------------------------------------- */
 
 #define S struct df_trino_source_settings
 
@@ -138,8 +136,7 @@ static const struct df_type source_type = {
 	.keeps_position = source_keeps_position,
 };
 
-/* ---- sink ---------------------------------------------------------------------------------------------------------
- */
+/* ---- sink ------------------------------------------------------------------------------------------------ */
 
 #define S struct df_trino_sink_settings
 
