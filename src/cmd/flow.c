@@ -90,13 +90,27 @@ static void say_what_is_special(const struct flow *f, const struct df_flow_optio
 		fprintf(stderr, "%s: every row stood in the sink already, nothing was changed\n", o->name);
 }
 
+/* The first line of progress: what runs. */
+static void say_what_runs(const struct df_flow_options *o)
+{
+	const struct df_dataflow_spec *spec = o->spec;
+
+	if (o->progress == DF_PROGRESS_LIVE || o->progress == DF_PROGRESS_PLAIN)
+		fprintf(stderr, "%s: %s -> %zu transformations -> %s\n", o->name, spec->source.type->name,
+			spec->transformations.count, o->dry_run ? "dry run" : spec->sink.type->name);
+}
+
 static int flow_run(struct flow *f, const struct df_flow_options *o, struct df_error *err)
 {
 	int64_t started = df_clock_monotonic();
-	struct df_progress *progress = df_progress_start(f->processor, o->name, o->progress);
-	int r = df_processor_run(f->processor, f->stop, f->kill, err);
-	double seconds = (double)(df_clock_monotonic() - started) / (double)DF_NS_PER_S;
+	struct df_progress *progress;
+	double seconds;
+	int r;
 
+	say_what_runs(o);
+	progress = df_progress_start(f->processor, o->name, o->progress);
+	r = df_processor_run(f->processor, f->stop, f->kill, err);
+	seconds = (double)(df_clock_monotonic() - started) / (double)DF_NS_PER_S;
 	df_progress_stop(progress);
 	if (o->summary)
 		df_progress_summary(f->processor, o->name, o->progress, seconds, r < 0);

@@ -110,6 +110,7 @@ static void *progress_main(void *arg)
 
 	while (df_context_sleep(progress->stop, interval) == 0)
 		report(progress);
+	report(progress); /* where it stood at the end */
 	return NULL;
 }
 
