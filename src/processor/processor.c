@@ -276,8 +276,10 @@ static int open_everything(struct df_processor *p, struct df_error *err)
 
 	if (r == 0)
 		r = df_processor_create_source(p, err);
-	for (size_t i = 0; i < p->output_count && r == 0; i++)
+	for (size_t i = 0; i < p->output_count && r == 0; i++) {
+		p->outputs[i].env.resumed = p->resumed;
 		r = df_output_connect(&p->outputs[i], p->read_ctx, err);
+	}
 	return r < 0 ? r : df_processor_connect_source(p, p->read_ctx, err);
 }
 

@@ -33,6 +33,27 @@ class Failing(FileTest):
         self.assertEqual(self.read_jsonl("out.jsonl"), [{"a": 1}])
 
 
+class Atomic(FileTest):
+    def atomic(self, extra=""):
+        self.jsonl("in.jsonl", [{"id": i} for i in range(20)])
+        self.flow("file", {"path": "in.jsonl"}, "file", {"path": "out.jsonl", "mode": "atomic"}, extra=extra)
+
+    def test_behind_a_saved_position_the_old_content_stays(self):
+        self.atomic()
+        self.assertEqual(self.dataflow("run", "--limit", "10", "flow.yaml").returncode, 0)
+        self.assertEqual([r["id"] for r in self.read_jsonl("out.jsonl")], list(range(10)))
+        done = self.dataflow("run", "flow.yaml")
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertEqual([r["id"] for r in self.read_jsonl("out.jsonl")], list(range(20)))
+
+    def test_a_run_from_the_start_replaces_it(self):
+        self.atomic("  checkpointPersistence: false\n")
+        for _ in range(2):
+            self.assertEqual(self.dataflow("run", "flow.yaml").returncode, 0)
+            self.assertEqual([r["id"] for r in self.read_jsonl("out.jsonl")], list(range(20)))
+        self.assertEqual(sorted(p.name for p in self.dir.glob("*out*")), ["out.jsonl"])
+
+
 class Nothing(FileTest):
     def test_an_empty_source_is_not_taken_for_one_that_was_read(self):
         for name, data in (("in.jsonl", ""), ("in.csv", "a,b\n"), ("in.jsonl.gz", gzip.compress(b""))):

@@ -106,12 +106,14 @@ static const struct df_field sink_fields[] = {
 		 .doc = "`auto` looks at the name: .gz, .zst. Compressed output is written in larger groups (up to "
 			"5000 messages "
 			"or 5 seconds), each a gzip member or zstd frame that can be read at once."),
-	DF_FIELD(struct file_sink_settings, mode, "mode", 0, .def = "append", .values = mode_values,
-		 .doc = "`append`: to what is there. `atomic`: a hidden temporary file in the same directory takes the "
-			"name when "
-			"the run is complete, so that readers see the old file or the whole new one; positions are "
-			"committed "
-			"only then."),
+	DF_FIELD(
+		struct file_sink_settings, mode, "mode", 0, .def = "append", .values = mode_values,
+		.doc = "`append`: to what is there. `atomic`: a hidden temporary file in the same directory takes the "
+		       "name "
+		       "when the run is complete, so that readers see the old file or the whole new one; positions are "
+		       "committed only then. The new file holds what this run wrote, and, when the source went on "
+		       "behind a "
+		       "saved position, what the old one held before it."),
 	DF_FIELD(struct file_sink_settings, rotate_bytes, "rotateBytes", 0, .def = "0", .min = 0, .max = INT64_MAX,
 		 .example = "104857600",
 		 .doc = "Begin a new file when this size is reached: `orders.jsonl` becomes orders-000001.jsonl, "

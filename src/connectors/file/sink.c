@@ -178,13 +178,38 @@ static int open_fd(const struct file_sink *s, const char *path, bool *ret_regula
 	return open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
+/* Mode atomic, behind a saved position: the whole new file is the old one and what comes. */
+static int copy_old(const struct file_sink *s, int fd, struct df_error *err)
+{
+	df_cleanup(df_closep) int old = open(s->path, O_RDONLY | O_CLOEXEC);
+	char block[16384];
+	ssize_t n, put = 0;
+
+	if (old < 0)
+		return errno == ENOENT ? 0 : open_error(s->path, errno, err);
+	while (put >= 0 && (n = read(old, block, sizeof(block))) > 0)
+		for (ssize_t at = 0; at < n && put >= 0; at += put)
+			put = write(fd, block + at, (size_t)(n - at));
+	return n < 0 || put < 0 ? df_error_errno(err, errno == ENOSPC ? DF_ERR_TRANSIENT : DF_ERR_UNKNOWN, errno,
+						 "cannot copy %s beside itself", s->path)
+				: 0;
+}
+
+/* What a killed run left in the temporary file was never committed. */
+static int begin_temporary(const struct file_sink *s, int fd, const char *path, struct df_error *err)
+{
+	if (ftruncate(fd, 0) < 0)
+		return df_error_errno(err, DF_ERR_UNKNOWN, errno, "cannot empty %s", path);
+	return s->base.state.env.resumed ? copy_old(s, fd, err) : 0;
+}
+
 static int prepare_file(struct file_sink *s, int fd, const char *path, struct df_error *err)
 {
 	struct stat st;
 	int r = lock_file(fd, s->path, err);
 
-	if (r == 0 && s->atomic && ftruncate(fd, 0) < 0)
-		r = df_error_errno(err, DF_ERR_UNKNOWN, errno, "cannot empty %s", path);
+	if (r == 0 && s->atomic)
+		r = begin_temporary(s, fd, path, err);
 	if (r == 0)
 		r = df_file_repair(fd, path, s->format, s->compression, logger_of(s), err);
 	if (r == 0 && fstat(fd, &st) < 0)
