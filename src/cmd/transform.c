@@ -1,6 +1,6 @@
 /*
- * `transform`: a filter for JSON Lines. Lines are read into batches, a batch goes through the chain, the results are written;
- * memory stays flat whatever the input's size.
+ * `transform`: a filter for JSON Lines. Lines are read into batches, a batch goes through the chain, the results are
+ * written; memory stays flat whatever the input's size.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,12 +27,14 @@ static const char *const envelope_choices[] = { "auto", "raw", NULL };
 static const struct df_option transform_option_rows[] = {
 	DF_OPTION(struct transform_options, file, "file", 'f', .argument = "FILE",
 		  .doc = "a list of transformations or a whole manifest, YAML or JSON (required)"),
-	DF_OPTION(struct transform_options, envelope, "envelope", 0, .choices = envelope_choices, .optional = "auto",
-		  .doc = "lines are {\"data\": JSON} or {\"raw\": \"text\"}, with \"metadata\"; =raw writes raw always"),
+	DF_OPTION(
+		struct transform_options, envelope, "envelope", 0, .choices = envelope_choices, .optional = "auto",
+		.doc = "lines are {\"data\": JSON} or {\"raw\": \"text\"}, with \"metadata\"; =raw writes raw always"),
 	DF_OPTION(struct transform_options, now, "now", 0, .argument = "TIME",
 		  .doc = "fix the clock: an RFC 3339 time"),
 	DF_OPTION(struct transform_options, errors, "errors", 0, .argument = "FILE",
-		  .doc = "a failing message becomes a line of FILE and the run goes on; without it the first one ends it"),
+		  .doc = "a failing message becomes a line of FILE and the run goes on; without it the first one ends "
+			 "it"),
 	DF_OPTION(struct transform_options, explain, "explain", 0,
 		  .doc = "show instead of the results what each transformation makes of each line"),
 	DF_OPTION(struct transform_options, set, "set", 's', .argument = "PATH=VALUE",
@@ -399,7 +401,8 @@ static int set_clock(const struct df_command *command, const char *text, struct 
 	if (!text)
 		return 0;
 	if (!df_rfc3339_parse(df_str_c(text), &t))
-		return df_usage_error(command, "--now: '%s' is not an RFC 3339 time such as 2024-01-15T10:30:00Z", text);
+		return df_usage_error(command, "--now: '%s' is not an RFC 3339 time such as 2024-01-15T10:30:00Z",
+				      text);
 	if (__builtin_mul_overflow(t.seconds, DF_NS_PER_S, &clock->fixed_ns) ||
 	    __builtin_add_overflow(clock->fixed_ns, t.nanoseconds, &clock->fixed_ns))
 		return df_usage_error(command, "--now: '%s' is not between the years 1677 and 2262", text);
@@ -431,8 +434,8 @@ static int transform_run(const struct df_command *command, void *options, int op
 			  &manifests, &diags);
 	if (diags.errors == 0 && manifests.count != 1)
 		r = df_pick_manifest(command, &manifests, NULL) ? 0 : DF_EXIT_USAGE;
-	else if (diags.errors == 0 && df_chain_new(&manifests.items[0].spec.flow.transformations, &clock, &chain, &diags) ==
-						  DF_ERR_NO_MEMORY)
+	else if (diags.errors == 0 && df_chain_new(&manifests.items[0].spec.flow.transformations, &clock, &chain,
+						   &diags) == DF_ERR_NO_MEMORY)
 		diags.failed = true;
 	if (r == 0)
 		r = df_report_diags(&diags);
@@ -448,18 +451,34 @@ const struct df_command df_command_transform = {
 	.name = "transform",
 	.operands = "",
 	.summary = "apply transformations to JSON Lines on standard input",
-	.doc = "A filter: each input line is a payload, each output line one. FILE holds a list of transformations or a whole\n"
-	       "manifest, of which only the transformations count. A message that fails ends the run with exit code 1, or, with\n"
+	.doc = "A filter: each input line is a payload, each output line one. FILE holds a list of transformations or "
+	       "a whole\n"
+	       "manifest, of which only the transformations count. A message that fails ends the run with exit code 1, "
+	       "or, with\n"
 	       "--errors, becomes a line {\"index\", \"transformer\", \"transformer_index\", \"error\"} there.\n"
 	       "\n"
-	       "--explain is for reading, not for programs. Below each line stands what each transformation made of it: unchanged,\n"
-	       "dropped, failed with its reason, becomes N messages (#1, #2, ...), or changed, with the members of the root and of\n"
-	       "the metadata that were added, removed, changed or renamed and the payload after it. Long values are cut. With\n"
-	       "--explain, flatten.yaml and shorten.yaml (snakeCase, then remove a field) print this:\n"
+	       "--explain is for reading, not for programs. Below each line it shows what each transformation made of "
+	       "it:\n"
+	       "unchanged, dropped, failed with its reason, becomes N messages (#1, #2 ...), or changed, with the "
+	       "members of the\n"
+	       "root and of the metadata that were added, removed, changed or renamed, and the payload after it. Long "
+	       "values are\n"
+	       "cut. flatten, filter and snakeCase print for one line:\n"
 	       "\n"
-	       "EXAMPLE",
+	       "  line 1  {\"orderId\":7,\"items\":[{\"qty\":1},{\"qty\":2}]}\n"
+	       "    [0] flatten           becomes 2 messages\n"
+	       "          #1        {\"orderId\":7,\"qty\":1}\n"
+	       "          #2        {\"orderId\":7,\"qty\":2}\n"
+	       "    [1] filter            #1  dropped\n"
+	       "    [1] filter            #2  unchanged\n"
+	       "    [2] snakeCase         #2  changed\n"
+	       "          renamed   orderId -> order_id\n"
+	       "          payload   {\"order_id\":7,\"qty\":2}\n"
+	       "    result                #2  {\"order_id\":7,\"qty\":2}",
 	.examples = "  echo '{\"a\":{\"b\":1}}' | dataflow transform -f flatten.yaml\n"
-		    "  dataflow transform -f flow.yaml --now 2024-01-15T10:30:00Z --errors failed.jsonl < in.jsonl > out.jsonl\n",
+		    "  dataflow transform -f flow.yaml --now 2024-01-15T10:30:00Z --errors failed.jsonl < in.jsonl > "
+		    "out.jsonl\n"
+		    "  dataflow transform -f flow.yaml --explain < in.jsonl | less\n",
 	.options = transform_option_rows,
 	.option_count = sizeof(transform_option_rows) / sizeof(transform_option_rows[0]),
 	.size = sizeof(struct transform_options),

@@ -14,7 +14,11 @@ struct df_route {
 	const struct df_component *sink;
 };
 
-/* What happens to messages on the way. Called on the chain's thread; the message is valid only during the call. */
+/*
+ * What happens to messages on the way. Called on the chain's thread; the message is valid only during the call. It
+ * stands in the array of the batch where it stood before the transformer (dropped, failed, split) or stands behind it
+ * (step).
+ */
 struct df_chain_events {
 	void *arg;
 	void (*dropped)(void *arg, struct df_message *m, size_t transformer);
