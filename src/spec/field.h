@@ -260,15 +260,27 @@ struct df_table {
 
 /* ---- types: what stands behind `type:` ------------------------------------------------------------------- */
 
+/* What a transformation makes of some messages, in texts of lines. test/rules/test_doc_examples.py runs all. */
+struct df_example {
+	const char *title;
+	const char *doc;    /* what it teaches, Markdown; may be NULL */
+	const char *config; /* YAML: one transformation, or a list of them */
+	const char *in, *out;
+	const char *errors; /* what `transform --errors` writes; NULL: no message fails */
+	bool envelope;	    /* in and out have metadata: `transform --envelope` */
+};
+
 /* Declared once, as the first member of a connector's or transformer's own descriptor. */
 struct df_type {
 	const char *name;  /* "kafka" */
 	const char *title; /* one line */
 	const char *doc;   /* paragraphs for the reference page, Markdown */
 	const struct df_table *settings;
-	bool settings_optional; /* `config` may be absent: defaults apply */
-	bool later;		/* documented and validated, but no driver exists yet */
-	const char *example;	/* YAML of the whole component (`type: ...`, `config: ...`); runs in the tests */
+	bool settings_optional;		   /* `config` may be absent: defaults apply */
+	bool later;			   /* documented and validated, but no driver exists yet */
+	const char *example;		   /* connector: YAML of the whole component; runs in the tests */
+	const struct df_example *examples; /* transformation: the ordinary case first */
+	size_t example_count;
 
 	/* What the rules across a whole manifest ask (api/v1/check.c), so that they need no list of types. */
 	bool scales_out; /* source: replicas share the work (a consumer group); it has no end of its own */

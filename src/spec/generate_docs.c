@@ -7,6 +7,7 @@
 #include "spec/spec_internal.h"
 
 #define HELP_WIDTH 88
+#define EXAMPLE_NOW "2024-01-15T09:50:00Z"
 #define MADE "<!-- Made by `make generate` from the field tables. Do not edit. -->\n"
 
 void df_generate_twin_name(const struct df_field *field, struct df_buf *buf)
@@ -311,28 +312,58 @@ void df_generate_field_docs(const struct df_table *table, int heading_level, str
 	table_docs(&page, table, "", heading_level);
 }
 
-/* The example as it stands under `key:` in a manifest. list: as an element of it. */
-static void example_docs(const struct df_type *type, const char *key, bool list, struct df_buf *buf)
+/* Every line behind an indent, the first behind one of its own. */
+static void add_lines(const char *text, const char *first, const char *rest, struct df_buf *buf)
 {
-	struct df_str rest = df_str_c(type->example);
-	bool bare = df_str_starts(rest, DF_STR("type:"));
+	for (const char *indent = first; *text; indent = rest) {
+		size_t len = strcspn(text, "\n");
 
-	df_buf_add_c(buf, "```yaml\n");
-	if (bare)
-		df_buf_printf(buf, "%s:\n", key);
-	for (bool first = true; rest.len > 0; first = false) {
-		const char *end = memchr(rest.ptr, '\n', rest.len);
-		size_t len = end ? (size_t)(end - rest.ptr) : rest.len;
-
-		df_buf_add_c(buf, !bare || len == 0 ? "" : !list ? "  " : first ? "  - " : "    ");
-		df_buf_add(buf, rest.ptr, len);
+		df_buf_add_c(buf, len > 0 ? indent : "");
+		df_buf_add(buf, text, len);
 		df_buf_add_char(buf, '\n');
-		rest = df_str(rest.ptr + len + (end ? 1 : 0), rest.len - len - (end ? 1 : 0));
+		text += len + (text[len] == '\n');
 	}
+}
+
+/* item: as the element of a list. */
+static void fence(const char *info, const char *text, bool item, struct df_buf *buf)
+{
+	df_buf_printf(buf, "```%s\n", info);
+	add_lines(text, item ? "- " : "", item ? "  " : "", buf);
 	df_buf_add_c(buf, "```\n");
 }
 
-static void part_docs(const struct df_type *type, const char *key, bool list, int level, struct df_buf *buf)
+/* In the form that test/rules/test_doc_examples.py reads. */
+static void example_docs(const struct df_example *e, int level, struct df_buf *buf)
+{
+	heading(level, e->title, buf);
+	if (e->doc)
+		df_buf_printf(buf, "%s\n\n", e->doc);
+	fence("yaml config", e->config, !df_str_starts(df_str_c(e->config), DF_STR("- ")), buf);
+	df_buf_add_char(buf, '\n');
+	fence(e->envelope ? "json in envelope" : "json in", e->in, false, buf);
+	df_buf_add_char(buf, '\n');
+	fence("json out", e->out, false, buf);
+	if (!e->errors)
+		return;
+	df_buf_add_char(buf, '\n');
+	fence("json errors", e->errors, false, buf);
+}
+
+static void examples_docs(const struct df_type *type, int level, struct df_buf *buf)
+{
+	heading(level, "Examples", buf);
+	df_buf_add_c(buf, "Each shows `config.yaml`, the messages that come in and those that go out, one a line, and, "
+			  "where one fails, what `--errors` gets:\n\n"
+			  "```\ndataflow transform -f config.yaml --now " EXAMPLE_NOW
+			  " --errors errors.jsonl < in.jsonl > out.jsonl\n```\n\n"
+			  "With `--envelope` where metadata is shown.\n");
+	for (size_t i = 0; i < type->example_count; i++)
+		example_docs(&type->examples[i], level + 1, buf);
+}
+
+/* key: where it stands in a manifest. */
+static void part_docs(const struct df_type *type, const char *key, int level, struct df_buf *buf)
 {
 	if (type->title)
 		df_buf_printf(buf, "%s\n", type->title);
@@ -343,14 +374,17 @@ static void part_docs(const struct df_type *type, const char *key, bool list, in
 	if (type->doc)
 		df_buf_printf(buf, "\n%s\n", type->doc);
 	if (type->example) {
-		df_buf_add_char(buf, '\n');
-		example_docs(type, key, list, buf);
+		df_buf_printf(buf, "\n```yaml\n%s:\n", key);
+		add_lines(type->example, "  ", "  ", buf);
+		df_buf_add_c(buf, "```\n");
 	}
 	heading(level, "Settings", buf);
 	if (type->settings)
 		df_generate_field_docs(type->settings, level + 1, buf);
 	else
 		df_buf_add_c(buf, "No settings.\n");
+	if (type->example_count > 0)
+		examples_docs(type, level, buf);
 }
 
 void df_generate_type_docs(const struct df_type *source, const struct df_type *sink, struct df_buf *buf)
@@ -362,18 +396,18 @@ void df_generate_type_docs(const struct df_type *source, const struct df_type *s
 	df_buf_printf(buf, "# %s\n\n" MADE, any->name);
 	if (source) {
 		heading(2, "Source", buf);
-		part_docs(source, "source", false, 3, buf);
+		part_docs(source, "source", 3, buf);
 	}
 	if (sink) {
 		heading(2, "Sink", buf);
-		part_docs(sink, "sink", false, 3, buf);
+		part_docs(sink, "sink", 3, buf);
 	}
 }
 
 void df_generate_transformation_docs(const struct df_type *type, struct df_buf *buf)
 {
 	df_buf_printf(buf, "# %s\n\n" MADE "\n", type->name);
-	part_docs(type, "transformations", true, 2, buf);
+	part_docs(type, NULL, 2, buf);
 }
 
 /* ---- terminal -------------------------------------------------------------------------------------------- */
@@ -461,6 +495,16 @@ static void table_help(const struct df_table *table, const char *prefix, struct 
 	}
 }
 
+static void example_help(const struct df_example *e, struct df_buf *buf)
+{
+	df_buf_printf(buf, "\nExample: %s\n", e->title);
+	add_lines(e->config, "  ", "  ", buf);
+	df_buf_printf(buf, "\nIn%s:\n", e->envelope ? " (transform --envelope)" : "");
+	add_lines(e->in, "  ", "  ", buf);
+	df_buf_add_c(buf, "\nOut:\n");
+	add_lines(e->out, "  ", "  ", buf);
+}
+
 void df_generate_type_help(enum df_component_kind kind, const struct df_type *type, struct df_buf *buf)
 {
 	df_buf_printf(buf, "%s (%s)\n", type->name, df_component_kind_name(kind));
@@ -477,14 +521,10 @@ void df_generate_type_help(enum df_component_kind kind, const struct df_type *ty
 		table_help(type->settings, "", buf);
 	else
 		df_buf_add_c(buf, "  none\n");
-	if (!type->example)
-		return;
-	df_buf_add_c(buf, "\nExample:\n");
-	for (struct df_str rest = df_str_c(type->example); rest.len > 0;) {
-		const char *end = memchr(rest.ptr, '\n', rest.len);
-		size_t len = end ? (size_t)(end - rest.ptr) : rest.len;
-
-		df_buf_printf(buf, "  " DF_STR_FMT "\n", (int)len, rest.ptr);
-		rest = df_str(rest.ptr + len + (end ? 1 : 0), rest.len - len - (end ? 1 : 0));
+	if (type->example) {
+		df_buf_add_c(buf, "\nExample:\n");
+		add_lines(type->example, "  ", "  ", buf);
 	}
+	if (type->example_count > 0)
+		example_help(&type->examples[0], buf);
 }

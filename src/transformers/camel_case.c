@@ -79,6 +79,37 @@ static int camel_case_apply(struct df_transformer *t, const struct df_transform 
 	return r;
 }
 
+static const struct df_example camel_case_examples[] = {
+	{
+		.title = "All keys",
+		.config = "type: camelCase\n"
+			  "config:\n"
+			  "  deep: true\n",
+		.in = "{\"first_name\": \"Ada\", \"home_address\": {\"zip_code\": \"10115\"}, \"order_items\": "
+		      "[{\"item_id\": 1}]}\n",
+		.out = "{\"FirstName\":\"Ada\",\"HomeAddress\":{\"ZipCode\":\"10115\"},\"OrderItems\":[{\"ItemId\":1}]}"
+		       "\n",
+	},
+	{
+		.title = "The first letter is upper case too",
+		.doc = "`_` at the beginning and the end fall away. Only `_` cuts: `user.first_name` is one key with a "
+		       "point in it.",
+		.config = "type: camelCase\n",
+		.in = "{\"firstName\": 1, \"__op\": \"c\", \"USER_NAME\": 3, \"user.first_name\": 4, \"___\": 5}\n",
+		.out = "{\"FirstName\":1,\"Op\":\"c\",\"USERNAME\":3,\"User.firstName\":4,\"___\":5}\n",
+	},
+	{
+		.title = "Two keys become one",
+		.doc = "The message fails: one of the two values would be lost.",
+		.config = "type: camelCase\n",
+		.in = "{\"id\": 1, \"user_id\": 5, \"userId\": 6}\n"
+		      "{\"id\": 2, \"user_id\": 5}\n",
+		.out = "{\"Id\":2,\"UserId\":5}\n",
+		.errors = "{\"index\":0,\"transformer\":\"camelCase\",\"transformer_index\":0,\"error\":\"two keys of "
+			  "one object become the same name; rename or remove one of them before\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_camel_case = {
 	.type = {
 		.name = "camelCase",
@@ -88,9 +119,8 @@ const struct df_transformer_type df_transformer_camel_case = {
 		       "the same name make the message fail.",
 		.settings = &camel_case_table,
 		.settings_optional = true,
-		.example = "type: camelCase\n"
-			   "config:\n"
-			   "  deep: true\n",
+		.examples = camel_case_examples,
+		.example_count = DF_ARRAY_SIZE(camel_case_examples),
 	},
 	.create = camel_case_create,
 	.apply = camel_case_apply,

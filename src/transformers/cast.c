@@ -282,6 +282,69 @@ static int cast_apply(struct df_transformer *t, const struct df_transform *call,
 	return df_edits_end(&edits, m, r);
 }
 
+static const struct df_example cast_examples[] = {
+	{
+		.title = "Types for columns",
+		.config = "type: cast\n"
+			  "config:\n"
+			  "  spec:\n"
+			  "    id: int64\n"
+			  "    amount: float64\n"
+			  "    paid: bool\n"
+			  "    items[*].code: string\n",
+		.in = "{\"id\": \"17\", \"amount\": \"1.10\", \"paid\": 1, \"items\": [{\"code\": 5}, {\"code\": "
+		      "\"x\"}, {}]}\n"
+		      "{\"id\": 17.0, \"amount\": 2}\n",
+		.out = "{\"id\":17,\"amount\":1.10,\"paid\":true,\"items\":[{\"code\":\"5\"},{\"code\":\"x\"},{}]}\n"
+		       "{\"id\":17,\"amount\":2}\n",
+	},
+	{
+		.title = "Every digit is kept",
+		.doc = "Whole numbers may be written as `5.0` or `1e3`. A text of a number keeps its digits without "
+		       "superfluous zeros.",
+		.config = "type: cast\n"
+			  "config:\n"
+			  "  spec: {i: int64, f: float64, s: string}\n",
+		.in = "{\"i\": \"9007199254740993\", \"f\": \"0012.3400\", \"s\": 1.10}\n"
+		      "{\"i\": 1e3, \"f\": 12345678901234567890.5, \"s\": true}\n",
+		.out = "{\"i\":9007199254740993,\"f\":12.3400,\"s\":\"1.10\"}\n"
+		       "{\"i\":1000,\"f\":12345678901234567890.5,\"s\":\"true\"}\n",
+	},
+	{
+		.title = "What does not fit",
+		.doc = "The message fails as it came, and the error tells the path. An empty text and null are no "
+		       "numbers either.",
+		.config = "type: cast\n"
+			  "config:\n"
+			  "  spec: {n: int64}\n",
+		.in = "{\"id\": 1, \"n\": \"12\"}\n"
+		      "{\"id\": 2, \"n\": \"1.5\"}\n"
+		      "{\"id\": 3, \"n\": \" 12\"}\n"
+		      "{\"id\": 4, \"n\": null}\n"
+		      "{\"id\": 5, \"n\": 9223372036854775808}\n"
+		      "{\"id\": 6}\n",
+		.out = "{\"id\":1,\"n\":12}\n"
+		       "{\"id\": 6}\n",
+		.errors = "{\"index\":1,\"transformer\":\"cast\",\"transformer_index\":0,\"error\":\"cannot cast n to "
+			  "int64: found a string whose number is not whole or not in the range of int64\"}\n"
+			  "{\"index\":2,\"transformer\":\"cast\",\"transformer_index\":0,\"error\":\"cannot cast n to "
+			  "int64: found a string that is not a number\"}\n"
+			  "{\"index\":3,\"transformer\":\"cast\",\"transformer_index\":0,\"error\":\"cannot cast n to "
+			  "int64: found null\"}\n"
+			  "{\"index\":4,\"transformer\":\"cast\",\"transformer_index\":0,\"error\":\"cannot cast n to "
+			  "int64: found a number that is not whole or not in the range of int64\"}\n",
+	},
+	{
+		.title = "Nulls before a cast",
+		.doc = "A query takes only the elements that have a value: `!=~null`.",
+		.config = "type: cast\n"
+			  "config:\n"
+			  "  spec: {'readings.#(v!=~null)#.v': float64}\n",
+		.in = "{\"readings\": [{\"v\": \"1.5\"}, {\"v\": null}, {}, {\"v\": \"2\"}]}\n",
+		.out = "{\"readings\":[{\"v\":1.5},{\"v\":null},{},{\"v\":2}]}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_cast = {
 	.type = {
 		.name = "cast",
@@ -298,12 +361,8 @@ const struct df_transformer_type df_transformer_cast = {
 		       "and payloads that are not JSON, pass unchanged.\n\n"
 		       "Sinks that create tables make columns of the type that was cast to.",
 		.settings = &cast_table,
-		.example = "type: cast\n"
-			   "config:\n"
-			   "  spec:\n"
-			   "    id: int64\n"
-			   "    amount: float64\n"
-			   "    items[*].code: string\n",
+		.examples = cast_examples,
+		.example_count = DF_ARRAY_SIZE(cast_examples),
 	},
 	.create = cast_create,
 	.apply = cast_apply,

@@ -352,6 +352,77 @@ static int unwrap_apply(struct df_transformer *t, const struct df_transform *cal
 	return payload ? unwrap_envelope(unwrap, call, m, payload, err) : DF_KEEP;
 }
 
+static const struct df_example debezium_unwrap_examples[] = {
+	{
+		.title = "Rows and their operations",
+		.doc = "The operation stands in the metadata, where sinks that delete and update read it.",
+		.config = "type: debeziumUnwrap\n"
+			  "config:\n"
+			  "  addSourceFields: [ts_ms]\n",
+		.in = "{\"data\": {\"payload\": {\"op\": \"c\", \"before\": null, \"after\": {\"id\": 1}, \"source\": "
+		      "{\"ts_ms\": 5}}}}\n"
+		      "{\"data\": {\"payload\": {\"op\": \"u\", \"before\": {\"id\": 1}, \"after\": {\"id\": 2}, "
+		      "\"source\": {}}}}\n"
+		      "{\"data\": {\"payload\": {\"op\": \"d\", \"before\": {\"id\": 2}, \"after\": null, \"source\": "
+		      "{\"ts_ms\": 7}}}}\n",
+		.out = "{\"data\":{\"id\":1,\"source_ts_ms\":5},\"metadata\":{\"operation\":\"insert\"}}\n"
+		       "{\"data\":{\"id\":2},\"metadata\":{\"operation\":\"update\"}}\n"
+		       "{\"data\":{\"id\":2,\"source_ts_ms\":7},\"metadata\":{\"operation\":\"delete\"}}\n",
+		.envelope = true,
+	},
+	{
+		.title = "Deletes as fields, for a sink that only appends",
+		.doc = "Like `delete.tombstone.handling.mode=rewrite` of Debezium. Truncates are dropped.",
+		.config = "type: debeziumUnwrap\n"
+			  "config:\n"
+			  "  addOperationFields: true\n",
+		.in = "{\"payload\": {\"op\": \"r\", \"after\": {\"id\": 1}, \"source\": {\"snapshot\": \"true\"}}}\n"
+		      "{\"payload\": {\"op\": \"d\", \"before\": {\"id\": 1}, \"after\": null}}\n"
+		      "{\"payload\": {\"op\": \"t\", \"source\": {\"table\": \"t\"}}}\n",
+		.out = "{\"id\":1,\"__op\":\"r\",\"__deleted\":\"false\"}\n"
+		       "{\"id\":1,\"__op\":\"d\",\"__deleted\":\"true\"}\n",
+	},
+	{
+		.title = "Tombstones",
+		.doc = "An empty payload with the key of the row is a delete. Without a key it is dropped, as all "
+		       "tombstones are without `inferDeleteFromTombstone`.",
+		.config = "type: debeziumUnwrap\n"
+			  "config:\n"
+			  "  inferDeleteFromTombstone: true\n",
+		.in = "{\"raw\": \"\", \"metadata\": {\"key\": \"{\\\"id\\\":1}\"}}\n"
+		      "{\"raw\": \"\", \"metadata\": {\"key\": "
+		      "\"{\\\"schema\\\":{},\\\"payload\\\":{\\\"id\\\":2}}\"}}\n"
+		      "{\"raw\": \"\"}\n",
+		.out = "{\"data\":{\"id\":1},\"metadata\":{\"key\":\"{\\\"id\\\":1}\",\"operation\":\"delete\"}}\n"
+		       "{\"data\":{\"id\":2},\"metadata\":{\"key\":\"{\\\"schema\\\":{},\\\"payload\\\":{\\\"id\\\":2}}"
+		       "\",\"operation\":\"delete\"}}\n",
+		.envelope = true,
+	},
+	{
+		.title = "Events without `payload` around them",
+		.doc = "Connectors with `schemas.enable=false` write those. They would pass unchanged.",
+		.config = "- type: hoistField\n"
+			  "  config:\n"
+			  "    field: payload\n"
+			  "- type: debeziumUnwrap\n",
+		.in = "{\"op\": \"c\", \"before\": null, \"after\": {\"id\": 1}, \"source\": {\"table\": \"t\"}}\n",
+		.out = "{\"id\":1}\n",
+	},
+	{
+		.title = "A delete without its row",
+		.doc = "PostgreSQL sends one for a table without a primary key and without `REPLICA IDENTITY FULL`. "
+		       "The message fails, for a delete would be lost.",
+		.config = "type: debeziumUnwrap\n",
+		.in = "{\"payload\": {\"op\": \"d\", \"before\": null, \"after\": null, \"source\": {\"table\": "
+		      "\"t\"}}}\n"
+		      "{\"payload\": {\"op\": \"d\", \"before\": {\"id\": 2}, \"after\": null}}\n",
+		.out = "{\"id\":2}\n",
+		.errors = "{\"index\":0,\"transformer\":\"debeziumUnwrap\",\"transformer_index\":0,\"error\":\"payload."
+			  "before is null, expected an object: the row of an event with op \\\"d\\\"; PostgreSQL sends "
+			  "it with REPLICA IDENTITY FULL\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_debezium_unwrap = {
 	.type = {
 		.name = "debeziumUnwrap",
@@ -375,11 +446,8 @@ const struct df_transformer_type df_transformer_debezium_unwrap = {
 		       "object with at least one member makes it fail, because a delete would be lost.",
 		.settings = &unwrap_table,
 		.settings_optional = true,
-		.example = "type: debeziumUnwrap\n"
-			   "config:\n"
-			   "  inferDeleteFromTombstone: true\n"
-			   "  addOperationFields: true\n"
-			   "  addSourceFields: [ts_ms]\n",
+		.examples = debezium_unwrap_examples,
+		.example_count = DF_ARRAY_SIZE(debezium_unwrap_examples),
 	},
 	.create = unwrap_create,
 	.apply = unwrap_apply,

@@ -80,6 +80,49 @@ static int extract_apply(struct df_transformer *t, const struct df_transform *ca
 	return DF_KEEP;
 }
 
+static const struct df_example extract_field_examples[] = {
+	{
+		.title = "A part becomes the payload",
+		.config = "type: extractField\n"
+			  "config:\n"
+			  "  field: payload.after\n",
+		.in = "{\"payload\": {\"before\": null, \"after\": {\"id\": 1, \"price\": 1.10}}}\n"
+		      "{\"payload\": {\"before\": {\"id\": 1}, \"after\": null}}\n"
+		      "{\"note\": \"nothing is read, so it stays\"}\n",
+		.out = "{\"id\":1,\"price\":1.10}\n"
+		       "null\n"
+		       "{\"note\": \"nothing is read, so it stays\"}\n",
+	},
+	{
+		.title = "Without what has no such part",
+		.doc = "A filter before it: null and nothing are both not true.",
+		.config = "- type: filter\n"
+			  "  config:\n"
+			  "    condition: payload.after\n"
+			  "- type: extractField\n"
+			  "  config:\n"
+			  "    field: payload.after\n",
+		.in = "{\"payload\": {\"after\": {\"id\": 1}}}\n"
+		      "{\"payload\": {\"after\": null}}\n"
+		      "{\"note\": \"x\"}\n",
+		.out = "{\"id\":1}\n",
+	},
+	{
+		.title = "A value out of an array",
+		.doc = "The first element for which the query holds. `hoistField` makes an object of a bare value, "
+		       "which most sinks want.",
+		.config = "- type: extractField\n"
+			  "  config:\n"
+			  "    field: 'contacts.#(kind==\"mail\").value'\n"
+			  "- type: hoistField\n"
+			  "  config:\n"
+			  "    field: mail\n",
+		.in = "{\"contacts\": [{\"kind\": \"phone\", \"value\": \"030\"}, {\"kind\": \"mail\", \"value\": "
+		      "\"a@b.de\"}]}\n",
+		.out = "{\"mail\":\"a@b.de\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_extract_field = {
 	.type = {
 		.name = "extractField",
@@ -90,9 +133,8 @@ const struct df_transformer_type df_transformer_extract_field = {
 		       "When the path reads nothing the message is unchanged; so are empty payloads and payloads that are "
 		       "not JSON. Metadata stays.",
 		.settings = &extract_table,
-		.example = "type: extractField\n"
-			   "config:\n"
-			   "  field: payload.after\n",
+		.examples = extract_field_examples,
+		.example_count = DF_ARRAY_SIZE(extract_field_examples),
 	},
 	.create = extract_create,
 	.apply = extract_apply,

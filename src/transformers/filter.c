@@ -72,6 +72,73 @@ static int filter_apply(struct df_transformer *t, const struct df_transform *cal
 	return holds ? DF_KEEP : DF_DROP;
 }
 
+static const struct df_example filter_examples[] = {
+	{
+		.title = "A condition",
+		.config = "type: filter\n"
+			  "config:\n"
+			  "  condition: \"status == 'active' && amount > 100\"\n",
+		.in = "{\"id\": 1, \"status\": \"active\", \"amount\": 100.01}\n"
+		      "{\"id\": 2, \"status\": \"active\", \"amount\": 100.00}\n"
+		      "{\"id\": 3, \"status\": \"closed\", \"amount\": 500}\n",
+		.out = "{\"id\": 1, \"status\": \"active\", \"amount\": 100.01}\n",
+	},
+	{
+		.title = "Fields that are missing",
+		.doc = "A comparison with what is not there is false, also `!=`. To keep those messages, negate the "
+		       "equality.",
+		.config = "type: filter\n"
+			  "config:\n"
+			  "  condition: \"!(status == 'closed')\"\n",
+		.in = "{\"id\": 1, \"status\": \"open\"}\n"
+		      "{\"id\": 2, \"status\": \"closed\"}\n"
+		      "{\"id\": 3}\n",
+		.out = "{\"id\": 1, \"status\": \"open\"}\n"
+		       "{\"id\": 3}\n",
+	},
+	{
+		.title = "Missing, null or empty",
+		.doc = "`!` before a path holds for all of them. `deleted_at == null` holds for message 2 alone.",
+		.config = "type: filter\n"
+			  "config:\n"
+			  "  condition: \"!deleted_at\"\n",
+		.in = "{\"id\": 1}\n"
+		      "{\"id\": 2, \"deleted_at\": null}\n"
+		      "{\"id\": 3, \"deleted_at\": \"\"}\n"
+		      "{\"id\": 4, \"deleted_at\": \"2024-01-15\"}\n",
+		.out = "{\"id\": 1}\n"
+		       "{\"id\": 2, \"deleted_at\": null}\n"
+		       "{\"id\": 3, \"deleted_at\": \"\"}\n",
+	},
+	{
+		.title = "Numbers that came as texts",
+		.doc = "A text is never greater or less than a number: alone, the filter would drop message 1. Numbers "
+		       "compare with all their digits.",
+		.config = "- type: cast\n"
+			  "  config:\n"
+			  "    spec: {amount: float64}\n"
+			  "- type: filter\n"
+			  "  config:\n"
+			  "    condition: \"amount > 9007199254740992\"\n",
+		.in = "{\"id\": 1, \"amount\": \"9007199254740993\"}\n"
+		      "{\"id\": 2, \"amount\": 9007199254740993}\n"
+		      "{\"id\": 3, \"amount\": 9007199254740992}\n",
+		.out = "{\"id\":1,\"amount\":9007199254740993}\n"
+		       "{\"id\": 2, \"amount\": 9007199254740993}\n",
+	},
+	{
+		.title = "Regular expressions, queries in arrays",
+		.doc = "The expression is searched anywhere; `^` and `$` bind it.",
+		.config = "type: filter\n"
+			  "config:\n"
+			  "  condition: \"email =~ '@example\\\\.(com|org)$' && items.#(qty>=10)\"\n",
+		.in = "{\"email\": \"a@example.com\", \"items\": [{\"qty\": 1}, {\"qty\": 10}]}\n"
+		      "{\"email\": \"b@example.com\", \"items\": [{\"qty\": 9}]}\n"
+		      "{\"email\": \"c@example.com.invalid\", \"items\": [{\"qty\": 12}]}\n",
+		.out = "{\"email\": \"a@example.com\", \"items\": [{\"qty\": 1}, {\"qty\": 10}]}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_filter = {
 	.type = {
 		.name = "filter",
@@ -81,9 +148,8 @@ const struct df_transformer_type df_transformer_filter = {
 		       "A path that reads nothing makes its comparison false, also `!=`. `missing != 'x'` is false; "
 		       "`!(missing == 'x')` is true.",
 		.settings = &filter_table,
-		.example = "type: filter\n"
-			   "config:\n"
-			   "  condition: \"status == 'active' && amount > 100\"\n",
+		.examples = filter_examples,
+		.example_count = DF_ARRAY_SIZE(filter_examples),
 	},
 	.create = filter_create,
 	.apply = filter_apply,

@@ -306,6 +306,77 @@ static int flatten_apply(struct df_transformer *t, const struct df_transform *ca
 	return DF_KEEP;
 }
 
+static const struct df_example flatten_examples[] = {
+	{
+		.title = "One message for each item",
+		.doc = "The other fields go with each of them. An order without items gives one message.",
+		.config = "type: flatten\n"
+			  "config:\n"
+			  "  field: items\n",
+		.in = "{\"order\": 7, \"items\": [{\"sku\": \"A\", \"qty\": 1}, {\"sku\": \"B\", \"qty\": 2}]}\n"
+		      "{\"order\": 8, \"items\": []}\n"
+		      "{\"order\": 9}\n",
+		.out = "{\"order\":7,\"sku\":\"A\",\"qty\":1}\n"
+		       "{\"order\":7,\"sku\":\"B\",\"qty\":2}\n"
+		       "{\"order\":8}\n"
+		       "{\"order\": 9}\n",
+	},
+	{
+		.title = "Elements that are no objects",
+		.doc = "They take the place of the array, at any depth.",
+		.config = "type: flatten\n"
+			  "config:\n"
+			  "  field: order.tags\n",
+		.in = "{\"order\": {\"id\": 7, \"tags\": [\"new\", \"gift\"]}, \"total\": 9.90}\n",
+		.out = "{\"order\":{\"id\":7,\"tags\":\"new\"},\"total\":9.90}\n"
+		       "{\"order\":{\"id\":7,\"tags\":\"gift\"},\"total\":9.90}\n",
+	},
+	{
+		.title = "The fields of the element win",
+		.doc = "Both the order and its items have an `id`. Without the first step the order's would be "
+		       "overwritten.",
+		.config = "- type: replaceField\n"
+			  "  config:\n"
+			  "    renames: [\"id:order_id\"]\n"
+			  "- type: flatten\n"
+			  "  config:\n"
+			  "    field: items\n",
+		.in = "{\"id\": 7, \"items\": [{\"id\": \"A\"}, {\"id\": \"B\"}]}\n",
+		.out = "{\"order_id\":7,\"id\":\"A\"}\n"
+		       "{\"order_id\":7,\"id\":\"B\"}\n",
+	},
+	{
+		.title = "Arrays of Avro, arrays at the root",
+		.doc = "An object with a member `array` counts as that array. `$` takes the payload itself apart.",
+		.config = "- type: flatten\n"
+			  "  config:\n"
+			  "    field: $\n"
+			  "- type: flatten\n"
+			  "  config:\n"
+			  "    field: items\n",
+		.in = "[{\"order\": 7, \"items\": {\"array\": [{\"sku\": \"A\"}, {\"sku\": \"B\"}]}}, {\"order\": "
+		      "8}]\n",
+		.out = "{\"order\":7,\"sku\":\"A\"}\n"
+		       "{\"order\":7,\"sku\":\"B\"}\n"
+		       "{\"order\":8}\n",
+	},
+	{
+		.title = "One bad element",
+		.doc = "Its siblings go on. The error sink gets the element as it entered the failing step.",
+		.config = "- type: flatten\n"
+			  "  config:\n"
+			  "    field: items\n"
+			  "- type: cast\n"
+			  "  config:\n"
+			  "    spec: {qty: int64}\n",
+		.in = "{\"order\": 7, \"items\": [{\"qty\": \"1\"}, {\"qty\": \"two\"}, {\"qty\": \"3\"}]}\n",
+		.out = "{\"order\":7,\"qty\":1}\n"
+		       "{\"order\":7,\"qty\":3}\n",
+		.errors = "{\"index\":0,\"transformer\":\"cast\",\"transformer_index\":1,\"error\":\"cannot cast qty "
+			  "to int64: found a string that is not a number\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_flatten = {
 	.type = {
 		.name = "flatten",
@@ -317,9 +388,8 @@ const struct df_transformer_type df_transformer_flatten = {
 		       "or is not there, passes unchanged.\n\n"
 		       "The original is done only when all its messages are done; when one fails, its siblings go on.",
 		.settings = &flatten_table,
-		.example = "type: flatten\n"
-			   "config:\n"
-			   "  field: items\n",
+		.examples = flatten_examples,
+		.example_count = DF_ARRAY_SIZE(flatten_examples),
 	},
 	.create = flatten_create,
 	.apply = flatten_apply,

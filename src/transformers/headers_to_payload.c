@@ -128,6 +128,48 @@ static int headers_apply(struct df_transformer *t, const struct df_transform *ca
 	return df_edits_end(&edits, m, r);
 }
 
+static const struct df_example headers_to_payload_examples[] = {
+	{
+		.title = "Some headers",
+		.doc = "Objects on the way are created. A value is always a text. A header that is missing is skipped.",
+		.config = "type: headersToPayload\n"
+			  "config:\n"
+			  "  mappings:\n"
+			  "    - trace-id:meta.trace\n"
+			  "    - X-Source:source\n",
+		.in = "{\"data\": {}, \"metadata\": {\"headers\": {\"trace-id\": \"7f\", \"X-Source\": \"shop\"}}}\n"
+		      "{\"data\": {\"id\": 2}, \"metadata\": {\"headers\": {\"x-source\": \"shop\"}}}\n",
+		.out = "{\"data\":{\"meta\":{\"trace\":\"7f\"},\"source\":\"shop\"},\"metadata\":{\"headers\":{\"trace-"
+		       "id\":\"7f\",\"X-Source\":\"shop\"}}}\n"
+		       "{\"data\":{\"id\":2},\"metadata\":{\"headers\":{\"x-source\":\"shop\"}}}\n",
+		.envelope = true,
+	},
+	{
+		.title = "A colon in the name",
+		.doc = "A `\\` before it makes it a part of the name. A header without a value gives null.",
+		.config = "type: headersToPayload\n"
+			  "config:\n"
+			  "  mappings: ['ns\\:id:id', 'retry:retry']\n",
+		.in = "{\"data\": {}, \"metadata\": {\"headers\": {\"ns:id\": \"7\", \"retry\": null}}}\n",
+		.out = "{\"data\":{\"id\":\"7\",\"retry\":null},\"metadata\":{\"headers\":{\"ns:id\":\"7\",\"retry\":"
+		       "null}}}\n",
+		.envelope = true,
+	},
+	{
+		.title = "A path that leads through a text",
+		.doc = "The message fails: the text would be lost.",
+		.config = "type: headersToPayload\n"
+			  "config:\n"
+			  "  mappings: [\"trace:meta.trace\"]\n",
+		.in = "{\"data\": {\"meta\": \"v1\"}, \"metadata\": {\"headers\": {\"trace\": \"7f\"}}}\n"
+		      "{\"data\": {\"meta\": null}, \"metadata\": {\"headers\": {\"trace\": \"80\"}}}\n",
+		.out = "{\"data\":{\"meta\":{\"trace\":\"80\"}},\"metadata\":{\"headers\":{\"trace\":\"80\"}}}\n",
+		.errors = "{\"index\":0,\"transformer\":\"headersToPayload\",\"transformer_index\":0,\"error\":"
+			  "\"cannot set meta.trace: meta is a string, expected an object or array\"}\n",
+		.envelope = true,
+	},
+};
+
 const struct df_transformer_type df_transformer_headers_to_payload = {
 	.type = {
 		.name = "headersToPayload",
@@ -139,11 +181,8 @@ const struct df_transformer_type df_transformer_headers_to_payload = {
 		       "with one name the last). Payloads that are no JSON object pass unchanged. A path that leads "
 		       "through a string, number or bool makes the message fail.",
 		.settings = &headers_table,
-		.example = "type: headersToPayload\n"
-			   "config:\n"
-			   "  mappings:\n"
-			   "    - trace-id:meta.trace\n"
-			   "    - X-Source:source\n",
+		.examples = headers_to_payload_examples,
+		.example_count = DF_ARRAY_SIZE(headers_to_payload_examples),
 	},
 	.create = headers_create,
 	.apply = headers_apply,

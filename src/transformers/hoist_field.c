@@ -68,6 +68,51 @@ static int hoist_apply(struct df_transformer *t, const struct df_transform *call
 	return DF_KEEP;
 }
 
+static const struct df_example hoist_field_examples[] = {
+	{
+		.title = "An object around anything",
+		.doc = "Not JSON, as in the last line, passes unchanged.",
+		.config = "type: hoistField\n"
+			  "config:\n"
+			  "  field: payload\n",
+		.in = "{\"id\": 1}\n"
+		      "[1, 2]\n"
+		      "21.50\n"
+		      "null\n"
+		      "not JSON\n",
+		.out = "{\"payload\":{\"id\":1}}\n"
+		       "{\"payload\":[1,2]}\n"
+		       "{\"payload\":21.50}\n"
+		       "{\"payload\":null}\n"
+		       "not JSON\n",
+	},
+	{
+		.title = "Two levels",
+		.doc = "The name is no path: `a.b` is refused. Wrap twice.",
+		.config = "- type: hoistField\n"
+			  "  config:\n"
+			  "    field: celsius\n"
+			  "- type: hoistField\n"
+			  "  config:\n"
+			  "    field: sensor\n",
+		.in = "21.50\n",
+		.out = "{\"sensor\":{\"celsius\":21.50}}\n",
+	},
+	{
+		.title = "The elements of an array as rows",
+		.config = "- type: flatten\n"
+			  "  config:\n"
+			  "    field: $\n"
+			  "- type: hoistField\n"
+			  "  config:\n"
+			  "    field: value\n",
+		.in = "[3, 4.0, \"five\"]\n",
+		.out = "{\"value\":3}\n"
+		       "{\"value\":4.0}\n"
+		       "{\"value\":\"five\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_hoist_field = {
 	.type = {
 		.name = "hoistField",
@@ -76,9 +121,8 @@ const struct df_transformer_type df_transformer_hoist_field = {
 		       "Empty payloads and payloads that are not JSON pass unchanged.\n\n"
 		       "Before `debeziumUnwrap` it gives an envelope that comes without one the `payload` around it.",
 		.settings = &hoist_table,
-		.example = "type: hoistField\n"
-			   "config:\n"
-			   "  field: payload\n",
+		.examples = hoist_field_examples,
+		.example_count = DF_ARRAY_SIZE(hoist_field_examples),
 	},
 	.create = hoist_create,
 	.apply = hoist_apply,

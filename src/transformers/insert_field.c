@@ -217,6 +217,67 @@ static int insert_apply(struct df_transformer *t, const struct df_transform *cal
 	return df_edits_end(&edits, m, r);
 }
 
+static const struct df_example insert_field_examples[] = {
+	{
+		.title = "Where it came from, and when",
+		.doc = "Metadata always comes as a text, also a number. A key that the message does not have gives an "
+		       "empty text.",
+		.config = "type: insertField\n"
+			  "config:\n"
+			  "  fields:\n"
+			  "    source.topic: ${metadata.topic}\n"
+			  "    source.offset: ${metadata.offset}\n"
+			  "    loaded_at: ${now}\n"
+			  "    environment: production\n"
+			  "    version: json:2\n",
+		.in = "{\"data\": {\"id\": 1, \"version\": 1}, \"metadata\": {\"topic\": \"orders\", \"offset\": 42}}\n"
+		      "{\"data\": {\"id\": 2}}\n",
+		.out = "{\"data\":{\"id\":1,\"version\":2,\"source\":{\"topic\":\"orders\",\"offset\":\"42\"},\"loaded_"
+		       "at\":\"2024-01-15T09:50:00Z\",\"environment\":\"production\"},\"metadata\":{\"topic\":"
+		       "\"orders\",\"offset\":42}}\n"
+		       "{\"data\":{\"id\":2,\"source\":{\"topic\":\"\",\"offset\":\"\"},\"loaded_at\":\"2024-01-15T09:"
+		       "50:00Z\",\"environment\":\"production\",\"version\":2},\"metadata\":{}}\n",
+		.envelope = true,
+	},
+	{
+		.title = "Values that are no texts",
+		.doc = "`json:` in front. Paths are set in the order written, so the second sees what the first made.",
+		.config = "type: insertField\n"
+			  "config:\n"
+			  "  fields:\n"
+			  "    price: \"json:1.10\"\n"
+			  "    tags: 'json:[\"new\"]'\n"
+			  "    tags[1]: gift\n"
+			  "    note: \"json:null\"\n"
+			  "    paid: \"true\"\n",
+		.in = "{\"id\": 1}\n",
+		.out = "{\"id\":1,\"price\":1.10,\"tags\":[\"new\",\"gift\"],\"note\":null,\"paid\":\"true\"}\n",
+	},
+	{
+		.title = "Placeholders stand alone",
+		.doc = "A text around one makes it plain text.",
+		.config = "type: insertField\n"
+			  "config:\n"
+			  "  fields:\n"
+			  "    a: ${now}\n"
+			  "    b: \"at ${now}\"\n",
+		.in = "{}\n",
+		.out = "{\"a\":\"2024-01-15T09:50:00Z\",\"b\":\"at ${now}\"}\n",
+	},
+	{
+		.title = "A path that leads through a number",
+		.doc = "The message fails: the number would be lost. A null gives way.",
+		.config = "type: insertField\n"
+			  "config:\n"
+			  "  fields: {meta.env: test}\n",
+		.in = "{\"meta\": 5}\n"
+		      "{\"meta\": null}\n",
+		.out = "{\"meta\":{\"env\":\"test\"}}\n",
+		.errors = "{\"index\":0,\"transformer\":\"insertField\",\"transformer_index\":0,\"error\":\"cannot set "
+			  "meta.env: meta is a number, expected an object or array\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_insert_field = {
 	.type = {
 		.name = "insertField",
@@ -231,13 +292,8 @@ const struct df_transformer_type df_transformer_insert_field = {
 		       "Payloads that are no JSON object pass unchanged. A path that leads through a string, number or bool "
 		       "makes the message fail.",
 		.settings = &insert_table,
-		.example = "type: insertField\n"
-			   "config:\n"
-			   "  fields:\n"
-			   "    source.topic: ${metadata.topic}\n"
-			   "    loaded_at: ${now}\n"
-			   "    environment: production\n"
-			   "    version: json:2\n",
+		.examples = insert_field_examples,
+		.example_count = DF_ARRAY_SIZE(insert_field_examples),
 	},
 	.create = insert_create,
 	.apply = insert_apply,

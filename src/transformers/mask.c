@@ -156,6 +156,60 @@ static int mask_apply(struct df_transformer *t, const struct df_transform *call,
 	return df_edits_end(&edits, m, r);
 }
 
+static const struct df_example mask_examples[] = {
+	{
+		.title = "Keep the length",
+		.doc = "One mask character for each character; `ä` is one. Missing fields are skipped.",
+		.config = "type: mask\n"
+			  "config:\n"
+			  "  fields:\n"
+			  "    - password\n"
+			  "    - user.email\n"
+			  "    - cards[*].number\n"
+			  "  keepLength: true\n",
+		.in = "{\"password\": \"Schlüssel\", \"cards\": [{\"number\": 4111}, {\"number\": \"42\", \"name\": "
+		      "\"x\"}]}\n"
+		      "{\"id\": 2, \"user\": {\"email\": \"a@b.de\", \"id\": 5}}\n",
+		.out = "{\"password\":\"*********\",\"cards\":[{\"number\":\"****\"},{\"number\":\"**\",\"name\":\"x\"}"
+		       "]}\n"
+		       "{\"id\":2,\"user\":{\"email\":\"******\",\"id\":5}}\n",
+	},
+	{
+		.title = "Hide the length too",
+		.doc = "Three characters whatever the value was, also for an empty text. The result is a text, also of "
+		       "a number: a column of a number type does not take it, remove the field then. Null stays null.",
+		.config = "type: mask\n"
+			  "config:\n"
+			  "  fields: [secret]\n"
+			  "  maskChar: \"#\"\n",
+		.in = "{\"id\": 1, \"secret\": \"a long one\"}\n"
+		      "{\"id\": 2, \"secret\": \"\"}\n"
+		      "{\"id\": 3, \"secret\": -1.50}\n"
+		      "{\"id\": 4, \"secret\": {\"key\": \"k\"}}\n"
+		      "{\"id\": 5, \"secret\": null}\n",
+		.out = "{\"id\":1,\"secret\":\"###\"}\n"
+		       "{\"id\":2,\"secret\":\"###\"}\n"
+		       "{\"id\":3,\"secret\":\"###\"}\n"
+		       "{\"id\":4,\"secret\":\"###\"}\n"
+		       "{\"id\": 5, \"secret\": null}\n",
+	},
+	{
+		.title = "Some of many",
+		.doc = "A wildcard masks every member that matches, a query every element for which it holds.",
+		.config = "type: mask\n"
+			  "config:\n"
+			  "  fields:\n"
+			  "    - \"*_token\"\n"
+			  "    - 'contacts.#(kind==\"phone\")#.value'\n",
+		.in = "{\"api_token\": \"x1\", \"web_token\": \"x2\"}\n"
+		      "{\"contacts\": [{\"kind\": \"phone\", \"value\": \"030\"}, {\"kind\": \"web\", \"value\": "
+		      "\"a.de\"}]}\n",
+		.out = "{\"api_token\":\"***\",\"web_token\":\"***\"}\n"
+		       "{\"contacts\":[{\"kind\":\"phone\",\"value\":\"***\"},{\"kind\":\"web\",\"value\":\"a.de\"}]}"
+		       "\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_mask = {
 	.type = {
 		.name = "mask",
@@ -166,13 +220,8 @@ const struct df_transformer_type df_transformer_mask = {
 		       "A field that is not there is skipped. Empty payloads, and payloads that are not JSON, pass "
 		       "unchanged.",
 		.settings = &mask_table,
-		.example = "type: mask\n"
-			   "config:\n"
-			   "  fields:\n"
-			   "    - password\n"
-			   "    - user.email\n"
-			   "    - cards[*].number\n"
-			   "  keepLength: true\n",
+		.examples = mask_examples,
+		.example_count = DF_ARRAY_SIZE(mask_examples),
 	},
 	.create = mask_create,
 	.apply = mask_apply,

@@ -131,6 +131,44 @@ static int remove_apply(struct df_transformer *t, const struct df_transform *cal
 	return 0;
 }
 
+static const struct df_example remove_examples[] = {
+	{
+		.title = "By name, by pattern, in every element",
+		.doc = "A message in which nothing is found leaves byte for byte as it came.",
+		.config = "type: remove\n"
+			  "config:\n"
+			  "  fields: [password, \"internal_*\", \"items.#.secret\"]\n",
+		.in = "{\"id\": 1, \"password\": \"x\", \"internal_id\": 5, \"items\": [{\"sku\": \"A\", \"secret\": "
+		      "1}, {\"secret\": 2}]}\n"
+		      "{ \"id\":2, \"total\":1.10 }\n",
+		.out = "{\"id\":1,\"items\":[{\"sku\":\"A\"},{}]}\n"
+		       "{ \"id\":2, \"total\":1.10 }\n",
+	},
+	{
+		.title = "Keys with a point in them",
+		.doc = "A `\\` takes the meaning off the next character. Without it `user.email` is the `email` in "
+		       "`user`.",
+		.config = "type: remove\n"
+			  "config:\n"
+			  "  fields: ['user\\.email']\n",
+		.in = "{\"user.email\": \"a@example.com\", \"user\": {\"email\": \"b@example.com\"}}\n",
+		.out = "{\"user\":{\"email\":\"b@example.com\"}}\n",
+	},
+	{
+		.title = "Elements of an array",
+		.doc = "`#(...)` is the first element for which the query holds, `#(...)#` all of them. The others "
+		       "close up. What became empty stays.",
+		.config = "type: remove\n"
+			  "config:\n"
+			  "  fields: ['tags.#(%\"tmp*\")#', 'log.#(level==\"debug\")', 'log.#.at']\n",
+		.in = "{\"tags\": [\"tmp1\", \"new\", \"tmp2\"], \"log\": [{\"level\": \"debug\"}, {\"level\": "
+		      "\"debug\", \"at\": 3}]}\n"
+		      "{\"tags\": [\"tmp\"], \"log\": [{\"at\": 4}]}\n",
+		.out = "{\"tags\":[\"new\"],\"log\":[{\"level\":\"debug\"}]}\n"
+		       "{\"tags\":[],\"log\":[{}]}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_remove = {
 	.type = {
 		.name = "remove",
@@ -139,9 +177,8 @@ const struct df_transformer_type df_transformer_remove = {
 		       "removed from an array close up; objects and arrays that become empty stay. A message in which "
 		       "nothing is found leaves byte for byte as it came.",
 		.settings = &remove_table,
-		.example = "type: remove\n"
-			   "config:\n"
-			   "  fields: [password, \"internal_*\", \"items.#.secret\"]\n",
+		.examples = remove_examples,
+		.example_count = DF_ARRAY_SIZE(remove_examples),
 	},
 	.create = remove_create,
 	.apply = remove_apply,

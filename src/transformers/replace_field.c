@@ -505,6 +505,57 @@ static int replace_field_apply(struct df_transformer *t, const struct df_transfo
 	return 0;
 }
 
+static const struct df_example replace_field_examples[] = {
+	{
+		.title = "Remove and rename",
+		.doc = "A key that is renamed within its object stays in its place. One that moves elsewhere is "
+		       "appended there, and what it leaves empty goes.",
+		.config = "type: replaceField\n"
+			  "config:\n"
+			  "  exclude: [password]\n"
+			  "  renames: [\"ts:created_at\", \"user.id:user_id\"]\n",
+		.in = "{\"ts\": 5, \"user\": {\"id\": 1}, \"password\": \"x\", \"total\": 9.90}\n"
+		      "{\"ts\": 6, \"user\": {\"id\": 2, \"name\": \"Ada\"}}\n"
+		      "{\"total\": 1}\n",
+		.out = "{\"created_at\":5,\"total\":9.90,\"user_id\":1}\n"
+		       "{\"created_at\":6,\"user\":{\"name\":\"Ada\"},\"user_id\":2}\n"
+		       "{\"total\": 1}\n",
+	},
+	{
+		.title = "Keep only some, as they stand",
+		.doc = "Unlike `select`, objects and arrays on the way stay. Elements without a match go.",
+		.config = "type: replaceField\n"
+			  "config:\n"
+			  "  include: [id, user.name, items.#.sku]\n",
+		.in = "{\"id\": 1, \"user\": {\"name\": \"Ada\", \"age\": 36}, \"items\": [{\"sku\": \"A\", \"qty\": "
+		      "1}, {\"qty\": 2}]}\n"
+		      "{\"note\": \"nothing that is asked for\"}\n",
+		.out = "{\"id\":1,\"user\":{\"name\":\"Ada\"},\"items\":[{\"sku\":\"A\"}]}\n"
+		       "{}\n",
+	},
+	{
+		.title = "All renames happen at once",
+		.doc = "They speak of the old names, so two fields can be exchanged, and a chain does not run on.",
+		.config = "type: replaceField\n"
+			  "config:\n"
+			  "  renames: [\"first:last\", \"last:first\", \"a:b\", \"b:c\"]\n",
+		.in = "{\"first\": \"Lovelace\", \"last\": \"Ada\", \"a\": 1, \"b\": 2}\n",
+		.out = "{\"last\":\"Lovelace\",\"first\":\"Ada\",\"b\":1,\"c\":2}\n",
+	},
+	{
+		.title = "The new name exists",
+		.doc = "The message fails: nothing is overwritten. `exclude: [name]` would make room.",
+		.config = "type: replaceField\n"
+			  "config:\n"
+			  "  renames: [\"user.name:name\"]\n",
+		.in = "{\"name\": \"x\", \"user\": {\"name\": \"Ada\"}}\n"
+		      "{\"user\": {\"name\": \"Ada\"}}\n",
+		.out = "{\"name\":\"Ada\"}\n",
+		.errors = "{\"index\":0,\"transformer\":\"replaceField\",\"transformer_index\":0,\"error\":\"cannot "
+			  "rename user.name to name: the new name exists already\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_replace_field = {
 	.type = {
 		.name = "replaceField",
@@ -514,10 +565,8 @@ const struct df_transformer_type df_transformer_replace_field = {
 		       "already makes the message fail: nothing is overwritten.\n\n"
 		       "Payloads that are no objects pass unchanged.",
 		.settings = &replace_field_table,
-		.example = "type: replaceField\n"
-			   "config:\n"
-			   "  exclude: [password]\n"
-			   "  renames: [\"ts:created_at\", \"user.id:user_id\"]\n",
+		.examples = replace_field_examples,
+		.example_count = DF_ARRAY_SIZE(replace_field_examples),
 	},
 	.create = replace_field_create,
 	.apply = replace_field_apply,

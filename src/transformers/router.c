@@ -126,6 +126,73 @@ static bool router_route(const void *settings, size_t i, struct df_str *ret_cond
 	return true;
 }
 
+static const struct df_example router_examples[] = {
+	{
+		.title = "Errors to one file, large orders to another",
+		.doc = "The first route that matches gets the message; message 2 would match both. Message 3 goes to "
+		       "`spec.sink`. The metadata shows the route.",
+		.config = "type: router\n"
+			  "config:\n"
+			  "  routes:\n"
+			  "    - condition: \"level == 'error'\"\n"
+			  "      sink:\n"
+			  "        type: file\n"
+			  "        config: {path: errors.jsonl}\n"
+			  "    - condition: \"total >= 1000\"\n"
+			  "      sink:\n"
+			  "        type: file\n"
+			  "        config: {path: large.jsonl}\n",
+		.in = "{\"data\": {\"id\": 1, \"total\": 1000.00}}\n"
+		      "{\"data\": {\"id\": 2, \"total\": 5000, \"level\": \"error\"}}\n"
+		      "{\"data\": {\"id\": 3, \"total\": 10}}\n",
+		.out = "{\"data\":{\"id\":1,\"total\":1000.00},\"metadata\":{\"routed_condition\":\"total >= 1000\"}}\n"
+		       "{\"data\":{\"id\":2,\"total\":5000,\"level\":\"error\"},\"metadata\":{\"routed_condition\":"
+		       "\"level == 'error'\"}}\n"
+		       "{\"data\":{\"id\":3,\"total\":10},\"metadata\":{}}\n",
+		.envelope = true,
+	},
+	{
+		.title = "All the rest",
+		.doc = "Routes are tried in order. A last one that always matches leaves nothing for `spec.sink`: a "
+		       "field that is there or is not. Payloads that are not JSON match no route at all.",
+		.config = "type: router\n"
+			  "config:\n"
+			  "  routes:\n"
+			  "    - condition: \"kind == 'order'\"\n"
+			  "      sink:\n"
+			  "        type: sqlite\n"
+			  "        config: {path: shop.db, table: orders}\n"
+			  "    - condition: \"kind || !kind\"\n"
+			  "      sink:\n"
+			  "        type: sqlite\n"
+			  "        config: {path: shop.db, table: others}\n",
+		.in = "{\"data\": {\"kind\": \"order\", \"id\": 1}}\n"
+		      "{\"data\": {\"id\": 2}}\n"
+		      "{\"raw\": \"not JSON\"}\n",
+		.out = "{\"data\":{\"kind\":\"order\",\"id\":1},\"metadata\":{\"routed_condition\":\"kind == "
+		       "'order'\"}}\n"
+		       "{\"data\":{\"id\":2},\"metadata\":{\"routed_condition\":\"kind || !kind\"}}\n"
+		       "{\"raw\":\"not JSON\",\"metadata\":{}}\n",
+		.envelope = true,
+	},
+	{
+		.title = "Steps behind a router",
+		.doc = "They see all messages, and the route in the metadata.",
+		.config = "- type: router\n"
+			  "  config:\n"
+			  "    routes:\n"
+			  "      - condition: \"level == 'error'\"\n"
+			  "        sink: {type: discard}\n"
+			  "- type: insertField\n"
+			  "  config:\n"
+			  "    fields: {route: \"${metadata.routed_condition}\"}\n",
+		.in = "{\"id\": 1, \"level\": \"error\"}\n"
+		      "{\"id\": 2, \"level\": \"info\"}\n",
+		.out = "{\"id\":1,\"level\":\"error\",\"route\":\"level == 'error'\"}\n"
+		       "{\"id\":2,\"level\":\"info\",\"route\":\"\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_router = {
 	.type = {
 		.name = "router",
@@ -137,12 +204,8 @@ const struct df_transformer_type df_transformer_router = {
 		       "it out. A route's sink is connected at start and retried like the main sink, and its failures go to the "
 		       "error sink: nothing is bypassed or only logged.",
 		.settings = &router_table,
-		.example = "type: router\n"
-			   "config:\n"
-			   "  routes:\n"
-			   "    - condition: \"level == 'error'\"\n"
-			   "      sink:\n"
-			   "        type: discard\n",
+		.examples = router_examples,
+		.example_count = DF_ARRAY_SIZE(router_examples),
 	},
 	.create = router_create,
 	.apply = router_apply,

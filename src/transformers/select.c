@@ -322,6 +322,57 @@ static int select_apply(struct df_transformer *t, const struct df_transform *cal
 				: select_by_paths(select, call, m, root, err);
 }
 
+static const struct df_example select_examples[] = {
+	{
+		.title = "Some fields, flat",
+		.doc = "Each is named like the last part of its path. The order is that of the list.",
+		.config = "type: select\n"
+			  "config:\n"
+			  "  fields: [id, user.name, \"address_*\"]\n",
+		.in = "{\"user\": {\"name\": \"Ada\", \"age\": 36}, \"address_zip\": \"10115\", \"address_city\": "
+		      "\"Berlin\", \"id\": 1}\n"
+		      "{\"id\": 2, \"user\": \"Ada\"}\n"
+		      "{\"note\": \"nothing that is asked for\"}\n",
+		.out = "{\"id\":1,\"name\":\"Ada\",\"address_zip\":\"10115\",\"address_city\":\"Berlin\"}\n"
+		       "{\"id\":2}\n"
+		       "{}\n",
+	},
+	{
+		.title = "Values of many elements",
+		.doc = "`#.` collects, `#` counts, a query picks.",
+		.config = "type: select\n"
+			  "config:\n"
+			  "  fields: [order, items.#.sku, items.#, 'items.#(qty>1).qty']\n",
+		.in = "{\"order\": 7, \"items\": [{\"sku\": \"A\", \"qty\": 1}, {\"sku\": \"B\", \"qty\": 3}, "
+		      "{\"sku\": \"C\", \"qty\": 2}]}\n",
+		.out = "{\"order\":7,\"sku\":[\"A\",\"B\",\"C\"],\"items\":3,\"qty\":3}\n",
+	},
+	{
+		.title = "Two values with one name",
+		.doc = "The message fails: one of the two would be lost. Message 2 has only one.",
+		.config = "type: select\n"
+			  "config:\n"
+			  "  fields: [id, user.id]\n",
+		.in = "{\"id\": 1, \"user\": {\"id\": 5}}\n"
+		      "{\"id\": 2}\n",
+		.out = "{\"id\":2}\n",
+		.errors = "{\"index\":0,\"transformer\":\"select\",\"transformer_index\":0,\"error\":\"user.id: two "
+			  "matches have the same last name; select one of them, or rename one before\"}\n",
+	},
+	{
+		.title = "Names of your own",
+		.doc = "`replaceField` takes one of the two out of its way before.",
+		.config = "- type: replaceField\n"
+			  "  config:\n"
+			  "    renames: [\"user.id:user_id\"]\n"
+			  "- type: select\n"
+			  "  config:\n"
+			  "    fields: [id, user_id]\n",
+		.in = "{\"id\": 1, \"user\": {\"id\": 5, \"name\": \"Ada\"}}\n",
+		.out = "{\"id\":1,\"user_id\":5}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_select = {
 	.type = {
 		.name = "select",
@@ -332,9 +383,8 @@ const struct df_transformer_type df_transformer_select = {
 		       "Two different matches with the same name make the message fail: nothing is silently lost. Payloads "
 		       "that are no objects pass unchanged.",
 		.settings = &select_table,
-		.example = "type: select\n"
-			   "config:\n"
-			   "  fields: [id, user.name, \"address_*\"]\n",
+		.examples = select_examples,
+		.example_count = DF_ARRAY_SIZE(select_examples),
 	},
 	.create = select_create,
 	.apply = select_apply,

@@ -105,6 +105,39 @@ static int snake_case_apply(struct df_transformer *t, const struct df_transform 
 	return r;
 }
 
+static const struct df_example snake_case_examples[] = {
+	{
+		.title = "All keys",
+		.config = "type: snakeCase\n"
+			  "config:\n"
+			  "  deep: true\n",
+		.in = "{\"firstName\": \"Ada\", \"homeAddress\": {\"zipCode\": \"10115\"}, \"orderItems\": "
+		      "[{\"itemID\": 1}]}\n",
+		.out = "{\"first_name\":\"Ada\",\"home_address\":{\"zip_code\":\"10115\"},\"order_items\":[{\"item_"
+		       "id\":1}]}\n",
+	},
+	{
+		.title = "Abbreviations, digits, other characters",
+		.doc = "Without `deep` only the keys of the root. No `_` is put behind a character that is no letter "
+		       "and no digit.",
+		.config = "type: snakeCase\n",
+		.in = "{\"userID\": 1, \"XMLHttpRequest\": 2, \"address2Line\": 3, \"first-Name\": 4, \"ÉtéFin\": "
+		      "{\"innerKey\": 5}}\n",
+		.out = "{\"user_id\":1,\"xml_http_request\":2,\"address2_line\":3,\"first-name\":4,\"été_fin\":{"
+		       "\"innerKey\":5}}\n",
+	},
+	{
+		.title = "Two keys become one",
+		.doc = "The message fails: one of the two values would be lost.",
+		.config = "type: snakeCase\n",
+		.in = "{\"id\": 1, \"userId\": 5, \"user_id\": 6}\n"
+		      "{\"id\": 2, \"userId\": 5}\n",
+		.out = "{\"id\":2,\"user_id\":5}\n",
+		.errors = "{\"index\":0,\"transformer\":\"snakeCase\",\"transformer_index\":0,\"error\":\"two keys of "
+			  "one object become the same name; rename or remove one of them before\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_snake_case = {
 	.type = {
 		.name = "snakeCase",
@@ -113,9 +146,8 @@ const struct df_transformer_type df_transformer_snake_case = {
 		       "Letters are Unicode's. Two keys of one object that become the same name make the message fail.",
 		.settings = &snake_case_table,
 		.settings_optional = true,
-		.example = "type: snakeCase\n"
-			   "config:\n"
-			   "  deep: true\n",
+		.examples = snake_case_examples,
+		.example_count = DF_ARRAY_SIZE(snake_case_examples),
 	},
 	.create = snake_case_create,
 	.apply = snake_case_apply,

@@ -181,6 +181,41 @@ static int struct_flatten_apply(struct df_transformer *t, const struct df_transf
 	return 0;
 }
 
+static const struct df_example struct_flatten_examples[] = {
+	{
+		.title = "Columns for a table",
+		.doc = "Arrays are values and stay as they are. Empty objects give nothing.",
+		.config = "type: structFlatten\n"
+			  "config:\n"
+			  "  delimiter: _\n",
+		.in = "{\"id\": 1, \"user\": {\"name\": \"Ada\", \"home\": {\"zip\": \"10115\"}}, \"tags\": [\"a\", "
+		      "{\"b\": 1}], \"extra\": {}}\n",
+		.out = "{\"id\":1,\"user_name\":\"Ada\",\"user_home_zip\":\"10115\",\"tags\":[\"a\",{\"b\":1}]}\n",
+	},
+	{
+		.title = "With points",
+		.doc = "Later steps reach such a key with `\\`: the key is `user.id`, not an `id` in `user`.",
+		.config = "- type: structFlatten\n"
+			  "- type: mask\n"
+			  "  config:\n"
+			  "    fields: ['user\\.email']\n",
+		.in = "{\"user\": {\"id\": 1, \"email\": \"a@example.com\"}}\n",
+		.out = "{\"user.id\":1,\"user.email\":\"***\"}\n",
+	},
+	{
+		.title = "Two names become one",
+		.doc = "The message fails: one of the two values would be lost. Another delimiter helps.",
+		.config = "type: structFlatten\n"
+			  "config:\n"
+			  "  delimiter: _\n",
+		.in = "{\"id\": 1, \"user\": {\"id\": 5}, \"user_id\": 6}\n"
+		      "{\"id\": 2, \"user\": {\"id\": 5}}\n",
+		.out = "{\"id\":2,\"user_id\":5}\n",
+		.errors = "{\"index\":0,\"transformer\":\"structFlatten\",\"transformer_index\":0,\"error\":\"two "
+			  "joined keys are equal; rename one before, or use another delimiter\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_struct_flatten = {
 	.type = {
 		.name = "structFlatten",
@@ -191,9 +226,8 @@ const struct df_transformer_type df_transformer_struct_flatten = {
 		       "The message fails when two names would be equal, or when objects nest deeper than 64 levels.",
 		.settings = &struct_flatten_table,
 		.settings_optional = true,
-		.example = "type: structFlatten\n"
-			   "config:\n"
-			   "  delimiter: _\n",
+		.examples = struct_flatten_examples,
+		.example_count = DF_ARRAY_SIZE(struct_flatten_examples),
 	},
 	.create = struct_flatten_create,
 	.apply = struct_flatten_apply,

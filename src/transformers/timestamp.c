@@ -164,6 +164,55 @@ static int timestamp_apply(struct df_transformer *t, const struct df_transform *
 	return 0;
 }
 
+static const struct df_example timestamp_examples[] = {
+	{
+		.title = "A time of processing",
+		.doc = "Objects on the way to the field are created.",
+		.config = "type: timestamp\n"
+			  "config:\n"
+			  "  fieldName: meta.processed_at\n"
+			  "  format: RFC3339Nano\n",
+		.in = "{\"id\": 1, \"total\": 9.90}\n"
+		      "{\"id\": 2, \"meta\": {\"host\": \"a\"}}\n",
+		.out = "{\"id\":1,\"total\":9.90,\"meta\":{\"processed_at\":\"2024-01-15T09:50:00Z\"}}\n"
+		       "{\"id\":2,\"meta\":{\"host\":\"a\",\"processed_at\":\"2024-01-15T09:50:00Z\"}}\n",
+	},
+	{
+		.title = "The default overwrites `created_at`",
+		.doc = "A field that is there is overwritten where it stands. What is no object passes unchanged.",
+		.config = "type: timestamp\n",
+		.in = "{\"created_at\": \"2020-02-02T00:00:00Z\", \"id\": 1}\n"
+		      "{\"id\": 2}\n"
+		      "[1, 2]\n",
+		.out = "{\"created_at\":\"2024-01-15T09:50:00Z\",\"id\":1}\n"
+		       "{\"id\":2,\"created_at\":\"2024-01-15T09:50:00Z\"}\n"
+		       "[1, 2]\n",
+	},
+	{
+		.title = "Unix seconds are a text",
+		.doc = "`cast` makes a number of it.",
+		.config = "- type: timestamp\n"
+			  "  config: {fieldName: text, format: Unix}\n"
+			  "- type: timestamp\n"
+			  "  config: {fieldName: number, format: Unix}\n"
+			  "- type: cast\n"
+			  "  config:\n"
+			  "    spec: {number: int64}\n",
+		.in = "{\"id\": 1}\n",
+		.out = "{\"id\":1,\"text\":\"1705312200\",\"number\":1705312200}\n",
+	},
+	{
+		.title = "A layout of your own",
+		.doc = "A layout is written as Go does: the time 2006-01-02 15:04:05 in the form that is wanted.",
+		.config = "type: timestamp\n"
+			  "config:\n"
+			  "  fieldName: printed\n"
+			  "  format: \"Monday, 2 January 2006, 15:04\"\n",
+		.in = "{\"id\": 1}\n",
+		.out = "{\"id\":1,\"printed\":\"Monday, 15 January 2024, 09:50\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_timestamp = {
 	.type = {
 		.name = "timestamp",
@@ -172,10 +221,8 @@ const struct df_transformer_type df_transformer_timestamp = {
 		       "Payloads that are no objects pass unchanged.",
 		.settings = &timestamp_table,
 		.settings_optional = true,
-		.example = "type: timestamp\n"
-			   "config:\n"
-			   "  fieldName: meta.processed_at\n"
-			   "  format: RFC3339Nano\n",
+		.examples = timestamp_examples,
+		.example_count = DF_ARRAY_SIZE(timestamp_examples),
 	},
 	.create = timestamp_create,
 	.apply = timestamp_apply,

@@ -320,6 +320,75 @@ static int timezone_apply(struct df_transformer *t, const struct df_transform *c
 	return 0;
 }
 
+static const struct df_example timezone_examples[] = {
+	{
+		.title = "From UTC to a zone",
+		.doc = "Summer time counts. Nulls and missing fields are skipped.",
+		.config = "type: timezone\n"
+			  "config:\n"
+			  "  timezone: Europe/Berlin\n"
+			  "  fields: [created_at]\n"
+			  "  format: RFC3339\n",
+		.in = "{\"id\": 1, \"created_at\": \"2024-01-15T09:50:00Z\"}\n"
+		      "{\"id\": 2, \"created_at\": \"2024-07-15T09:50:00.25+00:00\"}\n"
+		      "{\"id\": 3, \"created_at\": null}\n",
+		.out = "{\"id\":1,\"created_at\":\"2024-01-15T10:50:00+01:00\"}\n"
+		       "{\"id\":2,\"created_at\":\"2024-07-15T11:50:00+02:00\"}\n"
+		       "{\"id\": 3, \"created_at\": null}\n",
+	},
+	{
+		.title = "Local times of a database",
+		.doc = "Texts without an offset are in `sourceTimezone`. 02:30 was skipped by the clocks on 31 March, "
+		       "and came twice on 27 October: then it is the first.",
+		.config = "type: timezone\n"
+			  "config:\n"
+			  "  timezone: UTC\n"
+			  "  sourceTimezone: Europe/Berlin\n"
+			  "  fields: [\"*_at\"]\n",
+		.in = "{\"created_at\": \"2024-01-15 10:50:00\", \"updated_at\": \"2024-01-15 10:50:00.125\"}\n"
+		      "{\"created_at\": \"2024-03-31 02:30:00\", \"updated_at\": \"2024-10-27 02:30:00\"}\n",
+		.out = "{\"created_at\":\"2024-01-15T09:50:00Z\",\"updated_at\":\"2024-01-15T09:50:00.125Z\"}\n"
+		       "{\"created_at\":\"2024-03-31T01:30:00Z\",\"updated_at\":\"2024-10-27T00:30:00Z\"}\n",
+	},
+	{
+		.title = "Unix times",
+		.doc = "A number, or a text of one, is seconds, from 10¹² on milliseconds. `UnixMilli` writes a "
+		       "number.",
+		.config = "- type: timezone\n"
+			  "  config:\n"
+			  "    timezone: \"+05:30\"\n"
+			  "    fields: [seconds, millis, text]\n"
+			  "- type: timezone\n"
+			  "  config:\n"
+			  "    timezone: UTC\n"
+			  "    fields: [at]\n"
+			  "    format: UnixMilli\n",
+		.in = "{\"seconds\": 1705312200, \"millis\": 1705312200125, \"text\": \"1705312200.5\"}\n"
+		      "{\"at\": \"2024-01-15T09:50:00.125Z\"}\n",
+		.out = "{\"seconds\":\"2024-01-15T15:20:00+05:30\",\"millis\":\"2024-01-15T15:20:00.125+05:30\","
+		       "\"text\":\"2024-01-15T15:20:00.5+05:30\"}\n"
+		       "{\"at\":1705312200125}\n",
+	},
+	{
+		.title = "What is no time",
+		.doc = "The message fails. A date alone could be midnight anywhere.",
+		.config = "type: timezone\n"
+			  "config:\n"
+			  "  timezone: Europe/Berlin\n"
+			  "  fields: [at]\n",
+		.in = "{\"id\": 1, \"at\": \"2024-01-15\"}\n"
+		      "{\"id\": 2, \"at\": \"2024-01-15T09:50:00\"}\n"
+		      "{\"id\": 3, \"at\": true}\n",
+		.out = "{\"id\":2,\"at\":\"2024-01-15T10:50:00+01:00\"}\n",
+		.errors = "{\"index\":0,\"transformer\":\"timezone\",\"transformer_index\":0,\"error\":\"at: found a "
+			  "string that is neither date and time nor a number; expected a time such as "
+			  "2024-01-15T09:50:00Z, or a number of seconds or milliseconds since 1970\"}\n"
+			  "{\"index\":2,\"transformer\":\"timezone\",\"transformer_index\":0,\"error\":\"at: found a "
+			  "bool; expected a time such as 2024-01-15T09:50:00Z, or a number of seconds or milliseconds "
+			  "since 1970\"}\n",
+	},
+};
+
 const struct df_transformer_type df_transformer_timezone = {
 	.type = {
 		.name = "timezone",
@@ -330,11 +399,8 @@ const struct df_transformer_type df_transformer_timezone = {
 		       "What is no time makes the message fail, and so does a time finer than a nanosecond or outside of the "
 		       "years 1 to 9999. Nulls and missing places are skipped.",
 		.settings = &timezone_table,
-		.example = "type: timezone\n"
-			   "config:\n"
-			   "  timezone: Europe/Berlin\n"
-			   "  fields: [created_at]\n"
-			   "  format: RFC3339\n",
+		.examples = timezone_examples,
+		.example_count = DF_ARRAY_SIZE(timezone_examples),
 	},
 	.create = timezone_create,
 	.apply = timezone_apply,

@@ -110,12 +110,26 @@ static const struct df_type sink_type = {
 static const struct df_type later_type = {
 	.name = "two-b", .title = "The other.", .settings = &all_table, .later = true
 };
+static const struct df_example step_examples[] = {
+	{ .title = "First",
+	  .doc = "It \\ teaches.",
+	  .config = "type: step\nconfig: {note: n}\n",
+	  .in = "1\n2\n",
+	  .out = "3\n" },
+	{ .title = "Second",
+	  .config = "- type: step\n- type: bare\n",
+	  .in = "{}\n",
+	  .out = "",
+	  .errors = "{\"e\":1}\n",
+	  .envelope = true },
+};
 static const struct df_type step_type = {
 	.name = "step",
 	.title = "A step.",
 	.settings = &pick_table,
 	.settings_optional = true,
-	.example = "type: step\nconfig: {note: n}\n",
+	.examples = step_examples,
+	.example_count = DF_ARRAY_SIZE(step_examples),
 };
 static const struct df_type bare_type = { .name = "bare", .title = "Nothing to set." };
 static const struct df_type *const sinks[] = { &sink_type, &later_type };
@@ -341,8 +355,15 @@ static void test_pages(void **state)
 	assert_in(df_buf_c(&text), "\n## Source\n\nThe other.\n\n> ");
 	text.len = 0;
 	df_generate_transformation_docs(&step_type, &text);
-	assert_in(df_buf_c(&text),
-		  "```yaml\ntransformations:\n  - type: step\n    config: {note: n}\n```\n\n## Settings\n");
+	assert_in(df_buf_c(&text), "# step\n\n<!--");
+	assert_in(df_buf_c(&text), "-->\n\nA step.\n\n## Settings\n");
+	assert_in(df_buf_c(&text), "\n## Examples\n\n");
+	assert_in(df_buf_c(&text), "\n\n### First\n\nIt \\ teaches.\n\n"
+				   "```yaml config\n- type: step\n  config: {note: n}\n```\n\n"
+				   "```json in\n1\n2\n```\n\n```json out\n3\n```\n\n"
+				   "### Second\n\n```yaml config\n- type: step\n- type: bare\n```\n\n"
+				   "```json in envelope\n{}\n```\n\n```json out\n```\n\n"
+				   "```json errors\n{\"e\":1}\n```\n");
 	text.len = 0;
 	df_generate_transformation_docs(&bare_type, &text);
 	assert_in(df_buf_c(&text), "## Settings\n\nNo settings.\n");
@@ -370,6 +391,11 @@ static void test_help(void **state)
 	text.len = 0;
 	df_generate_type_help(DF_TRANSFORMATION, &bare_type, &text);
 	assert_string_equal(df_buf_c(&text), "bare (transformation)\nNothing to set.\n\nSettings:\n  none\n");
+	text.len = 0;
+	df_generate_type_help(DF_TRANSFORMATION, &step_type, &text);
+	assert_in(df_buf_c(&text),
+		  "\nExample: First\n  type: step\n  config: {note: n}\n\nIn:\n  1\n  2\n\nOut:\n  3\n");
+	assert_null(strstr(df_buf_c(&text), "Second"));
 }
 
 int main(void)
