@@ -89,6 +89,9 @@ class Torture(unittest.TestCase):
     def test_transform(self):
         self.torture("transform", "-f", "{dir}/flow.yaml")
 
+    def test_explain(self):
+        self.torture("transform", "--explain", "-f", "{dir}/flow.yaml")
+
     def test_pipeline(self):
         self.torture("run", "--progress", "none", "{dir}/flow.yaml")
 
