@@ -1,0 +1,216 @@
+#include "net/http_server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <microhttpd.h>
+
+#define CONNECTIONS_MAX 32U
+#define CONNECTION_SECONDS 10U		   /* without a byte */
+#define CONNECTION_BYTES ((size_t)8 << 10) /* request line, headers, and what is being sent */
+#define BACKLOG 64
+
+struct df_http_server {
+	struct MHD_Daemon *daemon;
+	void (*handle)(void *arg, struct df_str path, struct df_http_answer *answer);
+	void *arg;
+	char address[NI_MAXHOST + 16];
+};
+
+/* ---- answering ------------------------------------------------------------------------------------------- */
+
+static enum MHD_Result send_answer(struct MHD_Connection *connection, struct df_http_answer *answer)
+{
+	struct MHD_Response *response;
+	enum MHD_Result queued;
+	size_t len;
+	char *text;
+
+	if (answer->body.failed) {
+		df_buf_done(&answer->body);
+		answer->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+	}
+	len = answer->body.len;
+	text = df_buf_take(&answer->body);
+	if (!text)
+		return MHD_NO;
+	response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+	if (!response) {
+		free(text);
+		return MHD_NO;
+	}
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+				answer->content_type ? answer->content_type : "text/plain; charset=utf-8");
+	if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	queued = MHD_queue_response(connection, answer->status, response);
+	MHD_destroy_response(response);
+	return queued;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
+				  const char *version, const char *upload, size_t *upload_size, void **state)
+{
+	const struct df_http_server *server = arg;
+	struct df_http_answer answer = { 0 };
+
+	(void)version;
+	(void)upload;
+	/* Called at the headers, then for each piece of a body, then at its end: that is when to answer. */
+	if (!*state) {
+		*state = connection;
+		return MHD_YES;
+	}
+	if (*upload_size > 0) {
+		*upload_size = 0;
+		return MHD_YES;
+	}
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+		answer.status = MHD_HTTP_METHOD_NOT_ALLOWED;
+		df_buf_add_c(&answer.body, "only GET and HEAD\n");
+		return send_answer(connection, &answer);
+	}
+	server->handle(server->arg, df_str_c(url), &answer);
+	if (answer.status == 0) {
+		answer.status = MHD_HTTP_NOT_FOUND;
+		df_buf_add_c(&answer.body, "not found\n");
+	}
+	return send_answer(connection, &answer);
+}
+
+/* ---- listening ------------------------------------------------------------------------------------------- */
+
+struct address {
+	char host[NI_MAXHOST]; /* "": all addresses */
+	char port[8];
+};
+
+/* "PORT", ":PORT", "HOST:PORT", "[IPv6]:PORT". */
+static int parse_address(const struct df_http_options *o, struct address *ret, struct df_error *err)
+{
+	const char *colon = strrchr(o->address, ':');
+	struct df_str host = df_str(o->address, colon ? (size_t)(colon - o->address) : 0);
+	struct df_str port = df_str_c(colon ? colon + 1 : o->address);
+	bool brackets = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
+	int64_t number;
+
+	if (brackets)
+		host = df_str(host.ptr + 1, host.len - 2);
+	else if (host.len == 0)
+		host = df_str_c(o->host);
+	if (!df_str_to_int64(port, &number) || number < 0 || number > 65535 || host.len >= sizeof(ret->host) ||
+	    (!brackets && host.len && (memchr(host.ptr, ':', host.len) || host.ptr[0] == '[')))
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "`%s` is not an address to listen on: PORT, HOST:PORT or [IPV6]:PORT, with a port "
+				    "from 0 (any free one) to 65535",
+				    o->address);
+	snprintf(ret->host, sizeof(ret->host), DF_STR_FMT, DF_STR_ARG(host));
+	snprintf(ret->port, sizeof(ret->port), "%d", (int)number);
+	return 0;
+}
+
+/* The listening socket, or -1 with errno. */
+static int listen_on(const struct addrinfo *a)
+{
+	df_cleanup(df_closep) int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int on = 1, off = 0;
+
+	if (fd < 0)
+		return -1;
+	/* A restart must not wait for the connections of the last run; two that listen still exclude each other. */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (a->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+		return -1;
+	return DF_TAKE_FD(fd);
+}
+
+static int open_socket(const struct df_http_options *o, int *ret, struct df_error *err)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+	struct addrinfo *found = NULL;
+	struct address address;
+	int fd = -1, why = 0;
+	int r = parse_address(o, &address, err);
+
+	if (r < 0)
+		return r;
+	r = getaddrinfo(address.host[0] ? address.host : NULL, address.port, &hints, &found);
+	if (r)
+		return df_error_set(err, DF_ERR_CONFIG, "cannot listen on %s: %s", o->address, gai_strerror(r));
+	/* All addresses: an IPv6 socket takes IPv4 too; where there is no IPv6, the IPv4 entry is what is left. */
+	for (int family = AF_INET6; fd < 0 && family; family = family == AF_INET6 ? AF_INET : 0)
+		for (const struct addrinfo *a = found; a && fd < 0; a = a->ai_next) {
+			if (a->ai_family != family)
+				continue;
+			fd = listen_on(a);
+			if (fd < 0 && why != EADDRINUSE)
+				why = errno;
+		}
+	freeaddrinfo(found);
+	if (fd < 0)
+		return df_error_errno(err, DF_ERR_CONFIG, why, "cannot listen on %s%s", o->address,
+				      why == EADDRINUSE ? " (another process does; choose another port, 0 is any)"
+							: "");
+	*ret = fd;
+	return 0;
+}
+
+/* The address that the system made of ours. */
+static void remember_address(struct df_http_server *server, int fd)
+{
+	struct sockaddr_storage bound = { 0 };
+	socklen_t len = sizeof(bound);
+	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
+
+	if (getsockname(fd, (struct sockaddr *)&bound, &len) == 0)
+		getnameinfo((struct sockaddr *)&bound, len, host, sizeof(host), port, sizeof(port),
+			    NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(server->address, sizeof(server->address), bound.ss_family == AF_INET6 ? "[%s]:%.6s" : "%s:%.6s", host,
+		 port);
+}
+
+int df_http_server_start(const struct df_http_options *options, struct df_http_server **ret, struct df_error *err)
+{
+	df_cleanup(df_http_server_stopp) struct df_http_server *server = calloc(1, sizeof(*server));
+	df_cleanup(df_closep) int fd = -1;
+	int r;
+
+	*ret = NULL;
+	if (!server)
+		return df_error_no_memory(err);
+	r = open_socket(options, &fd, err);
+	if (r < 0)
+		return r;
+	server->handle = options->handle;
+	server->arg = options->arg;
+	remember_address(server, fd);
+	server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request,
+					  server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+					  CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_SECONDS,
+					  MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_END);
+	if (!server->daemon)
+		return df_error_set(err, DF_ERR_NO_MEMORY, "cannot start the HTTP server's thread");
+	DF_TAKE_FD(fd); /* the daemon closes it */
+	*ret = DF_TAKE(server);
+	return 0;
+}
+
+void df_http_server_stop(struct df_http_server *server)
+{
+	if (!server)
+		return;
+	if (server->daemon)
+		MHD_stop_daemon(server->daemon);
+	free(server);
+}
+
+const char *df_http_server_address(const struct df_http_server *server)
+{
+	return server->address;
+}

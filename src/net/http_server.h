@@ -1,0 +1,39 @@
+/*
+ * A small HTTP server for what a process says about itself: metrics, health. GET and HEAD, one thread of its own that
+ * sleeps while nobody asks, few connections, short timeouts. A thin layer over libmicrohttpd.
+ */
+#ifndef DF_NET_HTTP_SERVER_H
+#define DF_NET_HTTP_SERVER_H
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/str.h"
+
+struct df_http_server;
+
+/* Zeroed by the server; an answer that the handler leaves alone is 404. */
+struct df_http_answer {
+	unsigned status;
+	const char *content_type; /* static storage; NULL: plain text */
+	struct df_buf body;
+};
+
+struct df_http_options {
+	const char *address; /* "[HOST:]PORT": a name, an IPv4 address or [IPv6]; port 0 lets the system choose */
+	const char *host;    /* when the address has none; NULL: all addresses */
+	/* On the server's thread, one request at a time; keep it short. path is without the query. */
+	void (*handle)(void *arg, struct df_str path, struct df_http_answer *answer);
+	void *arg;
+};
+
+/* Listens and answers from when it returns. DF_ERR_CONFIG: the address is none, or is in use, or may not be used. */
+int df_http_server_start(const struct df_http_options *options, struct df_http_server **ret,
+			 struct df_error *err) df_must_check;
+/* Waits for the answer under way. Accepts NULL. */
+void df_http_server_stop(struct df_http_server *server);
+DF_DEFINE_CLEANUP(struct df_http_server *, df_http_server_stop)
+
+/* Where it listens, as a URL's authority: "127.0.0.1:9090", "[::1]:9090". */
+const char *df_http_server_address(const struct df_http_server *server);
+
+#endif

@@ -1,0 +1,196 @@
+/* The HTTP server, asked by a client that knows nothing but sockets. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "net/http_server.h"
+
+static void handle(void *arg, struct df_str path, struct df_http_answer *answer)
+{
+	unsigned *calls = arg;
+
+	++*calls;
+	if (df_str_equal_c(path, "/big")) {
+		answer->status = 200;
+		for (int i = 0; i < 200000; i++)
+			df_buf_printf(&answer->body, "line %d\n", i);
+	} else if (df_str_equal_c(path, "/ill")) {
+		answer->status = 503;
+		answer->content_type = "text/ill";
+		df_buf_add_c(&answer->body, "not well");
+	} else if (df_str_equal_c(path, "/empty")) {
+		answer->status = 200;
+	} else if (df_str_equal_c(path, "/failed")) {
+		answer->status = 200;
+		df_buf_add_c(&answer->body, "half of it");
+		answer->body.failed = true;
+	}
+}
+
+static struct df_http_server *start(const char *address, unsigned *calls)
+{
+	struct df_http_server *server = NULL;
+	struct df_error err = DF_ERROR_INIT;
+
+	if (df_http_server_start(&(struct df_http_options){ address, "127.0.0.1", handle, calls }, &server, &err) < 0)
+		fail_msg("%s", err.text);
+	return server;
+}
+
+static int dial(const struct df_http_server *server)
+{
+	const char *address = df_http_server_address(server);
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	in.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	return fd;
+}
+
+/* Everything that comes back for one request. The caller frees. */
+static char *ask(const struct df_http_server *server, const char *request)
+{
+	struct df_buf buf = { 0 };
+	int fd = dial(server);
+	char piece[65536];
+	ssize_t n;
+
+	assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+	while ((n = read(fd, piece, sizeof(piece))) > 0)
+		df_buf_add(&buf, piece, (size_t)n);
+	close(fd);
+	return df_buf_take(&buf);
+}
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+static void assert_answer(const struct df_http_server *server, const char *request, const char *status, const char *end)
+{
+	char *text = ask(server, request);
+
+	assert_non_null(text);
+	if (!strstr(text, status) || strlen(text) < strlen(end) || strcmp(text + strlen(text) - strlen(end), end) != 0)
+		fail_msg("%s\ngave\n%s\nnot %s ... %s", request, text, status, end);
+	free(text);
+}
+
+static void answers_of_the_handler_arrive(void **state)
+{
+	unsigned calls = 0;
+	struct df_http_server *server = start("0", &calls);
+	char *text;
+
+	(void)state;
+	assert_memory_equal(df_http_server_address(server), "127.0.0.1:", 10);
+	assert_answer(server, GET("/ill"), "HTTP/1.1 503 ", "\r\n\r\nnot well");
+	assert_answer(server, GET("/ill?a=b"), "Content-Type: text/ill\r\n", "not well");
+	assert_answer(server, GET("/big"), "HTTP/1.1 200 ", "line 199999\n");
+	assert_answer(server, GET("/empty"), "HTTP/1.1 200 ", "\r\n\r\n");
+	assert_answer(server, GET("/nothing"), "HTTP/1.1 404 ", "not found\n");
+	text = ask(server, GET("/failed"));
+	assert_non_null(strstr(text, "HTTP/1.1 500 "));
+	assert_null(strstr(text, "half"));
+	free(text);
+	assert_int_equal(calls, 6);
+	df_http_server_stop(server);
+}
+
+static void other_methods_are_refused(void **state)
+{
+	unsigned calls = 0;
+	struct df_http_server *server = start("127.0.0.1:0", &calls);
+
+	(void)state;
+	assert_answer(server, "POST /ill HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody",
+		      "HTTP/1.1 405 ", "only GET and HEAD\n");
+	assert_answer(server, "DELETE /ill HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "Allow: GET, HEAD\r\n",
+		      "HEAD\n");
+	assert_int_equal(calls, 0);
+	assert_answer(server, "HEAD /ill HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 503 ",
+		      "\r\n\r\n");
+	assert_int_equal(calls, 1);
+	df_http_server_stop(server);
+}
+
+static void a_request_that_never_ends_does_not_stop_others(void **state)
+{
+	unsigned calls = 0;
+	struct df_http_server *server = start("0", &calls);
+	int slow = dial(server);
+
+	(void)state;
+	assert_int_equal(write(slow, "GET /ill HT", 11), 11);
+	assert_answer(server, GET("/ill"), "HTTP/1.1 503 ", "not well");
+	df_http_server_stop(server); /* nor does it keep the server from stopping */
+	close(slow);
+}
+
+static void a_port_in_use_is_told(void **state)
+{
+	unsigned calls = 0;
+	struct df_http_server *server = start("0", &calls), *second;
+	struct df_error err = DF_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(
+		df_http_server_start(&(struct df_http_options){ df_http_server_address(server), NULL, handle, &calls },
+				     &second, &err),
+		DF_ERR_CONFIG);
+	assert_null(second);
+	assert_non_null(strstr(err.text, df_http_server_address(server)));
+	assert_non_null(strstr(err.text, "another process does"));
+	df_http_server_stop(server);
+}
+
+static void addresses(void **state)
+{
+	static const char *const bad[] = {
+		"",	 ":",	    "x", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:80", "127.0.0.1:-1",
+		"[]:80", "host:80x"
+	};
+	struct df_http_server *server;
+	struct df_error err;
+	unsigned calls = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		err = DF_ERROR_INIT;
+		assert_int_equal(
+			df_http_server_start(&(struct df_http_options){ bad[i], NULL, handle, &calls }, &server, &err),
+			DF_ERR_CONFIG);
+		if (!strstr(err.text, "is not an address to listen on"))
+			fail_msg("`%s`: %s", bad[i], err.text);
+	}
+	/* All addresses, so also the loopback. */
+	assert_int_equal(df_http_server_start(&(struct df_http_options){ ":0", NULL, handle, &calls }, &server, &err),
+			 0);
+	assert_answer(server, GET("/ill"), "HTTP/1.1 503 ", "not well");
+	df_http_server_stop(server);
+	server = start("localhost:0", &calls);
+	df_http_server_stop(server);
+	df_http_server_stop(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_of_the_handler_arrive),
+		cmocka_unit_test(other_methods_are_refused),
+		cmocka_unit_test(a_request_that_never_ends_does_not_stop_others),
+		cmocka_unit_test(a_port_in_use_is_told),
+		cmocka_unit_test(addresses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
