@@ -36,6 +36,7 @@ static uint32_t random_below(uint32_t n)
 
 #define PICK(table) ((table)[random_below(LENGTH(table))])
 
+/* The first six come often, so that paths find something and names collide. */
 static const char *const keys[] = { "a",
 				    "b",
 				    "n",
@@ -102,7 +103,7 @@ static void random_blank(struct df_buf *buf, bool blanks)
 /* kind 0: any, 1: an object */
 static void random_value(struct df_buf *buf, int depth, bool blanks, int kind)
 {
-	uint32_t what = kind == 1 ? 4 : random_below(depth > 0 ? 6 : 2), n = random_below(6);
+	uint32_t what = kind == 1 ? 4 : random_below(depth > 0 ? 6 : 2), n = random_below(8);
 
 	random_blank(buf, blanks);
 	if (what < 2) {
@@ -116,7 +117,7 @@ static void random_value(struct df_buf *buf, int depth, bool blanks, int kind)
 			df_buf_add_char(buf, ',');
 		random_blank(buf, blanks);
 		if (what >= 4)
-			df_buf_printf(buf, "\"%s\":", PICK(keys));
+			df_buf_printf(buf, "\"%s\":", random_below(3) ? keys[random_below(6)] : PICK(keys));
 		random_value(buf, depth - 1, blanks, 0);
 	}
 	random_blank(buf, blanks);
@@ -226,7 +227,8 @@ static void random_router(struct df_buf *buf)
 
 static void random_replace(struct df_buf *buf)
 {
-	static const char *const renames[] = { "a:z", "userId:uid", "a.b:q.r", "items.0:first", "firstName:a", "b:b" };
+	static const char *const renames[] = { "a:z",	      "userId:uid", "a.b:q.r", "items.0:first",
+					       "firstName:a", "b:b",	    "b:a",     "id:b" };
 
 	switch (random_below(3)) {
 	case 0:
