@@ -9,8 +9,7 @@ static const struct df_field errors_fields[] = {
 	DF_FIELD(struct df_errors_extra, ack_policy, "ackPolicy", 0, .def = "afterWrite", .values = ack_policies,
 		 .doc = "What becomes of a message in the error sink. `afterWrite`: it is done with. `never`, "
 			"`afterMainSinkSuccess`: it stays open, the source's position cannot pass it, and after a "
-			"restart it "
-			"and what follows is read again."),
+			"restart it and what follows is read again."),
 };
 
 static const struct df_table errors_table = DF_TABLE(struct df_errors_extra, errors_fields);
@@ -26,8 +25,7 @@ static const struct df_field maintenance_fields[] = {
 		 .doc = "How long a window is. Together with `startTime`."),
 	DF_FIELD(S, repeat, "repeat", 0, .values = repeats, .def_doc = "one time",
 		 .doc = "Repeats keep the wall-clock time in `timezone`, across daylight saving; monthly on the last "
-			"day of "
-			"months that are too short."),
+			"day of months that are too short."),
 	DF_FIELD(S, timezone, "timezone", 0, .def = "UTC", .check = df_check_timezone, .example = "Europe/Berlin",
 		 .doc = "An IANA time zone name."),
 	DF_FIELD(S, description, "description", 0, .example = "nightly vacuum", .doc = "Free text."),

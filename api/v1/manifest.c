@@ -151,8 +151,8 @@ static bool read_kind(struct loader *l, const struct df_value *document, enum df
 				      DF_STR_ARG(kind_text));
 		else
 			df_diag_warning(l->diags, &place, "kind",
-					"a `" DF_STR_FMT "` is left out: only DataFlow, DataFlowCron "
-					"and Secret are read",
+					"a `" DF_STR_FMT "` is left out: only DataFlow, DataFlowCron and Secret are "
+					"read",
 					DF_STR_ARG(kind_text));
 		return false;
 	}

@@ -378,8 +378,7 @@ static int df_zone_unknown(struct df_str name, struct df_error *err)
 		name.len = DF_ZONE_NAME_MAX;
 	return df_error_set(err, DF_ERR_CONFIG,
 			    "unknown time zone \"" DF_STR_FMT
-			    "\": use an IANA name such as Europe/Berlin (case counts), "
-			    "or an offset such as +03:00",
+			    "\": use an IANA name such as Europe/Berlin (case counts), or an offset such as +03:00",
 			    DF_STR_ARG(name));
 }
 

@@ -27,7 +27,8 @@ struct df_connector_env {
 	const struct df_clock *clock;
 	const char *namespace, *name; /* the flow's */
 	bool once;		      /* batch use: read returns when the source is exhausted */
-	bool resumed; /* sinks: the source goes on behind a saved position, so what was written before is not written again */
+	bool resumed; /* sinks: the source goes on behind a saved position, so what was written before is not written
+			 again */
 };
 
 /* ---- sources --------------------------------------------------------------------------------------------- */

@@ -337,8 +337,7 @@ static int check_limit(struct df_records *r, struct df_error *err)
 		return 0;
 	return df_error_set(err, DF_ERR_INVALID_DATA,
 			    "%s: the document is larger than %" PRId64
-			    " bytes: raise %smaxDocumentBytes, or split it into one "
-			    "document a line (format: jsonl)",
+			    " bytes: raise %smaxDocumentBytes, or split it into one document a line (format: jsonl)",
 			    r->options.name, s->max_document_bytes, r->options.limit_path);
 }
 

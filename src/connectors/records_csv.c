@@ -22,8 +22,8 @@ static int check_columns(struct df_records *r, struct df_error *err)
 			if (strcmp(r->columns[i], r->columns[k]) == 0)
 				return df_error_set(
 					err, DF_ERR_CONFIG,
-					"%s: columns %zu and %zu are both called \"%s\": set %scolumns to tell "
-					"them apart",
+					"%s: columns %zu and %zu are both called \"%s\": set %scolumns to tell them "
+					"apart",
 					PLACE(r), k + 1, i + 1, r->columns[i], r->options.limit_path);
 		}
 	}

@@ -113,8 +113,7 @@ static int write_error(const struct df_writer *w, int errnum, struct df_error *e
 	case EFBIG:
 		return df_error_errno(
 			err, DF_ERR_UNKNOWN, errnum,
-			"cannot write %s, it reached the size limit of the process (ulimit -f) or of its file "
-			"system",
+			"cannot write %s, it reached the size limit of the process (ulimit -f) or of its file system",
 			w->name);
 	case EPIPE:
 		return df_error_errno(err, DF_ERR_UNKNOWN, errnum, "cannot write %s, nobody reads it any more",

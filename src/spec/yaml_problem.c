@@ -22,8 +22,7 @@ static const struct sentence sentences[] = {
 	{ "block sequence entries are not allowed in this context",
 	  "a list item \"- \" cannot begin here; put it on a line of its own below the key" },
 	{ "could not find expected ':'", "a key without \":\" and a blank behind it; write `key: value`, and check the "
-					 "indentation of this line and the one "
-					 "before" },
+					 "indentation of this line and the one before" },
 	{ "did not find expected key",
 	  "this line fits to no key and no list item above it; check its indentation, and quotes before it" },
 	{ "did not find expected '-' indicator",

@@ -211,8 +211,8 @@ static int find_columns(struct df_rows *rows, const struct df_value *object, siz
 		if (column != DF_NO_COLUMN && columns->items[column].read_only)
 			return df_error_set(
 				err, DF_ERR_INVALID_DATA,
-				"column \"%s\" is computed by the database and cannot be written; leave the "
-				"key out with the `remove` transformation",
+				"column \"%s\" is computed by the database and cannot be written; leave the key out "
+				"with the `remove` transformation",
 				columns->items[column].name);
 		if (column != DF_NO_COLUMN) {
 			for (size_t k = 0; k < i && rows->values[column]; k++)

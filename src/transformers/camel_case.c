@@ -11,8 +11,7 @@ struct camel_case_settings {
 static const struct df_field camel_case_fields[] = {
 	DF_FIELD(struct camel_case_settings, deep, "deep", 0, .def = "false",
 		 .doc = "Also the keys of every object inside, and of objects in arrays. Without it only the keys of "
-			"the root "
-			"object.",
+			"the root object.",
 		 .example = "true"),
 };
 

@@ -585,8 +585,8 @@ static int find(struct evaluation *e, const struct node *test, const struct df_v
 		return df_error_no_memory(e->err);
 	return df_error_set(
 		e->err, DF_ERR_INVALID_DATA,
-		"the regular expression in column %zu of the condition hit its limit on a text of %zu bytes "
-		"(PCRE2 error %d); make it simpler",
+		"the regular expression in column %zu of the condition hit its limit on a text of %zu bytes (PCRE2 "
+		"error %d); make it simpler",
 		test->literal.column, text.len, rc);
 }
 

@@ -12,10 +12,8 @@ struct filter_settings {
 static const struct df_field filter_fields[] = {
 	DF_FIELD(struct filter_settings, condition, "condition", DF_REQUIRED, .check = df_check_condition,
 		 .doc = "The message goes on when this holds. A path alone asks whether its value is truthy; `==` `!=` "
-			"`<` "
-			"`<=` `>` `>=` compare it with a literal, `=~` and `!~` with a regular expression in quotes; "
-			"`&&`, "
-			"`||`, `!` and parentheses combine.",
+			"`<` `<=` `>` `>=` compare it with a literal, `=~` and `!~` with a regular expression in "
+			"quotes; `&&`, `||`, `!` and parentheses combine.",
 		 .example = "\"status == 'active' && amount > 100\""),
 };
 

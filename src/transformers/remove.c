@@ -12,8 +12,7 @@ struct remove_settings {
 static const struct df_field remove_fields[] = {
 	DF_FIELD(struct remove_settings, fields, "fields", DF_REQUIRED, .check = df_check_path_location,
 		 .doc = "Paths of what to remove: all members for a wildcard, all elements for `#.` and `[*]`, the "
-			"first "
-			"match for `#(query)`, all for `#(query)#`. Missing places are skipped.",
+			"first match for `#(query)`, all for `#(query)#`. Missing places are skipped.",
 		 .example = "[password, \"internal_*\", \"items.#.secret\"]"),
 };
 

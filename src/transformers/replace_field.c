@@ -57,18 +57,15 @@ static void check_settings(const void *settings, const struct df_place *place, s
 static const struct df_field replace_field_fields[] = {
 	DF_FIELD(struct replace_field_settings, include, "include", 0, .check = df_check_path_location,
 		 .doc = "Paths of what to keep: the places, whole, and the objects and arrays on the way to them. "
-			"Everything "
-			"else goes. Not together with `exclude`.",
+			"Everything else goes. Not together with `exclude`.",
 		 .example = "[id, user.name]"),
 	DF_FIELD(struct replace_field_settings, exclude, "exclude", 0, .check = df_check_path_location,
 		 .doc = "Paths of what to remove, as `remove` does it. Not together with `include`.",
 		 .example = "[password]"),
 	DF_FIELD(struct replace_field_settings, renames, "renames", 0, .check = check_rename,
 		 .doc = "Pairs `old:new` of paths; `\\:` is a colon in a name. All happen at once and after `include` "
-			"or "
-			"`exclude`. Within one object the place stays; else the value moves, and objects and arrays "
-			"that this "
-			"emptied go.",
+			"or `exclude`. Within one object the place stays; else the value moves, and objects and "
+			"arrays that this emptied go.",
 		 .example = "[\"ts:created_at\", \"user.id:user_id\"]"),
 };
 

@@ -25,8 +25,7 @@ static int check_select(struct df_str text, struct df_error *err)
 static const struct df_field select_fields[] = {
 	DF_FIELD(struct select_settings, fields, "fields", DF_REQUIRED, .check = check_select,
 		 .doc = "Paths of what to keep. Each that reads something gives one member, in this order, named like "
-			"the "
-			"last name or index in the path; a wildcard gives one for every match.",
+			"the last name or index in the path; a wildcard gives one for every match.",
 		 .example = "[id, user.name, \"address_*\"]"),
 };
 
@@ -255,8 +254,7 @@ static int add(struct selection *s, const struct df_path *path, const struct df_
 	if (slot->key)
 		return df_error_set(s->err, DF_ERR_INVALID_DATA,
 				    DF_STR_FMT
-				    ": two matches have the same last name; select one of them, or rename one "
-				    "before",
+				    ": two matches have the same last name; select one of them, or rename one before",
 				    DF_STR_ARG(df_path_text(path)));
 	df_key_map_add(&s->keys, match->key, match->value);
 

@@ -26,8 +26,7 @@ static const struct df_field timestamp_fields[] = {
 		 .example = "meta.processed_at"),
 	DF_FIELD(struct timestamp_settings, format, "format", 0, .def = "RFC3339", .check = check_format,
 		 .doc = "A name (`RFC3339`, `RFC3339Nano`, `DateTime`, `DateOnly`, `Unix`, `UnixMilli` and the others "
-			"of Go's "
-			"package time), or a Go layout such as `2006-01-02 15:04:05`.",
+			"of Go's package time), or a Go layout such as `2006-01-02 15:04:05`.",
 		 .example = "RFC3339Nano"),
 };
 

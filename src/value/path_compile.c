@@ -770,8 +770,8 @@ int df_path_scan(struct df_str text, size_t *ret_len, struct df_error *err)
 				      ch == '=' ? " (equal is ==)" : "", ch);
 		if (ch == '$' && blank)
 			return bad_at(err, i,
-				      "unexpected $ behind a space: an operator, && or || is missing; write "
-				      "\\$ for the character itself");
+				      "unexpected $ behind a space: an operator, && or || is missing; write \\$ for "
+				      "the character itself");
 		if (ch == '#' && step_begins && i + 1 < text.len && text.ptr[i + 1] == '(') {
 			what = query_extent(text, i + 2, &op, &i, &wrong);
 			if (what)

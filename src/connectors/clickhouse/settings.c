@@ -37,8 +37,7 @@ static const struct df_type source_type = {
 	.name = "clickhouse",
 	.title = "Reads a ClickHouse table or query, again and again, from where it stood.",
 	.doc = "Rows come in the order of `changeTrackingColumn` and `orderByColumn`; the position is a pair of both "
-	       "and is kept "
-	       "in the checkpoint. Rows of a ReplacingMergeTree are emitted as stored, without FINAL.\n\n"
+	       "and is kept in the checkpoint. Rows of a ReplacingMergeTree are emitted as stored, without FINAL.\n\n"
 	       "Every message carries the metadata `table` and `id`.",
 	.settings = &source_table,
 	.example = "type: clickhouse\n"
@@ -109,10 +108,8 @@ static const struct df_type sink_type = {
 	.name = "clickhouse",
 	.title = "Writes rows to a ClickHouse table.",
 	.doc = "One block a set of columns, sent with a deduplication token, so that a Replicated table drops a block "
-	       "that is sent "
-	       "twice. ClickHouse has no update: `upsertMode` uses a ReplacingMergeTree, which keeps one row per key "
-	       "once its "
-	       "parts are merged.",
+	       "that is sent twice. ClickHouse has no update: `upsertMode` uses a ReplacingMergeTree, which keeps "
+	       "one row per key once its parts are merged.",
 	.settings = &sink_table,
 	.example = "type: clickhouse\n"
 		   "config:\n"

@@ -99,8 +99,7 @@ static const struct df_type discard_type = {
 	.name = "discard",
 	.title = "Confirms every message and keeps none",
 	.doc = "For trying out a source or a chain of transformations, and for measuring them: the counts of the run "
-	       "are "
-	       "all there is to see. It has no settings.",
+	       "are all there is to see. It has no settings.",
 	.settings = &discard_table,
 	.settings_optional = true,
 	.example = "type: discard\n",

@@ -152,8 +152,8 @@ static int unknown_key(const struct file_rows *rows, const struct df_value *obje
 		if (!known)
 			return df_error_set(err, DF_ERR_INVALID_DATA,
 					    "the key \"" DF_STR_FMT
-					    "\" is no column of %s: name it in `columns`, or remove it "
-					    "with the select transformation",
+					    "\" is no column of %s: name it in `columns`, or remove it with the "
+					    "select transformation",
 					    DF_STR_ARG(df_value_key(member)), rows->path);
 	}
 	return df_error_set(err, DF_ERR_INVALID_DATA, "a key stands twice");

@@ -17,20 +17,16 @@ static const char *const from_values[] = { "start", "end", NULL };
 static const struct df_field source_fields[] = {
 	DF_FIELD(struct file_source_settings, path, "path", DF_REQUIRED | DF_NO_BLANK, .example = "/data/in/*.jsonl",
 		 .doc = "The file to read, or a pattern with `*`, `?` and `[...]`; matching files are read by name. A "
-			"path that "
-			"exists is taken as it stands, whatever characters it has."),
+			"path that exists is taken as it stands, whatever characters it has."),
 	DF_RECORDS_FIELDS(struct file_source_settings, records,
 			  "by the name: .json and .geojson, .csv and .tsv; else jsonl"),
 	DF_FIELD(struct file_source_settings, from, "from", 0, .def = "start", .values = from_values,
 		 .doc = "Where a file that was there at the start and has no position yet begins. Files that come "
-			"later begin at "
-			"their start."),
+			"later begin at their start."),
 	DF_FIELD(struct file_source_settings, follow, "follow", 0,
 		 .doc = "Go on when files grow, come or are rotated (renamed or truncated), as `tail -F` does. A last "
-			"line "
-			"without a newline waits for it. Not for compressed files and not for format json. Uses "
-			"inotify, which "
-			"does not see what other machines write to a network file system."),
+			"line without a newline waits for it. Not for compressed files and not for format json. Uses "
+			"inotify, which does not see what other machines write to a network file system."),
 	DF_FIELD(struct file_source_settings, metadata, "metadata", 0,
 		 .doc = "Set the metadata `file` (path) and `line` (number of the line, from 1) of every message."),
 };
@@ -97,23 +93,17 @@ static const struct df_field sink_fields[] = {
 	DF_FIELD(struct file_sink_settings, format, "format", 0, .values = sink_format_values,
 		 .def_doc = "csv when the name ends with .csv or .tsv; else jsonl", .example = "csv",
 		 .doc = "`jsonl`: each message is a line, JSON or not; JSON that has newlines is written without them, "
-			"other "
-			"payloads with newlines and empty payloads are refused. `csv`: each message must be an object "
-			"and is a "
-			"row."),
+			"other payloads with newlines and empty payloads are refused. `csv`: each message must be an "
+			"object and is a row."),
 	DF_FIELD(struct file_sink_settings, compression, "compression", 0, .def = "auto",
 		 .values = df_compression_values,
 		 .doc = "`auto` looks at the name: .gz, .zst. Compressed output is written in larger groups (up to "
-			"5000 messages "
-			"or 5 seconds), each a gzip member or zstd frame that can be read at once."),
-	DF_FIELD(
-		struct file_sink_settings, mode, "mode", 0, .def = "append", .values = mode_values,
-		.doc = "`append`: to what is there. `atomic`: a hidden temporary file in the same directory takes the "
-		       "name "
-		       "when the run is complete, so that readers see the old file or the whole new one; positions are "
-		       "committed only then. The new file holds what this run wrote, and, when the source went on "
-		       "behind a "
-		       "saved position, what the old one held before it."),
+			"5000 messages or 5 seconds), each a gzip member or zstd frame that can be read at once."),
+	DF_FIELD(struct file_sink_settings, mode, "mode", 0, .def = "append", .values = mode_values,
+		 .doc = "`append`: to what is there. `atomic`: a hidden temporary file in the same directory takes the "
+			"name when the run is complete, so that readers see the old file or the whole new one; "
+			"positions are committed only then. The new file holds what this run wrote, and, when the "
+			"source went on behind a saved position, what the old one held before it."),
 	DF_FIELD(struct file_sink_settings, rotate_bytes, "rotateBytes", 0, .def = "0", .min = 0, .max = INT64_MAX,
 		 .example = "104857600",
 		 .doc = "Begin a new file when this size is reached: `orders.jsonl` becomes orders-000001.jsonl, "
@@ -126,8 +116,7 @@ static const struct df_field sink_fields[] = {
 	DF_FIELD(struct file_sink_settings, columns, "columns", 0, .example = "[id, name, price]",
 		 .def_doc = "those of the file that is appended to, else the keys of the first message",
 		 .doc = "Format csv: the columns. A message with another key is refused; a missing key or null is an "
-			"empty field, "
-			"an empty string is written as \"\", objects and arrays as JSON."),
+			"empty field, an empty string is written as \"\", objects and arrays as JSON."),
 };
 
 static const struct df_rule sink_rules[] = {

@@ -416,8 +416,8 @@ static int file_sync(struct df_sink *sink, struct df_context *ctx, bool final, s
 	if (r == 0 && s->writer && df_writer_deleted(s->writer))
 		r = df_error_set(
 			err, DF_ERR_UNKNOWN,
-			"%s was deleted while it was written: what it held is gone, what was written since the "
-			"last saved position comes again",
+			"%s was deleted while it was written: what it held is gone, what was written since the last "
+			"saved position comes again",
 			s->temporary ? s->temporary : s->path);
 	if (r < 0)
 		return r;

@@ -27,8 +27,8 @@ static const struct df_field generate_fields[] = {
 		 .check = df_template_check,
 		 .example = "'{\"id\": ${counter}, \"level\": \"${choice:info|warn|error}\"}'",
 		 .doc = "The JSON text of a message, with placeholders: `${counter}`, `${random:N}`, "
-			"`${random:MIN:MAX}`, "
-			"`${float:MIN:MAX:DIGITS}`, `${string:N}`, `${choice:a|b|c}`, `${bool}`, `${uuid}`, `${now}`."),
+			"`${random:MIN:MAX}`, `${float:MIN:MAX:DIGITS}`, `${string:N}`, `${choice:a|b|c}`, "
+			"`${bool}`, `${uuid}`, `${now}`."),
 };
 
 static const struct df_table generate_table = DF_TABLE(struct generate_settings, generate_fields);

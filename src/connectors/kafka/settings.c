@@ -185,12 +185,10 @@ static const struct df_type source_type = {
 	.name = "kafka",
 	.title = "Reads one Kafka topic as a member of a consumer group.",
 	.doc = "Offsets are committed to the group only below messages that are completely done: written, filtered, "
-	       "stored in "
-	       "the error sink. A full pipeline pauses partitions and goes on polling, so a slow sink never loses the "
-	       "membership. Several replicas of one flow share the partitions.\n\n"
+	       "stored in the error sink. A full pipeline pauses partitions and goes on polling, so a slow sink "
+	       "never loses the membership. Several replicas of one flow share the partitions.\n\n"
 	       "Every message carries the metadata `topic`, `partition`, `offset`, `key`, `timestamp` and `headers`. "
-	       "An empty "
-	       "value is a tombstone.",
+	       "An empty value is a tombstone.",
 	.settings = &source_table,
 	.example = "type: kafka\n"
 		   "config:\n"
@@ -271,10 +269,8 @@ static const struct df_type sink_type = {
 	.name = "kafka",
 	.title = "Writes messages to one Kafka topic.",
 	.doc = "The payload is the value, byte for byte; a tombstone becomes a null value. The key is that of the "
-	       "Kafka record "
-	       "the message came from, else the metadata `key`, else the metadata `id`. Headers are kept. Every "
-	       "message is "
-	       "confirmed by its own delivery report.",
+	       "Kafka record the message came from, else the metadata `key`, else the metadata `id`. Headers are "
+	       "kept. Every message is confirmed by its own delivery report.",
 	.settings = &sink_table,
 	.example = "type: kafka\n"
 		   "config:\n"

@@ -41,10 +41,9 @@ static const struct df_type source_type = {
 	.name = "postgresql",
 	.title = "Reads a PostgreSQL table or query, again and again, from where it stood.",
 	.doc = "Rows come in the order of `changeTrackingColumn` and `orderByColumn`; the position is a pair of both "
-	       "and is kept "
-	       "in the checkpoint. Deleted rows are not seen: use `postgresql-cdc` for them. A transaction that "
-	       "commits after "
-	       "a later change time was read is missed unless `trackingOverlapSeconds` reaches back far enough.\n\n"
+	       "and is kept in the checkpoint. Deleted rows are not seen: use `postgresql-cdc` for them. A "
+	       "transaction that commits after a later change time was read is missed unless "
+	       "`trackingOverlapSeconds` reaches back far enough.\n\n"
 	       "Every message carries the metadata `table`, `operation` (`insert` or `update`) and `id`.",
 	.settings = &source_table,
 	.example = "type: postgresql\n"
@@ -119,10 +118,9 @@ static const struct df_type sink_type = {
 	.name = "postgresql",
 	.title = "Writes rows to a PostgreSQL table.",
 	.doc = "One transaction a flush. Without `upsertMode` a row whose key exists is skipped and counted; with it "
-	       "the row is "
-	       "replaced, and a message with the operation `delete` removes it (or sets `softDeleteColumn`). A row "
-	       "that "
-	       "PostgreSQL refuses goes to the error sink alone; the rest of its batch is written.",
+	       "the row is replaced, and a message with the operation `delete` removes it (or sets "
+	       "`softDeleteColumn`). A row that PostgreSQL refuses goes to the error sink alone; the rest of its "
+	       "batch is written.",
 	.settings = &sink_table,
 	.example = "type: postgresql\n"
 		   "config:\n"

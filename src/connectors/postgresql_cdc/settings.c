@@ -76,8 +76,7 @@ static const struct df_type source_type = {
 	.name = "postgresql-cdc",
 	.title = "Follows the changes of PostgreSQL tables through logical replication.",
 	.doc = "First a snapshot of the tables, then every insert, update and delete in commit order. The slot's "
-	       "position moves "
-	       "only below changes that are completely done.\n\n"
+	       "position moves only below changes that are completely done.\n\n"
 	       "Every message carries the metadata `operation`, `table`, `lsn` and `id`.",
 	.settings = &table,
 	.later = true,

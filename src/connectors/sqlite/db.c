@@ -251,8 +251,8 @@ int df_sqlite_columns(struct df_sqlite *db, const char *table, struct df_columns
 	df_cleanup(sqlite3_finalizep) sqlite3_stmt *stmt = NULL;
 	int result;
 	int code = df_sqlite_prepare(db,
-				     DF_STR("SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk, hidden "
-					    "FROM pragma_table_xinfo(?1) WHERE hidden <> 1"),
+				     DF_STR("SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk, hidden FROM "
+					    "pragma_table_xinfo(?1) WHERE hidden <> 1"),
 				     &stmt, err);
 	if (code != 0)
 		return code;

@@ -20,8 +20,8 @@ static int create_table(struct df_sqlite_plan *p, struct df_error *err)
 		return code;
 	df_buf_add_c(&sql, "CREATE TABLE IF NOT EXISTS ");
 	df_name_quote(&sql, DF_QUOTE_DOUBLE, df_str_c(p->settings->polling.table.value));
-	df_buf_add_c(&sql, " (id INTEGER PRIMARY KEY, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, "
-			   "updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)");
+	df_buf_add_c(&sql, " (id INTEGER PRIMARY KEY, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, updated_at "
+			   "TIMESTAMP DEFAULT CURRENT_TIMESTAMP)");
 	const char *text = df_buf_c(&sql);
 	code = sql.failed ? df_error_no_memory(err) : df_sqlite_exec(p->db, text, err);
 	df_sqlite_close(p->db);

@@ -32,9 +32,8 @@ static const struct df_type source_type = {
 	.doc = "Polls a table, or a query, for rows that are new or changed since the last poll, in the order of "
 	       "`changeTrackingColumn` and `orderByColumn`. An index on both makes a poll cheap.\n\n"
 	       "Values keep SQLite's storage class: INTEGER, REAL, TEXT, BLOB (bytes), NULL. The declared type says "
-	       "more "
-	       "where it can: BOOLEAN, DATE, TIMESTAMP or DATETIME, TIMESTAMPTZ, JSON. A text that is not valid UTF-8 "
-	       "becomes bytes, and metadata `base64_fields` names its column.\n\n"
+	       "more where it can: BOOLEAN, DATE, TIMESTAMP or DATETIME, TIMESTAMPTZ, JSON. A text that is not valid "
+	       "UTF-8 becomes bytes, and metadata `base64_fields` names its column.\n\n"
 	       "A statement that is being read holds a read transaction. In WAL mode that hinders nobody; otherwise "
 	       "`readBatchSize` keeps it short.",
 	.settings = &source_table,
@@ -64,16 +63,14 @@ static const struct df_field sink_fields[] = {
 		 .example = "version", .doc = "The column that `ifNewer` compares."),
 	DF_FIELD(SINK, soft_delete_column, "softDeleteColumn", 0, .check = df_check_identifier, .example = "deleted_at",
 		 .doc = "A message with `operation: delete` sets this column to the current time instead of removing "
-			"the "
-			"row."),
+			"the row."),
 	DF_FIELD(SINK, journal_mode, "journalMode", DF_OURS, .def = "wal", .values = journal_modes,
 		 .doc = "`wal` puts the database into write-ahead mode: readers and the writer do not wait for each "
 			"other. `keep` leaves the mode as it is."),
-	DF_FIELD(
-		SINK, synchronous, "synchronous", DF_OURS, .def = "full", .values = synchronous_values,
-		.doc = "`full`: before the source's position moves past a row, the row is on the disk. `normal`: a "
-		       "killed "
-		       "process loses nothing either, but after a power failure the last transactions may be missing."),
+	DF_FIELD(SINK, synchronous, "synchronous", DF_OURS, .def = "full", .values = synchronous_values,
+		 .doc = "`full`: before the source's position moves past a row, the row is on the disk. `normal`: a "
+			"killed process loses nothing either, but after a power failure the last transactions may be "
+			"missing."),
 };
 
 static void check_sink(const void *settings, const struct df_place *place, struct df_diags *diags)
@@ -115,14 +112,11 @@ static const struct df_type sink_type = {
 	.name = "sqlite",
 	.title = "A table of an SQLite database",
 	.doc = "Writes each batch in one transaction. Without `upsertMode` a row that conflicts with an existing one "
-	       "is "
-	       "skipped and counted; with it the row is updated, and rows that would not change are counted as "
+	       "is skipped and counted; with it the row is updated, and rows that would not change are counted as "
 	       "unchanged.\n\n"
 	       "Values go into a column by its declared type, and nothing is rounded or cut: a fraction does not fit "
-	       "an "
-	       "INTEGER column, a number with more digits than a double holds needs a TEXT column. TIMESTAMP and "
-	       "DATETIME "
-	       "columns take RFC 3339 and hold SQLite's own form, `YYYY-MM-DD HH:MM:SS` in UTC.\n\n"
+	       "an INTEGER column, a number with more digits than a double holds needs a TEXT column. TIMESTAMP and "
+	       "DATETIME columns take RFC 3339 and hold SQLite's own form, `YYYY-MM-DD HH:MM:SS` in UTC.\n\n"
 	       "`autoCreateTable` gives bare JSON numbers NUMERIC columns, so that a later fraction fits, and makes "
 	       "`conflictKey`, or else `id` when every row has it, the primary key.",
 	.settings = &sink_table,

@@ -473,8 +473,8 @@ static int sink_sync(struct df_sink *sink, struct df_context *ctx, bool final, s
 	    moved)
 		return df_error_set(
 			err, DF_ERR_UNKNOWN,
-			"the database %s was deleted, moved or replaced while it was written: what was written "
-			"since the last saved position comes again",
+			"the database %s was deleted, moved or replaced while it was written: what was written since "
+			"the last saved position comes again",
 			s->db.path);
 	if (!s->unsynced || strcmp(s->settings->synchronous, "full") != 0)
 		return 0;

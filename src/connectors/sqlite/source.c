@@ -105,12 +105,12 @@ static int source_restore(struct df_source *source, const struct df_value *check
 	if (df_cursor_at(s->cursor)->t.kind == DF_CURSOR_TIME)
 		return df_error_set(
 			err, DF_ERR_CONFIG,
-			"the checkpoint holds lastReadChangeTime, but a position in SQLite is the column's own "
-			"value (lastReadChangeValue); set checkpointReset: true to start over");
+			"the checkpoint holds lastReadChangeTime, but a position in SQLite is the column's own value "
+			"(lastReadChangeValue); set checkpointReset: true to start over");
 	if (query_changed)
 		df_warn(s->base.state.env.logger,
-			"the query changed since the checkpoint was written; reading goes on from "
-			"the position of the old one");
+			"the query changed since the checkpoint was written; reading goes on from the position of "
+			"the old one");
 	return 0;
 }
 

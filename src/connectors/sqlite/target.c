@@ -191,8 +191,8 @@ static int check_raw(const struct df_sqlite_target *target, struct df_error *err
 	if (flatten && has_metadata)
 		return df_error_set(
 			err, DF_ERR_CONFIG,
-			"table %s in %s has a column _metadata, which flattenMetadataColumns does not fill; drop "
-			"the column or the setting",
+			"table %s in %s has a column _metadata, which flattenMetadataColumns does not fill; drop the "
+			"column or the setting",
 			target->table, target->db->path);
 	int code = need_column(target, "data", "rawMode", err);
 	return code == 0 && !flatten ? need_column(target, "_metadata", "rawMode", err) : code;
@@ -218,8 +218,8 @@ static int check_unique(struct df_sqlite_target *target, struct df_error *err)
 		return code;
 	return df_error_set(
 		err, DF_ERR_CONFIG,
-		"table %s in %s has no unique key (%s) for upsertMode; run CREATE UNIQUE INDEX ... ON \"%s\" "
-		"(%s), or change conflictKey",
+		"table %s in %s has no unique key (%s) for upsertMode; run CREATE UNIQUE INDEX ... ON \"%s\" (%s), "
+		"or change conflictKey",
 		target->table, target->db->path, df_buf_c(&key), target->table, df_buf_c(&key));
 }
 

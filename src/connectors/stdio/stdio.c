@@ -174,8 +174,7 @@ static const struct df_type stdin_type = {
 	.name = "stdin",
 	.title = "Reads the standard input",
 	.doc = "Reads JSON Lines, one JSON document, or CSV, until the input ends. It keeps no position: a pipe cannot "
-	       "be read "
-	       "twice.",
+	       "be read twice.",
 	.settings = &stdin_table,
 	.settings_optional = true,
 	.example = "type: stdin\n",
@@ -337,8 +336,7 @@ static const struct df_type stdout_type = {
 	.name = "stdout",
 	.title = "Writes the standard output as JSON Lines",
 	.doc = "Each message is a line. When nobody reads the output any more the pipeline ends with an error instead "
-	       "of trying "
-	       "again for ever. It has no settings.",
+	       "of trying again for ever. It has no settings.",
 	.settings = &stdout_table,
 	.settings_optional = true,
 	.example = "type: stdout\n",

@@ -116,8 +116,8 @@ static const struct df_type source_type = {
 	.name = "trino",
 	.title = "Reads a table or query through Trino, again and again, from where it stood.",
 	.doc = "Rows come in the order of `changeTrackingColumn` and `orderByColumn`; the position is a pair of both "
-	       "and is kept "
-	       "in the checkpoint. Rows are emitted as Trino answers, a large result is never collected first.\n\n"
+	       "and is kept in the checkpoint. Rows are emitted as Trino answers, a large result is never collected "
+	       "first.\n\n"
 	       "Every message carries the metadata `catalog`, `schema`, `table` and `id`.",
 	.settings = &source_table,
 	.example = "type: trino\n"
@@ -180,10 +180,8 @@ static const struct df_type sink_type = {
 	.name = "trino",
 	.title = "Writes rows to a table through Trino.",
 	.doc = "One INSERT (with `upsertMode` one MERGE) a flush; every statement costs a query, so large batches pay. "
-	       "With "
-	       "`upsertMode` a message with the operation `delete` removes its row. Keys without a column are left out "
-	       "unless "
-	       "`unknownFields` says `error`.",
+	       "With `upsertMode` a message with the operation `delete` removes its row. Keys without a column are "
+	       "left out unless `unknownFields` says `error`.",
 	.settings = &sink_table,
 	.example = "type: trino\n"
 		   "config:\n"
