@@ -2,7 +2,7 @@
 """Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
 
     bench/run.py              everything
-    bench/run.py chain file   some of it (chain, file, idle, start, size, sqlite)
+    bench/run.py chain file   some of it (chain, transformers, file, idle, start, size, sqlite)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
 """
@@ -43,9 +43,11 @@ def measure(command, stdin=None, stdout=subprocess.DEVNULL, cwd=None):
     return usage.ru_utime + usage.ru_stime, time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
-def instructions(command):
+def instructions(command, function=None):
+    """Of the whole program, or of what one function does."""
     with tempfile.NamedTemporaryFile() as out:
-        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}", *map(str, command)],
+        only = [f"--toggle-collect={function}"] if function else []
+        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}", *only, *map(str, command)],
                               capture_output=True, text=True, cwd=WORK)
     return int(re.search(r"Collected : (\d+)", done.stderr)[1])
 
@@ -93,6 +95,69 @@ def bench_chain():
     for name, command in (("dataflow", ours), ("jansson", theirs)):
         per = (instructions([*command, 3]) - instructions([*command, 1])) / (2 * n)
         row(f"{name}: instructions a document", f"{per:.0f}", "at most 6000, aim 4500" if name == "dataflow" else "")
+
+
+TRANSFORMERS = {
+    "timestamp": None,
+    "flatten": {"field": "items"},
+    "filter": {"condition": "status == 'active' && totalAmount > 10"},
+    "mask": {"fields": ["customerEmail", "internal.traceId"], "keepLength": True},
+    "router": {"routes": [{"condition": "status == 'closed'", "sink": {"type": "none", "config": {}}}]},
+    "select": {"fields": ["orderId", "customerName", "totalAmount", "status", "shippingInfo.postalCode"]},
+    "remove": {"fields": ["internal", "customerEmail"]},
+    "snakeCase": {"deep": True},
+    "camelCase": {"deep": True},
+    "debeziumUnwrap": {"addOperationFields": True, "addSourceFields": ["lsn"]},
+    "replaceField": {"exclude": ["internal"], "renames": ["orderId:id", "shippingInfo.postalCode:postalCode"]},
+    "headersToPayload": {"mappings": ["traceId:trace.id", "tenant:tenant"]},
+    "structFlatten": {"delimiter": "_"},
+    "extractField": {"field": "shippingInfo"},
+    "hoistField": {"field": "order"},
+    "cast": {"spec": {"orderId": "string", "totalAmount": "string", "itemCount": "float64"}},
+    "timezone": {"timezone": "Europe/Berlin", "fields": ["orderId"]},
+    "insertField": {"fields": {"origin": "${metadata.topic}", "seen": "${now}", "version": "json:2"}},
+}
+
+
+def large_document(i):
+    """About 5,000 bytes: the same with an array of objects."""
+    whole = json.loads(document(i))
+    whole["items"] = [{"lineNumber": n, "productCode": f"SKU-{(i + n) % 9973:05d}", "productName": f"Product {n}", "unitPrice": 1.5 + n,
+                       "inStock": n % 3 > 0} for n in range(44)]
+    return json.dumps(whole, separators=(",", ":"))
+
+
+def enveloped(line):
+    return ('{"payload":{"op":"c","before":null,"after":%s,"source":{"table":"orders","lsn":24023128,"ts_ms":1705312200123}}}' % line)
+
+
+def steady(chain, lines, n):
+    """Nanoseconds, instructions and heap allocations a message, behind the first two rounds."""
+    args = [chain, lines]
+    seen = json.loads(subprocess.run([BUILD / "bench/bench-chain-allocations", *args, "20", "--measure"], check=True,
+                                     capture_output=True, text=True).stdout)
+    timed = json.loads(subprocess.run([BUILD / "bench/bench-chain", *args, "60", "--measure"], check=True, capture_output=True,
+                                      text=True).stdout)
+    return timed["ns"], instructions([BUILD / "bench/bench-chain", *args, "1", "--measure"], "run_steady_round") / n, seen["allocations"]
+
+
+def bench_transformers():
+    """each transformer alone and the chain of five on 300-byte and 5,000-byte documents, a message: ns, instructions, allocations"""
+    chains = {"chain of five": ROOT / "bench/chain.yaml"}
+    for name, config in TRANSFORMERS.items():
+        chains[name] = WORK / f"transformer-{name}.yaml"
+        chains[name].write_text(json.dumps([{"type": name, **({"config": config} if config else {})}]))
+    goals = {"chain of five": "at most 6000 instructions, aim 4500", "filter": "at most 2500 instructions"}
+    for make, n in ((document, 300), (large_document, 60)):
+        plain = [make(i) for i in range(n)]
+        files = {"": plain, "debeziumUnwrap": [enveloped(line) for line in plain]}
+        for kind, lines in files.items():
+            (WORK / f"steady{kind}.jsonl").write_text("".join(line + "\n" for line in lines))
+        print(f"  documents of {sum(map(len, plain)) // n} bytes{'':25}{'ns':>10} {'instructions':>14} {'allocations':>13}")
+        for name, chain in chains.items():
+            ns, count, allocations = steady(chain, WORK / f"steady{name if name in files else ''}.jsonl", n)
+            print(f"    {name:46}{ns:12.0f} {count:14.0f} {allocations:13.2f}  {goals.get(name, '') if make is document else ''}"
+                  f"{'  allocations: at most 0' if allocations else ''}", flush=True)
 
 
 FILE_FLOW = """
