@@ -625,8 +625,8 @@ static void test_extract_takes_back_what_hoist_did(void **state)
 		"[{type: hoistField, config: {field: $oid}}, {type: extractField, config: {field: $oid}}]",
 		"[{type: hoistField, config: {field: a b}}, {type: extractField, config: {field: $.a b}}]",
 		"[{type: hoistField, config: {field: '*[0]'}}, {type: extractField, config: {field: '\\*\\[0]'}}]",
-		"[{type: hoistField, config: {field: é}}, {type: hoistField, config: {field: '0'}},"
-		" {type: extractField, config: {field: '0.é'}}]",
+		("[{type: hoistField, config: {field: é}}, {type: hoistField, config: {field: '0'}},"
+		 " {type: extractField, config: {field: '0.é'}}]"),
 	};
 
 	(void)state;
