@@ -133,7 +133,7 @@ def run_python(results, folder):
 
 def suite_minimal(results):
     """without any driver: it builds, and what is generated is the same"""
-    off = [f"-D{name}=disabled" for name in ("file", "stdio", "generate", "discard", "sqlite", "zstd")]
+    off = [f"-D{name}=disabled" for name in ("file", "stdio", "generate", "discard", "sqlite", "zstd", "jq")]
     folder = build("build-minimal", *off, "-Dtests=disabled", targets=("src/cmd/dataflow",))
     for target, committed in (("docs", "docs/reference"), ("schema", "docs/reference"), ("crd", "config/crd")):
         fresh = folder / "generated" / target

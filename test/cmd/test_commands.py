@@ -88,7 +88,7 @@ class Types(CliTest):
 
     def test_transformations(self):
         out = self.dataflow("transformations").out
-        self.assertEqual(len(out.split("\n\n")[0].splitlines()), 18)
+        self.assertEqual(len(out.split("\n\n")[0].splitlines()), 19)
         self.assertIn("condition", self.dataflow("transformations", "filter").out)
         self.assertEqual(self.dataflow("transformations", "fliter").returncode, 2)
 

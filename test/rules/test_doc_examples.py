@@ -62,6 +62,8 @@ class DocExamples(unittest.TestCase):
             done = subprocess.run([DATAFLOW, "transform", "-f", "config.yaml", "--now", NOW, "--errors", "errors.jsonl",
                                    *(["--envelope"] if example["envelope"] else [])],
                                   input=example["json in"].encode(), capture_output=True, cwd=folder, timeout=60)
+            if b"this build has no " in done.stderr:
+                self.skipTest(done.stderr.decode().strip())
             self.assertEqual((done.returncode, done.stderr.decode()), (0, ""))
             self.assertEqual(done.stdout.decode(), example["json out"])
             self.assertEqual((folder / "errors.jsonl").read_text(), example.get("json errors", ""))
