@@ -142,7 +142,7 @@ static void run_round(struct bench *b)
 }
 
 /* What callgrind counts with --toggle-collect. */
-__attribute__((noinline, noclone)) static void run_steady_round(struct bench *b)
+__attribute__((noinline)) static void run_steady_round(struct bench *b)
 {
 	run_round(b);
 	__asm__ volatile("" ::: "memory");
