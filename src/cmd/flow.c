@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "cmd/health.h"
 #include "cmd/preview.h"
 #include "cmd/signals.h"
 
@@ -16,10 +17,12 @@ struct flow {
 	struct df_checkpoint_store *store;
 	struct df_processor *processor;
 	struct df_preview preview;
+	struct df_health health;
 };
 
 static void flow_done(struct flow *f)
 {
+	df_health_stop(&f->health); /* reads the processor */
 	df_processor_free(f->processor);
 	df_checkpoint_store_free(f->store);
 	df_signals_stop(f->signals);
@@ -46,6 +49,7 @@ static int flow_open(struct flow *f, const struct df_flow_options *o, struct df_
 		.once = o->once,
 		.limit = o->limit,
 		.grace_ns = grace_ns(o->grace_seconds),
+		.metrics = o->metrics != NULL,
 	};
 	int r;
 
@@ -68,7 +72,10 @@ static int flow_open(struct flow *f, const struct df_flow_options *o, struct df_
 			return r;
 		options.store = f->store;
 	}
-	return df_processor_new(&options, &f->processor, diags, err);
+	r = df_processor_new(&options, &f->processor, diags, err);
+	if (r == 0 && o->metrics)
+		r = df_health_start(&f->health, f->processor, o->metrics, o->metrics_host, err);
+	return r;
 }
 
 /* What a second run would otherwise leave a user wondering about. */

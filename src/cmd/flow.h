@@ -11,8 +11,10 @@ struct df_flow_options {
 	const char *state_dir; /* NULL: positions are not kept */
 	bool once;
 	uint64_t limit;
-	uint64_t dry_run;	/* results to show instead of writing; 0: write */
-	uint64_t grace_seconds; /* 0: the default */
+	uint64_t dry_run;	  /* results to show instead of writing; 0: write */
+	uint64_t grace_seconds;	  /* 0: the default */
+	const char *metrics;	  /* where metrics and health are served, "[HOST:]PORT"; NULL: nowhere */
+	const char *metrics_host; /* when that has no host; NULL: all addresses */
 	enum df_progress_mode progress;
 	bool summary;
 };

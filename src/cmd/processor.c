@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "cmd/flow.h"
 
+#define METRICS_DEFAULT ":9090"
+
 struct processor_options {
-	const char *spec_path, *namespace, *name, *secrets, *state_dir;
+	const char *spec_path, *namespace, *name, *secrets, *state_dir, *metrics;
 	bool once;
 	uint64_t grace;
 };
@@ -24,6 +26,9 @@ static const struct df_option processor_option_rows[] = {
 	DF_OPTION(
 		struct processor_options, grace, "grace", 0, .argument = "SECONDS",
 		.doc = "how long the flush after SIGTERM may take (default $DATAFLOW_SHUTDOWN_GRACE_SECONDS, else 30)"),
+	DF_OPTION(struct processor_options, metrics, "metrics", 0, .argument = "[HOST:]PORT",
+		  .doc = "where /metrics, /readyz, /livez and /healthz are served, or none (default :9090, all "
+			 "addresses)"),
 };
 
 static uint64_t grace_seconds(const struct processor_options *o)
@@ -34,6 +39,13 @@ static uint64_t grace_seconds(const struct processor_options *o)
 	if (o->grace == 0 && env && df_str_to_int64(df_str_c(env), &seconds) && seconds > 0)
 		return (uint64_t)seconds;
 	return o->grace;
+}
+
+static const char *metrics_address(const struct processor_options *o)
+{
+	if (!o->metrics)
+		return METRICS_DEFAULT;
+	return strcmp(o->metrics, "none") == 0 ? NULL : o->metrics;
 }
 
 /* The spec alone, without kind and metadata: those are --namespace and --name. */
@@ -102,6 +114,7 @@ static int processor_run(const struct df_command *command, void *options, int op
 			.state_dir = o->state_dir,
 			.once = o->once,
 			.grace_seconds = grace_seconds(o),
+			.metrics = metrics_address(o),
 			.progress = DF_PROGRESS_NONE,
 		});
 	df_settings_done(&df_dataflow_table, &spec);
@@ -114,7 +127,8 @@ const struct df_command df_command_processor = {
 	.name = "processor",
 	.operands = "",
 	.summary = "run one spec as a pod does",
-	.doc = "Runs the spec in --spec-path: what the operator's pods call. Logs are JSON lines on stderr.",
+	.doc = "Runs the spec in --spec-path: what the operator's pods call. Logs are JSON lines on stderr.\n"
+	       "/livez fails when nothing moved for $PROCESSOR_PROGRESS_TIMEOUT_SECONDS (default 3600, 0: never).",
 	.examples =
 		"  dataflow processor --spec-path spec.json --namespace default --name orders --secrets ./secrets\n",
 	.options = processor_option_rows,

@@ -8,7 +8,7 @@ struct run_options {
 	bool once, dry_run, reset_checkpoint;
 	uint64_t limit, grace;
 	struct df_option_list set;
-	const char *state_dir, *secrets, *name, *progress, *log_format;
+	const char *state_dir, *secrets, *name, *progress, *log_format, *metrics;
 };
 
 #define DRY_RUN_RESULTS 10
@@ -37,6 +37,10 @@ static const struct df_option run_option_rows[] = {
 		  .doc = "how long the flush after SIGTERM or SIGINT may take (default 30)"),
 	DF_OPTION(struct run_options, progress, "progress", 0, .choices = progress_choices,
 		  .doc = "auto: a live line on a terminal, else only the summary"),
+	DF_OPTION(
+		struct run_options, metrics, "metrics", 0, .argument = "[HOST:]PORT",
+		.doc = "serve /metrics, /readyz, /livez and /healthz while it runs (host: 127.0.0.1; port 0: any, see "
+		       "the log)"),
 	DF_OPTION(struct run_options, log_format, "log-format", 0, .choices = log_choices,
 		  .doc = "auto: text on a terminal, else JSON lines (level: LOG_LEVEL)"),
 };
@@ -66,6 +70,8 @@ static int run_manifest(struct df_manifest *manifest, const struct run_options *
 			   : o->limit  ? o->limit
 				       : DRY_RUN_RESULTS,
 		.grace_seconds = o->grace,
+		.metrics = o->metrics,
+		.metrics_host = "127.0.0.1",
 		.progress = df_progress_mode(o->progress),
 		.summary = !o->progress || strcmp(o->progress, "none") != 0,
 	});

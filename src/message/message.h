@@ -108,6 +108,7 @@ struct df_batch {
 	size_t cap;
 	size_t bytes;		 /* payload bytes, for limits; kept by who fills the batch */
 	uint64_t sequence;	 /* order of emission, for parallel transform workers */
+	int64_t queued_ns;	 /* the processor's: monotonic, when it was handed to the next stage */
 	atomic_size_t open;	 /* the processor's: users of this batch; see src/processor/internal.h */
 	struct df_batch *parent; /* the processor's: the batch whose arena this one's messages point into, or NULL */
 	struct df_batch_pool *pool;

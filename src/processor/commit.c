@@ -103,6 +103,7 @@ static int sync_sinks(struct df_processor *p, bool final, struct df_error *err)
 			r = o->sink->ops->sync(o->sink, p->work_ctx, final, err);
 		pthread_mutex_unlock(&o->sink_lock);
 		if (r < 0) {
+			df_errors_add(&o->metrics.connector.errors[DF_OP_COMMIT], r, 1);
 			df_error_prefix(err, "%s %s", o->is_error ? "error sink" : "sink", o->component->type->name);
 			return r;
 		}
@@ -119,6 +120,10 @@ static int tell_source(struct df_processor *p, const struct df_commit *commits, 
 	if (p->source && p->source_ops->commit)
 		r = p->source_ops->commit(p->source, commits, n, p->source_checkpoint, &p->checkpoint_arena, err);
 	pthread_mutex_unlock(&p->source_lock);
+	if (r < 0)
+		df_errors_add(&p->metrics.source.errors[DF_OP_COMMIT], r, 1);
+	else
+		atomic_store(&p->metrics.behind_ns, df_clock_monotonic());
 	return r < 0 ? df_error_prefix(err, "source %s, commit", p->source_type) : 0;
 }
 
@@ -152,8 +157,10 @@ static int save(struct df_processor *p, struct df_error *err)
 	if (!store || !p->unsaved || !p->source_ops->restore)
 		return 0;
 	r = store->save(store, p->checkpoint, err);
-	if (r < 0)
+	if (r < 0) {
+		df_count_add(&p->metrics.checkpoint_save_errors, 1);
 		return r;
+	}
 	p->unsaved = false;
 	atomic_fetch_add(&p->counters.checkpoint_saves, 1);
 	return compact(p, err);

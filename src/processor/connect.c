@@ -7,18 +7,23 @@
  * One connect after the other: for ever on retryable errors, five times on authentication, once on the rest. `attempt`
  * does one; what stays the same for source and sink is only here.
  */
-static int connect_with_backoff(struct df_processor *p, const struct df_logger *logger, struct df_context *ctx,
+static int connect_with_backoff(struct df_processor *p, const struct df_logger *logger,
+				struct df_connector_metrics *metrics, struct df_context *ctx,
 				int (*attempt)(void *arg, struct df_context *ctx, struct df_error *err), void *arg,
 				struct df_error *err)
 {
 	struct df_retry retry;
 
+	metrics->connected = false;
 	df_retry_init(&retry, &df_retry_connect, (uint64_t)df_clock_monotonic());
 	for (int tries = 1;; tries++) {
 		int r = attempt(arg, ctx, err);
 		bool again = df_code_retryable(r) || (r == DF_ERR_AUTH && tries < AUTH_ATTEMPTS);
 		int64_t delay;
 
+		if (r < 0 && !df_context_canceled(ctx))
+			df_errors_add(&metrics->errors[DF_OP_CONNECT], r, 1);
+		metrics->connected = r == 0;
 		if (r == 0 || df_context_canceled(ctx) || !again)
 			break;
 		delay = df_retry_next(&retry);
@@ -67,7 +72,7 @@ static int source_attempt(void *arg, struct df_context *ctx, struct df_error *er
 
 int df_processor_connect_source(struct df_processor *p, struct df_context *ctx, struct df_error *err)
 {
-	int r = connect_with_backoff(p, &p->source_logger, ctx, source_attempt, p, err);
+	int r = connect_with_backoff(p, &p->source_logger, &p->metrics.source, ctx, source_attempt, p, err);
 
 	if (r < 0 && r != DF_ERR_CANCELED)
 		df_error_prefix(err, "source %s", p->source_type);
@@ -111,7 +116,7 @@ static int sink_attempt(void *arg, struct df_context *ctx, struct df_error *err)
 
 int df_output_connect(struct df_output *o, struct df_context *ctx, struct df_error *err)
 {
-	int r = connect_with_backoff(o->p, &o->logger, ctx, sink_attempt, o, err);
+	int r = connect_with_backoff(o->p, &o->logger, &o->metrics.connector, ctx, sink_attempt, o, err);
 
 	if (r < 0 && r != DF_ERR_CANCELED)
 		df_error_prefix(err, "%s %s", o->is_error ? "error sink" : "sink", o->component->type->name);

@@ -11,6 +11,7 @@
 #include "connectors/factory.h"
 #include "message/channel.h"
 #include "message/ledger.h"
+#include "processor/metrics.h"
 #include "processor/processor.h"
 #include "transformers/chain.h"
 
@@ -24,11 +25,27 @@
 #define DF_GRACE_DEFAULT (30 * DF_NS_PER_S)
 #define DF_COMMIT_INTERVAL DF_NS_PER_S /* sources that keep no checkpoint of ours */
 
+/* Sizes of messages behind the reader: a document that was changed must be written to know its size, so one message is
+ * measured, and not again before DF_SIZE_EVERY others have passed. */
+#define DF_SIZE_EVERY 64
+struct df_size_sample {
+	size_t left;   /* messages that pass unmeasured; 0 at the start */
+	bool measured; /* this batch or flush is */
+	size_t last;   /* bytes */
+	struct df_buf scratch;
+};
+
+/* Begins a batch or flush of n messages; true when one of it is to be measured. */
+bool df_size_sample_begin(struct df_size_sample *s, size_t n);
+/* Counts m's size when this batch is measured. */
+void df_size_sample_add(struct df_size_sample *s, struct df_histogram *h, const struct df_message *m);
+
 /* Where messages end: a sink with its queue, its batching and its thread. */
 struct df_output {
 	struct df_processor *p;
 	const struct df_component *component;
 	char label[16];		 /* "sink", "route_0", "error_sink": connector_name */
+	char route[224];	 /* "default", the route's condition cut to 200 bytes, "error"; no two are the same */
 	char connector_type[64]; /* "<type>-sink" */
 	struct df_logger logger;
 	struct df_connector_env env;
@@ -50,12 +67,16 @@ struct df_output {
 	struct df_message **flush; /* the messages of one flush */
 	struct df_message **done;  /* those of them that are done */
 	size_t flush_cap;
+	size_t flushing;       /* messages of the flush under way */
 	struct df_arena arena; /* of one flush */
 	int64_t warned_ns;     /* when it was last told that the position is held back; 0: never */
 
 	pthread_t thread;
 	bool started;
 	bool is_error;
+
+	struct df_output_metrics metrics;
+	struct df_size_sample sizes;
 };
 
 struct df_worker {
@@ -63,12 +84,15 @@ struct df_worker {
 	struct df_chain *chain;
 	pthread_t thread;
 	bool started;
+	/* of the batch under way */
+	size_t poisoned;   /* messages that a transformer refused */
+	int64_t passed_ns; /* when the last transformer was through */
+	struct df_size_sample sizes;
 };
 
-/* Counters: relaxed atomics, added per batch or flush. */
+/* Counters: relaxed atomics, added per batch or flush. What outputs count is in df_output_metrics. */
 struct df_counters {
-	atomic_uint_fast64_t read, read_bytes, made, written, unchanged, filtered, error_sinked, dropped, failed,
-		retries, reconnects, unknown_fields, checkpoint_saves;
+	df_count read, read_bytes, made, filtered, dropped, failed, reconnects, checkpoint_saves;
 };
 
 struct df_processor {
@@ -129,6 +153,7 @@ struct df_processor {
 	atomic_bool resumed; /* there was a position to go on from */
 
 	struct df_counters counters;
+	struct df_metrics metrics;
 	atomic_int phase;
 	_Atomic(const char *) waiting;
 };
@@ -142,6 +167,18 @@ void df_processor_worker_ended(struct df_processor *p);
 void df_processor_output_ended(struct df_output *o);
 /* Something was done: wakes the committer. */
 void df_processor_progressed(struct df_processor *p);
+
+/* ---- metrics.c ------------------------------------------------------------------------------------------- */
+
+/* For liveness: something was confirmed, or the source looked and found nothing new. */
+void df_processor_moved(struct df_processor *p);
+/* How many messages are read (or made) and have not ended. */
+uint64_t df_processor_active(const struct df_processor *p);
+
+/* ---- metrics_text.c -------------------------------------------------------------------------------------- */
+
+int df_metrics_init(struct df_processor *p, struct df_error *err) df_must_check;
+void df_metrics_done(struct df_metrics *m);
 
 /* ---- connect.c ------------------------------------------------------------------------------------------- */
 

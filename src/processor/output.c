@@ -18,6 +18,7 @@ static void enqueue(struct df_output *o, struct df_batch *batch)
 	o->last = batch;
 	o->waiting += batch->count;
 	o->waiting_bytes += batch->bytes;
+	atomic_store_explicit(&o->metrics.waiting, o->waiting, memory_order_relaxed);
 }
 
 /* The next n waiting messages as o->flush. They stay in their batches until `consume`. */
@@ -53,6 +54,7 @@ static int gather(struct df_output *o, size_t n, struct df_error *err)
 static void consume(struct df_output *o, size_t n)
 {
 	o->waiting -= n;
+	atomic_store_explicit(&o->metrics.waiting, o->waiting, memory_order_relaxed);
 	o->cursor += n;
 	while (o->first && o->cursor >= o->first->count) {
 		struct df_batch *batch = o->first;
@@ -72,6 +74,75 @@ static int64_t timer(const struct df_output *o)
 	if (o->waiting == 0 || o->interval_ns == 0)
 		return INT64_MAX;
 	return o->first->messages[o->cursor].read_ns + o->interval_ns;
+}
+
+/* ---- measuring ------------------------------------------------------------------------------------------- */
+
+/* The batches that begin in a flush of n messages have waited until now. */
+static void measure_wait(struct df_output *o, size_t n, int64_t now)
+{
+	struct df_metrics *m = &o->p->metrics;
+	size_t before = 0;
+
+	for (const struct df_batch *batch = o->first; batch && before < o->cursor + n; batch = batch->next) {
+		if (before >= o->cursor)
+			df_histogram_add(&o->metrics.queue_wait, &df_shape_short, now - batch->queued_ns, batch->count);
+		before += batch->count;
+	}
+	if (!o->is_error)
+		df_histogram_add(&m->to_write, &df_shape_short, now - o->first->queued_ns, 1);
+	if (!o->is_error && df_size_sample_begin(&o->sizes, n))
+		df_size_sample_add(&o->sizes, &m->output, &o->first->messages[o->cursor]);
+}
+
+/* From reading to now. Messages of one batch were read at one time, and mostly stand together. */
+static void measure_end_to_end(struct df_output *o, struct df_message *const *messages, size_t n, int64_t now)
+{
+	struct df_histogram *h = &o->p->metrics.end_to_end;
+	const struct df_batch *batch = o->first;
+	size_t at = o->cursor, run;
+
+	/* A whole flush, the usual case: batch by batch, so that not every message is looked at. */
+	for (size_t left = n; messages == o->flush && left > 0; left -= run, at = 0, batch = batch->next) {
+		run = batch->count - at < left ? batch->count - at : left;
+		if (run > 0)
+			df_histogram_add(h, &df_shape_end_to_end, now - batch->messages[at].read_ns, run);
+	}
+	for (size_t i = 0; messages != o->flush && i < n; i += run) {
+		for (run = 1; i + run < n && messages[i + run]->read_ns == messages[i]->read_ns;)
+			run++;
+		df_histogram_add(h, &df_shape_end_to_end, now - messages[i]->read_ns, run);
+	}
+}
+
+/* What a confirmed write moves. */
+static void measure_written(struct df_output *o, struct df_message *const *messages, size_t n)
+{
+	struct df_metrics *m = &o->p->metrics;
+	int64_t now = df_clock_monotonic();
+
+	atomic_store_explicit(&m->progress_ns, now, memory_order_relaxed);
+	atomic_store_explicit(&m->last_processed, df_clock_now(o->p->options.clock), memory_order_relaxed);
+	if (o->is_error)
+		return;
+	df_recent_add(&o->metrics.recent, now, n);
+	if (o->p->options.metrics)
+		measure_end_to_end(o, messages, n, now);
+}
+
+/* One call of the sink's write: n messages, of which so many were written. took_ns: -1 when it was not measured. */
+static void count_attempt(struct df_output *o, size_t n, size_t written, const struct df_error *why, int64_t took_ns)
+{
+	struct df_metrics *m = &o->p->metrics;
+	bool canceled = why && why->code == DF_ERR_CANCELED;
+
+	df_count_add(&o->metrics.attempts[DF_OUTCOME_SUCCESS], written);
+	if (n > written)
+		df_count_add(&o->metrics.attempts[canceled ? DF_OUTCOME_CANCELED : DF_OUTCOME_ERROR], n - written);
+	if (why && !canceled)
+		df_errors_add(&o->metrics.connector.errors[DF_OP_WRITE], why->code, 1);
+	if (took_ns >= 0)
+		df_histogram_add(o->is_error ? &m->error_sink_write : &m->sink_write, &df_shape_stage, took_ns, 1);
 }
 
 /* ---- what became of the messages of one write ------------------------------------------------------------ */
@@ -94,25 +165,28 @@ static void warn_blocked(struct df_output *o)
 /* Written (or stored in the error sink): done, unless the error sink's ackPolicy keeps the position back. */
 static void settle_written(struct df_output *o, size_t n, const struct df_write *w)
 {
-	struct df_counters *c = &o->p->counters;
+	struct df_output_metrics *m = &o->metrics;
+	bool whole = n == w->count && w->messages == o->flush && n == o->flushing;
 
 	if (n == 0)
 		return;
+	measure_written(o, whole ? o->flush : o->done, n);
 	if (!o->is_error || strcmp(o->p->ack_policy, "afterWrite") == 0)
 		df_ledger_done(o->done, n);
 	else
 		warn_blocked(o);
-	atomic_fetch_add_explicit(o->is_error ? &c->error_sinked : &c->written, n, memory_order_relaxed);
-	if (!o->is_error && w->unchanged)
-		atomic_fetch_add_explicit(&c->unchanged, w->unchanged, memory_order_relaxed);
+	df_count_add(&m->written, n);
+	if (w->unchanged)
+		df_count_add(&m->unchanged, w->unchanged);
 	if (w->unknown_fields)
-		atomic_fetch_add_explicit(&c->unknown_fields, w->unknown_fields, memory_order_relaxed);
+		df_count_add(&m->unknown_fields, w->unknown_fields);
 }
 
 static int give_up(struct df_output *o, struct df_message *m, int attempts, const struct df_error *why)
 {
 	struct df_error err = *why;
 
+	df_count_add(&o->metrics.writes[DF_OUTCOME_ERROR], 1);
 	if (!o->is_error)
 		return df_processor_poison(o->p, m,
 					   &(struct df_poison){ .stage = "sink_write",
@@ -151,20 +225,28 @@ static int attempt(struct df_output *o, struct df_message **messages, size_t *n,
 		   struct df_error *last)
 {
 	struct df_write w;
+	const struct df_error *first_failure = NULL;
 	size_t written = 0, left = 0;
+	int64_t start, took;
 	int whole, r;
 
 	r = df_write_init(&w, messages, *n, &o->arena, last);
 	if (r < 0)
 		return r;
+	start = o->p->options.metrics ? df_clock_monotonic() : 0;
 	pthread_mutex_lock(&o->sink_lock);
 	whole = df_write_run(o->sink, o->p->work_ctx, &w, last);
 	pthread_mutex_unlock(&o->sink_lock);
+	took = start ? df_clock_monotonic() - start : -1;
 	r = 0;
 	for (size_t i = 0; i < *n; i++) {
 		const struct df_error *result = df_write_result(&w, i);
 		enum fate fate = fate_of(result, whole < 0, *n);
 
+		if (result && result->code != DF_ERR_CANCELED)
+			df_errors_add(&o->metrics.failed, result->code, 1);
+		if (!first_failure)
+			first_failure = result;
 		if (fate == FATE_WRITTEN)
 			o->done[written++] = messages[i];
 		if (fate == FATE_WRITTEN || r < 0)
@@ -180,6 +262,7 @@ static int attempt(struct df_output *o, struct df_message **messages, size_t *n,
 			messages[left++] = messages[i];
 		}
 	}
+	count_attempt(o, w.count, written, first_failure, took);
 	settle_written(o, written, &w);
 	df_write_destroy(&w);
 	*n = left;
@@ -209,7 +292,7 @@ static int before_retry(struct df_output *o, struct df_message **messages, size_
 	int64_t delay;
 	int r;
 
-	atomic_fetch_add(&o->p->counters.retries, 1);
+	df_errors_add(&o->metrics.retries, last->code, 1);
 	if (last->code == DF_ERR_CONNECTION)
 		return reconnect(o, n, d, last);
 	delay = df_retry_next(&d->retry);
@@ -262,12 +345,24 @@ static int deliver(struct df_output *o, struct df_message **messages, size_t n, 
 
 static int flush(struct df_output *o, size_t n, struct df_error *err)
 {
+	struct df_output_metrics *m = &o->metrics;
+	uint64_t ended = m->written + m->writes[DF_OUTCOME_ERROR];
+	int64_t start = 0;
 	int r = gather(o, n, err);
 
+	if (o->p->options.metrics) {
+		start = df_clock_monotonic();
+		measure_wait(o, n, start);
+	}
+	o->flushing = n;
 	if (r == 0)
 		r = deliver(o, o->flush, n, err);
-	if (r < 0)
+	if (start && !o->is_error)
+		df_histogram_add(&o->p->metrics.write, &df_shape_stage, df_clock_monotonic() - start, 1);
+	if (r < 0) {
+		df_count_add(&m->writes[DF_OUTCOME_CANCELED], n - (m->written + m->writes[DF_OUTCOME_ERROR] - ended));
 		return r;
+	}
 	df_arena_reset(&o->arena);
 	consume(o, n);
 	df_processor_progressed(o->p);

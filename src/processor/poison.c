@@ -143,6 +143,7 @@ static struct df_batch *record_batch(struct df_processor *p, struct df_message *
 	if (!copy->metadata || copy_headers(copy, m, &batch->arena) < 0)
 		goto fail;
 	batch->bytes = m->payload.len;
+	batch->queued_ns = df_clock_monotonic();
 	return batch;
 fail:
 	df_batch_free(batch);

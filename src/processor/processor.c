@@ -4,6 +4,8 @@
 
 #include "processor/internal.h"
 
+#define ROUTE_LABEL_MAX 200 /* bytes of a condition */
+
 /* ---- shared by the threads ------------------------------------------------------------------------------- */
 
 void df_processor_fail(struct df_processor *p, const struct df_error *err)
@@ -122,6 +124,27 @@ static void set_flush_rule(struct df_output *o, const struct df_sink_ops *ops)
 		o->together = o->wait_for;
 }
 
+/* The reference's label. It also names the output's queue beside `routing` and `output`: a condition that reads like
+ * one of these is put in parentheses, and one that was there before gets a number. */
+static void set_route(struct df_output *o, struct df_str condition)
+{
+	static const char *const taken[] = { "default", "error", "routing", "output" };
+	size_t same = 1, cut = condition.len < ROUTE_LABEL_MAX ? condition.len : ROUTE_LABEL_MAX, len;
+
+	while (cut < condition.len && cut > 0 && ((unsigned char)condition.ptr[cut] & 0xc0) == 0x80)
+		cut--;
+	snprintf(o->route, sizeof(o->route), DF_STR_FMT, (int)cut, condition.ptr);
+	for (size_t i = 0; i < DF_ARRAY_SIZE(taken); i++)
+		if (strcmp(o->route, taken[i]) == 0)
+			snprintf(o->route, sizeof(o->route), "(%s)", taken[i]);
+	len = strlen(o->route);
+	for (const struct df_output *other = o->p->outputs; other < o; other++)
+		same += strncmp(other->route, o->route, len) == 0 &&
+			(other->route[len] == 0 || strncmp(other->route + len, " #", 2) == 0);
+	if (same > 1)
+		snprintf(o->route + len, sizeof(o->route) - len, " #%zu", same);
+}
+
 static int new_output(struct df_processor *p, struct df_output *o, const struct df_component *component,
 		      const char *label, struct df_error *err)
 {
@@ -153,16 +176,19 @@ static int new_outputs(struct df_processor *p, struct df_error *err)
 		return df_error_no_memory(err);
 	p->output_count = 1;
 	r = new_output(p, &p->outputs[0], &p->spec->sink, "sink", err);
+	snprintf(p->outputs[0].route, sizeof(p->outputs[0].route), "default");
 	for (size_t i = 0; i < route_count && r == 0; i++) {
 		char label[32];
 
 		snprintf(label, sizeof(label), "route_%zu", i);
 		r = new_output(p, &p->outputs[p->output_count++], routes[i].sink, label, err);
+		set_route(&p->outputs[p->output_count - 1], routes[i].condition);
 	}
 	if (r < 0 || !errors)
 		return r;
 	p->error_output = &p->outputs[p->output_count++];
 	p->error_output->is_error = true;
+	snprintf(p->error_output->route, sizeof(p->error_output->route), "error");
 	p->ack_policy = ((const struct df_errors_extra *)p->spec->errors.extra)->ack_policy;
 	return new_output(p, p->error_output, &p->spec->errors, "error_sink", err);
 }
@@ -194,7 +220,9 @@ static int setup(struct df_processor *p, struct df_diags *diags, struct df_error
 	if (!p->batches_pool || !p->ledger || !p->input || !p->read_ctx || !p->work_ctx)
 		return df_error_no_memory(err);
 	r = new_chains(p, diags, err);
-	return r < 0 ? r : new_outputs(p, err);
+	if (r == 0)
+		r = new_outputs(p, err);
+	return r < 0 ? r : df_metrics_init(p, err);
 }
 
 int df_processor_new(const struct df_processor_options *options, struct df_processor **ret, struct df_diags *diags,
@@ -238,6 +266,7 @@ static void output_done(struct df_output *o)
 	df_arena_done(&o->arena);
 	free(o->flush);
 	free(o->done);
+	df_buf_done(&o->sizes.scratch);
 	pthread_mutex_destroy(&o->sink_lock);
 }
 
@@ -249,10 +278,13 @@ void df_processor_free(struct df_processor *p)
 	for (size_t i = 0; p->outputs && i < p->output_count; i++)
 		output_done(&p->outputs[i]);
 	free(p->outputs);
-	for (size_t i = 0; p->workers && i < p->worker_count; i++)
+	for (size_t i = 0; p->workers && i < p->worker_count; i++) {
 		df_chain_free(p->workers[i].chain);
+		df_buf_done(&p->workers[i].sizes.scratch);
+	}
 	free(p->workers);
 	df_channel_free(p->input);
+	df_metrics_done(&p->metrics);
 	df_ledger_free(p->ledger);
 	df_batch_pool_free(p->batches_pool);
 	df_arena_done(&p->checkpoint_arena);
@@ -288,6 +320,8 @@ static int start_threads(struct df_processor *p, struct df_error *err)
 {
 	int r = 0;
 
+	p->metrics.started_ns = p->metrics.behind_ns = df_clock_monotonic();
+	df_processor_moved(p);
 	p->workers_running = p->worker_count;
 	p->outputs_running = p->output_count - (p->error_output ? 1 : 0);
 	p->error_output_running = p->error_output != NULL;
@@ -399,19 +433,34 @@ static void on_kill(void *arg)
 	df_context_cancel(p->work_ctx);
 }
 
+static void count_close(struct df_connector_metrics *m, int result)
+{
+	m->connected = false;
+	if (result < 0)
+		df_errors_add(&m->errors[DF_OP_CLOSE], result, 1);
+}
+
 /* Both ends are told; the first error is what counts. */
 static int close_everything(struct df_processor *p, struct df_error *err)
 {
 	struct df_error ignored = DF_ERROR_INIT;
-	int r = 0;
+	int r = 0, closed;
 
 	for (size_t i = 0; i < p->output_count; i++) {
 		struct df_output *o = &p->outputs[i];
 
-		if (o->sink && o->sink->ops->close(o->sink, r ? &ignored : err) < 0 && r == 0)
+		if (!o->sink)
+			continue;
+		closed = o->sink->ops->close(o->sink, r ? &ignored : err);
+		count_close(&o->metrics.connector, closed);
+		if (closed < 0 && r == 0)
 			r = df_error_prefix(err, "sink %s, close", o->component->type->name);
 	}
-	if (p->source && p->source_ops->close(p->source, r ? &ignored : err) < 0 && r == 0)
+	if (!p->source)
+		return r;
+	closed = p->source_ops->close(p->source, r ? &ignored : err);
+	count_close(&p->metrics.source, closed);
+	if (closed < 0 && r == 0)
 		r = df_error_prefix(err, "source %s, close", p->source_type);
 	return r;
 }
@@ -470,29 +519,43 @@ int df_processor_run(struct df_processor *p, struct df_context *stop, struct df_
 
 /* ---- looking in ------------------------------------------------------------------------------------------ */
 
+static void add_outputs(const struct df_processor *p, struct df_processor_stats *s)
+{
+	for (size_t i = 0; i < p->output_count; i++) {
+		const struct df_output *o = &p->outputs[i];
+
+		*(o->is_error ? &s->error_sinked : &s->written) += o->metrics.written;
+		s->unchanged += o->is_error ? 0 : o->metrics.unchanged;
+		s->unknown_fields += o->metrics.unknown_fields;
+		s->retries += df_errors_total(&o->metrics.retries);
+	}
+}
+
 void df_processor_get_stats(const struct df_processor *p, struct df_processor_stats *ret)
 {
 	const struct df_counters *c = &p->counters;
+	uint64_t ended;
 
+	/* What ended comes first: nothing may have ended that was not read. */
 	*ret = (struct df_processor_stats){
 		.phase = (enum df_phase)atomic_load(&p->phase),
-		.read = c->read,
-		.read_bytes = c->read_bytes,
-		.made = c->made,
-		.written = c->written,
-		.unchanged = c->unchanged,
 		.filtered = c->filtered,
-		.error_sinked = c->error_sinked,
 		.dropped = c->dropped,
 		.failed = c->failed,
-		.retries = c->retries,
-		.reconnects = c->reconnects,
-		.unknown_fields = c->unknown_fields,
-		.checkpoint_saves = c->checkpoint_saves,
-		.in_flight_bytes = df_batch_pool_used(p->batches_pool),
-		.waiting = atomic_load(&p->waiting),
-		.resumed = p->resumed,
 	};
+	add_outputs(p, ret);
+	ended = ret->written + ret->filtered + ret->error_sinked + ret->dropped + ret->failed;
+	ret->made = c->made;
+	ret->read = c->read;
+	/* The reader counts a batch when it was handed over; by then it may be through. */
+	if (ended > ret->read + ret->made)
+		ret->read = ended - ret->made;
+	ret->read_bytes = c->read_bytes;
+	ret->reconnects = c->reconnects;
+	ret->checkpoint_saves = c->checkpoint_saves;
+	ret->in_flight_bytes = df_batch_pool_used(p->batches_pool);
+	ret->waiting = atomic_load(&p->waiting);
+	ret->resumed = p->resumed;
 }
 
 size_t df_processor_transformers(const struct df_processor *p)
@@ -508,11 +571,11 @@ void df_processor_transformer_stats(const struct df_processor *p, size_t i, cons
 	for (size_t w = 0; w < p->worker_count; w++) {
 		const struct df_transformer_stats *s = df_chain_stats(p->workers[w].chain, i);
 
-		ret->executions += s->executions;
-		ret->in += s->in;
-		ret->out += s->out;
-		ret->dropped += s->dropped;
-		ret->errors += s->errors;
-		ret->duration_ns += s->duration_ns;
+		ret->executions += __atomic_load_n(&s->executions, __ATOMIC_RELAXED);
+		ret->in += __atomic_load_n(&s->in, __ATOMIC_RELAXED);
+		ret->out += __atomic_load_n(&s->out, __ATOMIC_RELAXED);
+		ret->dropped += __atomic_load_n(&s->dropped, __ATOMIC_RELAXED);
+		ret->errors += __atomic_load_n(&s->errors, __ATOMIC_RELAXED);
+		ret->duration_ns += __atomic_load_n(&s->duration_ns, __ATOMIC_RELAXED);
 	}
 }

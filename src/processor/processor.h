@@ -20,6 +20,7 @@ struct df_processor_options {
 	struct df_checkpoint_store *store; /* borrowed; NULL: positions are not kept */
 	bool once;			   /* stop when the source is exhausted */
 	uint64_t limit;			   /* stop after so many messages were read; 0: no limit */
+	bool metrics;			   /* fill the histograms of df_processor_metrics, too */
 	int64_t grace_ns;		   /* how long the flush after a stop may take; 0: 30 s */
 	/* Replaces the factory for sinks (--dry-run); NULL: the factory. */
 	int (*make_sink)(void *arg, const struct df_component *component, const struct df_connector_env *env,
@@ -68,7 +69,17 @@ int df_processor_run(struct df_processor *p, struct df_context *stop, struct df_
 /* Thread-safe, any time. */
 void df_processor_get_stats(const struct df_processor *p, struct df_processor_stats *ret);
 
-/* The chain's per-transformer counts, summed over the workers; after run has returned. */
+/* All metrics of the errors and metrics reference, section 3, as Prometheus text (version 0.0.4). Thread-safe, any time
+ * before df_processor_free. */
+void df_processor_metrics(const struct df_processor *p, struct df_buf *buf);
+
+/* Source and sinks were connected and reading began; from then on true. Thread-safe. */
+bool df_processor_ready(const struct df_processor *p);
+/* Is ready, and the last progress (a confirmed flush, a source that looked and found nothing new) is younger than
+ * timeout_ns (0: always). With options.once, what is not ready yet is alive. Thread-safe. */
+bool df_processor_alive(const struct df_processor *p, int64_t timeout_ns);
+
+/* The chain's per-transformer counts, summed over the workers. Thread-safe, any time. */
 size_t df_processor_transformers(const struct df_processor *p);
 void df_processor_transformer_stats(const struct df_processor *p, size_t i, const char **ret_type,
 				    struct df_transformer_stats *ret);

@@ -8,8 +8,11 @@ static struct df_processor *processor_of(struct df_emitter *e)
 
 static struct df_batch *emitter_batch(struct df_emitter *e)
 {
-	struct df_batch *batch = df_batch_new(processor_of(e)->batches_pool);
+	struct df_processor *p = processor_of(e);
+	struct df_batch *batch = df_batch_new(p->batches_pool);
 
+	if (p->options.metrics)
+		p->metrics.batch_asked_ns = df_clock_monotonic();
 	if (batch) {
 		batch->parent = NULL;
 		batch->sequence = UINT64_MAX; /* not in the ledger yet */
@@ -31,6 +34,27 @@ static bool apply_limit(struct df_processor *p, struct df_batch *batch)
 	return batch->count == left;
 }
 
+/* Once a batch. Neighbours are mostly of one size class, so that most messages cost one comparison. */
+static void measure(struct df_processor *p, const struct df_batch *batch, int64_t now)
+{
+	struct df_metrics *m = &p->metrics;
+	uint64_t low = 1, high = 0, sum = 0, n = 0;
+
+	df_histogram_add(&m->read, &df_shape_stage, now - m->batch_asked_ns, 1);
+	for (size_t i = 0; i < batch->count; i++) {
+		size_t size = batch->messages[i].payload.len;
+
+		if (size < low || size > high) {
+			df_histogram_add_sum(&m->input, &df_shape_size, high, sum, n);
+			df_histogram_class(&df_shape_size, size, &low, &high);
+			sum = n = 0;
+		}
+		sum += size;
+		n++;
+	}
+	df_histogram_add_sum(&m->input, &df_shape_size, high, sum, n);
+}
+
 /* Opens the positions, once, also when a full channel makes the source offer the batch again. */
 static int prepare(struct df_processor *p, struct df_batch *batch, struct df_error *err)
 {
@@ -41,15 +65,20 @@ static int prepare(struct df_processor *p, struct df_batch *batch, struct df_err
 		return 0;
 	for (size_t i = 0; i < batch->count; i++)
 		batch->messages[i].read_ns = now;
+	batch->queued_ns = now;
 	batch->sequence = p->batches;
 	r = df_ledger_open(batch, err);
 	if (r < 0)
 		batch->sequence = UINT64_MAX;
+	else if (p->options.metrics)
+		measure(p, batch, now);
 	return r;
 }
 
 static void count(struct df_processor *p, size_t messages, size_t bytes)
 {
+	if (df_processor_active(p) == 0)
+		atomic_store_explicit(&p->metrics.behind_ns, df_clock_monotonic(), memory_order_relaxed);
 	p->emitted += messages;
 	p->batches++;
 	atomic_fetch_add_explicit(&p->counters.read, messages, memory_order_relaxed);
@@ -97,7 +126,7 @@ static int emitter_partition(struct df_emitter *e, struct df_str key, struct df_
 
 static void emitter_idle(struct df_emitter *e)
 {
-	(void)e; /* liveness: the health endpoints will read it */
+	df_processor_moved(processor_of(e));
 }
 
 static int emitter_drain(struct df_emitter *e, struct df_partition *partition, struct df_context *ctx,
@@ -131,8 +160,13 @@ static int read_until_end(struct df_processor *p, struct df_error *err)
 		uint64_t before = p->emitted;
 
 		r = p->source_ops->read(p->source, p->read_ctx, &p->emitter, err);
+		if (r < 0 && !df_context_canceled(p->read_ctx)) {
+			df_errors_add(&p->metrics.source.errors[DF_OP_READ], r, 1);
+			df_errors_add(&p->metrics.read_errors, r, 1);
+		}
 		if (r == 0 || df_context_canceled(p->read_ctx) || !df_code_retryable(r))
 			return r;
+		p->metrics.source.connected = false;
 		df_log_error(&p->source_logger, DF_LOG_WARN, err, "reading failed, the source is opened again");
 		atomic_store(&p->waiting, "the source's connection is lost");
 		if (p->emitted != before)
@@ -159,7 +193,10 @@ static void *reader_main(void *arg)
 {
 	struct df_processor *p = arg;
 	struct df_error err = DF_ERROR_INIT;
-	int r = read_until_end(p, &err);
+	int r;
+
+	p->metrics.ready = true;
+	r = read_until_end(p, &err);
 
 	if (r < 0 && !(r == DF_ERR_CANCELED || df_context_canceled(p->read_ctx))) {
 		df_error_prefix(&err, "source %s", p->source_type);

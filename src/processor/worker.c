@@ -24,7 +24,12 @@ static void on_dropped(void *arg, struct df_message *m, size_t transformer)
 static int on_failed(void *arg, struct df_message *m, size_t transformer, const struct df_error *err)
 {
 	struct df_worker *w = arg;
+	struct df_metrics *metrics = &w->p->metrics;
 	char stage[40];
+
+	w->poisoned++;
+	df_errors_add(transformer == SIZE_MAX ? &metrics->decode_errors : &metrics->transformers[transformer].errors,
+		      err->code, 1);
 
 	if (transformer == SIZE_MAX)
 		snprintf(stage, sizeof(stage), "decode");
@@ -42,6 +47,60 @@ static void on_split(void *arg, const struct df_message *m, size_t n)
 
 	df_ledger_split(m, n);
 	atomic_fetch_add_explicit(&w->p->counters.made, n - 1, memory_order_relaxed);
+}
+
+static void on_passed(void *arg, const struct df_batch *batch, size_t transformer, const struct df_chain_pass *pass)
+{
+	struct df_worker *w = arg;
+	struct df_transformer_metrics *m = &w->p->metrics.transformers[transformer];
+
+	if (transformer > 0) {
+		df_histogram_add(&m->latency, &df_shape_short, pass->start_ns - w->passed_ns, 1);
+		if (w->sizes.measured)
+			df_histogram_add(&m->input, &df_shape_size, (int64_t)w->sizes.last, 1);
+	}
+	w->passed_ns = pass->end_ns;
+	df_histogram_add(&m->stage, &df_shape_stage, pass->end_ns - pass->start_ns, 1);
+	if (pass->in > 0)
+		df_histogram_add(&m->duration, &df_shape_short, (pass->end_ns - pass->start_ns) / (int64_t)pass->in,
+				 pass->in);
+	if (batch->count > 0)
+		df_size_sample_add(&w->sizes, &m->output, &batch->messages[0]);
+}
+
+static void measure_chain(struct df_worker *w, int64_t read_ns, size_t messages, int64_t start, int64_t end)
+{
+	struct df_metrics *m = &w->p->metrics;
+
+	df_histogram_add(&m->transformation, &df_shape_stage, end - start, 1);
+	df_histogram_add(&m->processing, &df_shape_processing, end - read_ns, messages);
+}
+
+/* Chain and what there is to count about it. */
+static int transform(struct df_worker *w, struct df_batch *batch, struct df_error *err)
+{
+	struct df_processor *p = w->p;
+	struct df_chain_events events = { w, on_dropped, on_failed, on_split, NULL, NULL };
+	size_t messages = batch->count;
+	int64_t read_ns = batch->messages[0].read_ns, start, end;
+	int r;
+
+	w->poisoned = 0;
+	start = df_clock_monotonic();
+	if (p->options.metrics) {
+		events.passed = on_passed;
+		df_histogram_add(&p->metrics.queue_wait, &df_shape_short, start - batch->queued_ns, messages);
+		if (df_size_sample_begin(&w->sizes, messages) && p->metrics.transformer_count > 0)
+			df_size_sample_add(&w->sizes, &p->metrics.transformers[0].input, &batch->messages[0]);
+	}
+	r = df_chain_run(w->chain, batch, &events, err);
+	end = df_clock_monotonic();
+	if (p->options.metrics)
+		measure_chain(w, read_ns, messages, start, end);
+	df_count_add(&p->metrics.transforms[DF_OUTCOME_ERROR], w->poisoned);
+	df_count_add(&p->metrics.transforms[r < 0 ? DF_OUTCOME_CANCELED : DF_OUTCOME_SUCCESS], messages - w->poisoned);
+	batch->queued_ns = end;
+	return r;
 }
 
 /* ---- dispatch -------------------------------------------------------------------------------------------- */
@@ -64,6 +123,7 @@ static int send_route(struct df_processor *p, struct df_batch *parent, size_t ro
 		return df_error_no_memory(err);
 	child->parent = parent;
 	child->sequence = parent->sequence;
+	child->queued_ns = parent->queued_ns;
 	atomic_store_explicit(&child->open, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&parent->open, 1, memory_order_relaxed);
 	for (size_t i = 0; i < parent->count; i++) {
@@ -94,6 +154,8 @@ static int dispatch(struct df_processor *p, struct df_batch *batch, struct df_er
 
 	if (batch->count == 0) {
 		df_batch_free(batch);
+		df_processor_moved(p);
+		atomic_store_explicit(&p->metrics.last_processed, df_clock_now(p->options.clock), memory_order_relaxed);
 		df_processor_progressed(p);
 		return 0;
 	}
@@ -134,12 +196,11 @@ static void pass_turn(struct df_processor *p)
 static int work(struct df_worker *w, struct df_batch *batch, struct df_error *err)
 {
 	struct df_processor *p = w->p;
-	const struct df_chain_events events = { w, on_dropped, on_failed, on_split, NULL };
 	uint64_t sequence = batch->sequence;
 	bool ordered = p->worker_count > 1;
 	int r;
 
-	r = df_chain_run(w->chain, batch, &events, err);
+	r = transform(w, batch, err);
 	if (ordered)
 		wait_turn(p, sequence);
 	if (r == 0 && atomic_load(&p->failed))

@@ -272,19 +272,23 @@ static int run_link(struct df_chain *chain, size_t index, struct df_batch *batch
 		.call = { .arena = &batch->arena, .clock = chain->clock, .out = &chain->spare },
 		.err = err,
 	};
-	int64_t start = df_clock_monotonic();
+	int64_t start = df_clock_monotonic(), end;
 	int r;
 
 	pass.stats.in = run_messages(&pass, &r);
 	pass.stats.executions = pass.stats.in;
 	pass.stats.out = pass.kept;
-	pass.stats.duration_ns = df_clock_monotonic() - start;
+	end = df_clock_monotonic();
+	pass.stats.duration_ns = end - start;
 	add_stats(&pass.link->stats, &pass.stats);
 	if (pass.split)
 		exchange(batch, &chain->spare);
 	else
 		batch->count = pass.kept;
 	chain->spare.count = 0;
+	if (events->passed)
+		events->passed(events->arg, batch, index,
+			       &(struct df_chain_pass){ pass.stats.in, pass.kept, start, end });
 	for (size_t k = 0; events->step && r == 0 && k < batch->count; k++)
 		events->step(events->arg, &batch->messages[k], index);
 	return r;

@@ -14,6 +14,12 @@ struct df_route {
 	const struct df_component *sink;
 };
 
+/* One batch's way through one transformer. */
+struct df_chain_pass {
+	size_t in, out;
+	int64_t start_ns, end_ns; /* monotonic */
+};
+
 /*
  * What happens to messages on the way. Called on the chain's thread; the message is valid only during the call. It
  * stands in the array of the batch where it stood before the transformer (dropped, failed, split) or stands behind it
@@ -29,6 +35,8 @@ struct df_chain_events {
 	void (*split)(void *arg, const struct df_message *m, size_t n);
 	/* after each transformer, for --explain; may be NULL */
 	void (*step)(void *arg, const struct df_message *m, size_t transformer);
+	/* once a batch, after each transformer, for metrics; may be NULL */
+	void (*passed)(void *arg, const struct df_batch *batch, size_t transformer, const struct df_chain_pass *pass);
 };
 
 struct df_transformer_stats {
