@@ -143,7 +143,11 @@ static void test_text(void **state)
 static void on_terminal(const char *no_color, char *out, size_t size)
 {
 	df_cleanup(df_closep) int terminal = posix_openpt(O_RDWR | O_NOCTTY);
-	assert_true(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+	if (terminal < 0) {
+		print_message("SKIPPED: no pseudo terminal can be had (is /dev/pts mounted?)\n");
+		skip();
+	}
+	assert_true(grantpt(terminal) == 0 && unlockpt(terminal) == 0);
 	df_cleanup(df_closep) int slave = open(ptsname(terminal), O_RDWR | O_NOCTTY);
 	assert_true(slave >= 0);
 	setenv("TERM", "xterm", 1);

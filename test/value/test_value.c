@@ -449,9 +449,11 @@ static void test_no_memory(void **state)
 {
 	(void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	print_message("SKIPPED: a sanitizer cannot run in little memory; the ordinary build runs it\n");
 	skip();
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+	print_message("SKIPPED: a sanitizer cannot run in little memory; the ordinary build runs it\n");
 	skip();
 #endif
 #endif
