@@ -356,6 +356,7 @@ static char *write_tree(struct writer *w, char *p, const struct df_value *v)
 	char *end = w->end;
 	const char *run = NULL;	    /* in labels that begin with run_: the beginning of the run that is under way */
 	const char *run_end = NULL; /* and its end so far */
+	size_t run_depth = 0;	    /* containers that were open when it began */
 	const char *next;
 	const char *key;
 	size_t key_len;
@@ -398,6 +399,7 @@ member: /* the bracket or comma before it is written */
 	if (likely(next && v->key[-1] == '"')) {
 		run = v->key - 1;
 		run_end = next;
+		run_depth = depth;
 		goto run_after_member;
 	}
 plain_member:
@@ -491,12 +493,17 @@ run_close: /* the run goes on through the bracket, when it is there */
 	if (likely(*run_end == (open[depth - 1]->kind == DF_OBJECT ? '}' : ']'))) {
 		run_end++;
 		v = open[--depth];
-		if (depth > 0 && open[depth - 1]->kind == DF_OBJECT)
+		/* The last one in its container: what the run began in may have been the root of its source, and then
+		 * nothing need stand behind it. */
+		if (unlikely(depth < run_depth && (depth == 0 || !v->next))) {
+			FLUSH();
+			if (depth == 0)
+				return p;
+			goto after_nested;
+		}
+		if (open[depth - 1]->kind == DF_OBJECT)
 			goto run_after_member;
-		if (depth > 0)
-			goto run_after_element;
-		FLUSH();
-		return p;
+		goto run_after_element;
 	}
 	FLUSH();
 
