@@ -137,7 +137,7 @@ bool df_time_parse(struct df_str text, struct df_civil *ret, bool *ret_has_offse
 	struct df_civil c = { 0 };
 	bool has_offset;
 	int32_t offset;
-	int year;
+	int year = 0;
 	size_t at = 0;
 
 	if (!df_time_digits(text, &at, 4, &year) || !df_time_char(text, &at, "-") ||

@@ -373,7 +373,7 @@ static void part_docs(const struct df_type *type, const char *key, int level, st
 			"\n> Settings are read and checked, but this build cannot run it: the driver comes later.\n");
 	if (type->doc)
 		df_buf_printf(buf, "\n%s\n", type->doc);
-	if (type->example) {
+	if (type->example && key) {
 		df_buf_printf(buf, "\n```yaml\n%s:\n", key);
 		add_lines(type->example, "  ", "  ", buf);
 		df_buf_add_c(buf, "```\n");
