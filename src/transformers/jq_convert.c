@@ -13,11 +13,15 @@
 #define TEXT_MAX ((size_t)INT_MAX / 4)
 /* Bytes of a key that an error shows. */
 #define KEY_SHOWN 40
+/* Bytes of a key that is kept for later messages, and how many slots it is looked for in. */
+#define KEY_KEPT 64
+#define KEY_PROBES 4
 
 /* ---- a document for jq ------------------------------------------------------------------------------------------- */
 
 struct reader {
 	struct df_arena *arena;
+	struct df_jq_keys *keys;
 	bool allow_lossy;
 	struct df_error *err;
 	size_t depth;
@@ -111,6 +115,53 @@ static int read_text(struct reader *r, struct df_str text, jv *ret)
 	return 0;
 }
 
+void df_jq_keys_done(struct df_jq_keys *keys)
+{
+	for (size_t i = 0; i < DF_JQ_KEYS; i++)
+		jv_free(keys->slots[i]);
+}
+
+static bool is_key(jv slot, struct df_str key)
+{
+	return jv_get_kind(slot) == JV_KIND_STRING && (size_t)jv_string_length_bytes(jv_copy(slot)) == key.len &&
+	       memcmp(jv_string_value(slot), key.ptr, key.len) == 0;
+}
+
+/* The slot of a key, or where it is to be put: at its hash (FNV-1a) or soon after. */
+static jv *key_slot(struct df_jq_keys *keys, struct df_str key)
+{
+	uint32_t hash = 2166136261U;
+
+	for (size_t i = 0; i < key.len; i++)
+		hash = (hash ^ (uint8_t)key.ptr[i]) * 16777619U;
+	hash ^= hash >> 16;
+	for (uint32_t i = 0; i < KEY_PROBES; i++) {
+		jv *slot = &keys->slots[(hash + i) % DF_JQ_KEYS];
+
+		if (!jv_is_valid(*slot) || is_key(*slot, key))
+			return slot;
+	}
+	return &keys->slots[hash % DF_JQ_KEYS];
+}
+
+static int read_key(struct reader *r, struct df_str key, jv *ret)
+{
+	if (key.len == 0 || key.len > KEY_KEPT)
+		return read_text(r, key, ret);
+	jv *slot = key_slot(r->keys, key);
+	/* References that libjq forgot must not overflow its counter, an int. */
+	if (!is_key(*slot, key) || jv_get_refcnt(*slot) > INT_MAX / 2) {
+		int code = read_text(r, key, ret);
+
+		if (code < 0)
+			return code;
+		jv_free(*slot);
+		*slot = *ret;
+	}
+	*ret = jv_copy(*slot);
+	return 0;
+}
+
 static int read_scalar(struct reader *r, struct df_value *v, jv *ret)
 {
 	double number = 0;
@@ -140,7 +191,7 @@ static int read_child(struct reader *r, struct df_value *child, jv *container)
 	jv value = jv_null();
 
 	r->at[r->depth++] = child;
-	int code = child->key ? read_text(r, df_value_key(child), &key) : 0;
+	int code = child->key ? read_key(r, df_value_key(child), &key) : 0;
 	if (code == 0)
 		code = read_value(r, child, &value);
 	if (code < 0) {
@@ -171,11 +222,11 @@ static int read_value(struct reader *r, struct df_value *v, jv *ret)
 	return 0;
 }
 
-int df_jq_from_value(struct df_value *v, bool allow_lossy, const char *what, struct df_arena *arena, jv *ret,
-		     struct df_error *err)
+int df_jq_from_value(struct df_value *v, bool allow_lossy, const char *what, struct df_jq_keys *keys,
+		     struct df_arena *arena, jv *ret, struct df_error *err)
 {
 	struct df_error why = DF_ERROR_INIT;
-	struct reader r = { .arena = arena, .allow_lossy = allow_lossy, .err = &why };
+	struct reader r = { .arena = arena, .keys = keys, .allow_lossy = allow_lossy, .err = &why };
 
 	*ret = jv_null();
 	int code = read_value(&r, v, ret);

@@ -8,10 +8,22 @@
 
 /* jq_convert.c: documents to libjq's values and back. Recursive as deep as the document. */
 
+/*
+ * Keys of earlier messages. They save time; above all, libjq 1.6 forgets a reference to a key each time that a program
+ * leaves
+ * `.[]` of an object early (`first(.[])`, an error in it), which is no leak worth the name while it is the same few
+ * strings.
+ */
+#define DF_JQ_KEYS 256
+struct df_jq_keys {
+	jv slots[DF_JQ_KEYS]; /* strings; all zero: none (JV_KIND_INVALID) */
+};
+void df_jq_keys_done(struct df_jq_keys *keys);
+
 /* *ret is to be freed with jv_free. DF_ERR_INVALID_DATA: jq would change a number or a text of the document (only
  * without allow_lossy), or it is too large; the error names its place in `what` ("the payload"). */
-int df_jq_from_value(struct df_value *v, bool allow_lossy, const char *what, struct df_arena *arena, jv *ret,
-		     struct df_error *err) df_must_check;
+int df_jq_from_value(struct df_value *v, bool allow_lossy, const char *what, struct df_jq_keys *keys,
+		     struct df_arena *arena, jv *ret, struct df_error *err) df_must_check;
 
 /* A copy of v, which is consumed. *budget is lowered by the memory it takes. DF_ERR_INVALID_DATA: over the budget,
  * nested too deep, or a number that JSON does not have (only without allow_lossy). */

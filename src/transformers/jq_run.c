@@ -32,9 +32,10 @@
  * message would vanish. ltrimstr and rtrimstr leak memory where they find no text. */
 #define PRELUDE                                                                                                              \
 	BLOCK("env")                                                                                                         \
-	BLOCK("halt") BLOCK("halt_error") "def halt_error(_df): " DF_JQ_BLOCKED "halt_error;" BLOCK("input") BLOCK(          \
-		"inputs") BLOCK("_input") BLOCK("debug") BLOCK("stderr") BLOCK("input_filename")                             \
-		BLOCK("input_line_number") BLOCK("modulemeta") BLOCK("get_search_list") BLOCK("get_prog_origin") BLOCK(      \
+	BLOCK("halt")                                                                                                        \
+	BLOCK("halt_error") "def halt_error(_df): " DF_JQ_BLOCKED "halt_error;" BLOCK("input") BLOCK("inputs") BLOCK(        \
+		"_input") BLOCK("debug") BLOCK("stderr") BLOCK("input_filename") BLOCK("input_line_number")                  \
+		BLOCK("modulemeta") BLOCK("get_search_list") BLOCK("get_prog_origin") BLOCK(                                 \
 			"get_jq_origin") "def _df_raise: error;"                                                             \
 					 "def error: if . == null then \"null (null) not a string\" else . end | _df_raise;" \
 					 "def error(_df): _df | error;" TRIM("ltrimstr")                                     \
@@ -56,7 +57,8 @@ struct jq {
 	const struct df_jq_settings *settings;
 	jq_state *state;
 	struct df_jq_watch *watch; /* from the first message on */
-	bool metadata;		   /* the program may name $metadata */
+	struct df_jq_keys keys;
+	bool metadata; /* the program may name $metadata */
 };
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
@@ -69,6 +71,7 @@ void df_jq_free(struct df_transformer *t)
 		return;
 	df_jq_watch_free(jq->watch);
 	jq_teardown(&jq->state);
+	df_jq_keys_done(&jq->keys);
 	free(jq);
 }
 
@@ -143,17 +146,18 @@ static void halt(void *arg)
 	jq_halt(jq->state, jv_invalid(), jv_invalid());
 }
 
-static int make_input(const struct jq *jq, const struct df_transform *call, struct df_message *m, struct df_value *root,
+static int make_input(struct jq *jq, const struct df_transform *call, struct df_message *m, struct df_value *root,
 		      jv *ret, struct df_error *err)
 {
 	bool lossy = jq->settings->allow_lossy;
 	jv metadata = jv_object();
-	int r = df_jq_from_value(root, lossy, "the payload", call->arena, ret, err);
+	int r = df_jq_from_value(root, lossy, "the payload", &jq->keys, call->arena, ret, err);
 
 	if (r == 0 && jq->metadata) {
 		if (m->metadata) {
 			jv_free(metadata);
-			r = df_jq_from_value(m->metadata, lossy, "the metadata", call->arena, &metadata, err);
+			r = df_jq_from_value(m->metadata, lossy, "the metadata", &jq->keys, call->arena, &metadata,
+					     err);
 		}
 		if (r == 0) {
 			*ret = JV_ARRAY(*ret, metadata);

@@ -63,6 +63,39 @@ static void runs_programs(void **state)
 	transform_check(cases, DF_ARRAY_SIZE(cases));
 }
 
+/* More keys than are kept, equal hashes included. */
+static void keeps_keys_apart(void **state)
+{
+	struct transform_test t;
+	struct df_batch *batch;
+
+	(void)state;
+	transform_test_open(&t, JQ("."));
+	batch = df_batch_new(t.pool);
+	for (int round = 0; round < 3; round++) {
+		char in[64];
+
+		for (int i = 0; i < 2000; i++) {
+			snprintf(in, sizeof(in), "{\"k%d\":%d,\"k%d\":[{\"id\":0,\"\":1}]}", i, i, i * 7 + 1);
+			transform_test_add(batch, in, NULL);
+		}
+	}
+	transform_test_run(&t, batch, 0);
+	assert_int_equal(batch->count, 6000);
+	for (int k = 0; k < 6000; k++) {
+		char want[64];
+		struct df_str out;
+
+		snprintf(want, sizeof(want), "{\"k%d\":%d,\"k%d\":[{\"id\":0,\"\":1}]}", k % 2000, k % 2000,
+			 k % 2000 * 7 + 1);
+		assert_int_equal(df_message_payload(&batch->messages[k], &batch->arena, &out), 0);
+		if (!df_str_equal_c(out, want))
+			fail_msg("wanted: %s\ngot:    " DF_STR_FMT, want, DF_STR_ARG(out));
+	}
+	df_batch_free(batch);
+	transform_test_close(&t);
+}
+
 static void makes_any_number_of_messages(void **state)
 {
 	static const struct transform_case cases[] = {
@@ -417,6 +450,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(runs_programs),
+		cmocka_unit_test(keeps_keys_apart),
 		cmocka_unit_test(makes_any_number_of_messages),
 		cmocka_unit_test(knows_the_metadata),
 		cmocka_unit_test(refuses_numbers_that_jq_changes),
