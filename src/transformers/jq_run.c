@@ -30,17 +30,19 @@
 
 /* One line, so that the program's lines keep their numbers. error(null) would end the program like `empty`, and the
  * message would vanish. ltrimstr and rtrimstr leak memory where they find no text. */
-#define PRELUDE                                                                                                              \
-	BLOCK("env")                                                                                                         \
-	BLOCK("halt")                                                                                                        \
-	BLOCK("halt_error") "def halt_error(_df): " DF_JQ_BLOCKED "halt_error;" BLOCK("input") BLOCK("inputs") BLOCK(        \
-		"_input") BLOCK("debug") BLOCK("stderr") BLOCK("input_filename") BLOCK("input_line_number")                  \
-		BLOCK("modulemeta") BLOCK("get_search_list") BLOCK("get_prog_origin") BLOCK(                                 \
-			"get_jq_origin") "def _df_raise: error;"                                                             \
-					 "def error: if . == null then \"null (null) not a string\" else . end | _df_raise;" \
-					 "def error(_df): _df | error;" TRIM("ltrimstr")                                     \
-						 TRIM("rtrimstr") "{} as $ENV | "
-#define WITH_METADATA ".[1] as $metadata | .[0] | "
+static const char prelude[] =
+	/* clang-format off */
+	BLOCK("env") BLOCK("halt") BLOCK("halt_error") "def halt_error(_df): " DF_JQ_BLOCKED "halt_error;"
+	BLOCK("input") BLOCK("inputs") BLOCK("_input") BLOCK("debug") BLOCK("stderr") BLOCK("input_filename")
+	BLOCK("input_line_number") BLOCK("modulemeta") BLOCK("get_search_list") BLOCK("get_prog_origin")
+	BLOCK("get_jq_origin")
+	"def _df_raise: error;"
+	"def error: if . == null then \"null (null) not a string\" else . end | _df_raise;"
+	"def error(_df): _df | error;"
+	TRIM("ltrimstr") TRIM("rtrimstr")
+	"{} as $ENV | ";
+/* clang-format on */
+static const char with_metadata[] = ".[1] as $metadata | .[0] | ";
 
 /* libjq reads ~/.jq for definitions that replace builtins, and modules. Programs must mean the same on every machine,
  * so libjq's function that reads files is replaced by this one (its calls are resolved by name). */
@@ -100,9 +102,9 @@ static int compile(struct jq *jq, const struct df_place *place, struct df_diags 
 	struct report report = { .place = place, .diags = diags };
 	df_cleanup(df_buf_done) struct df_buf text = { 0 };
 
-	df_buf_add_c(&text, PRELUDE);
+	df_buf_add_c(&text, prelude);
 	if (jq->metadata)
-		df_buf_add_c(&text, WITH_METADATA);
+		df_buf_add_c(&text, with_metadata);
 	df_buf_add_c(&text, jq->settings->program);
 	if (text.failed)
 		return DF_ERR_NO_MEMORY;
