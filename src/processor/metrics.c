@@ -73,21 +73,19 @@ static size_t bucket_of(const struct df_histogram_shape *shape, uint64_t value)
 	return i;
 }
 
-void df_histogram_class(const struct df_histogram_shape *shape, uint64_t value, uint64_t *ret_low, uint64_t *ret_high)
+void df_histogram_class(const struct df_histogram_shape *shape, uint64_t value, uint64_t *ret_low, uint64_t *ret_span)
 {
 	size_t i = bucket_of(shape, value);
+	uint64_t high = i == df_histogram_bounds(shape) ? UINT64_MAX : df_histogram_bound(shape, i);
 
 	*ret_low = i == 0 ? 0 : df_histogram_bound(shape, i - 1) + 1;
-	*ret_high = i == df_histogram_bounds(shape) ? UINT64_MAX : df_histogram_bound(shape, i);
+	*ret_span = high - *ret_low;
 }
 
-void df_histogram_add_sum(struct df_histogram *h, const struct df_histogram_shape *shape, uint64_t value, uint64_t sum,
-			  uint64_t n)
+void df_histogram_add_class(struct df_histogram *h, const struct df_histogram_shape *shape, uint64_t value, uint64_t n)
 {
-	if (n == 0)
-		return;
-	df_count_add(&h->buckets[bucket_of(shape, value)], n);
-	df_count_add(&h->sum, sum);
+	if (n > 0)
+		df_count_add(&h->buckets[bucket_of(shape, value)], n);
 }
 
 void df_histogram_add(struct df_histogram *h, const struct df_histogram_shape *shape, int64_t value, uint64_t n)

@@ -58,11 +58,10 @@ extern const struct df_histogram_shape df_shape_processing, df_shape_short, df_s
 
 size_t df_histogram_bounds(const struct df_histogram_shape *shape);
 uint64_t df_histogram_bound(const struct df_histogram_shape *shape, size_t i);
-/* The size class of a value: the values from *ret_low to *ret_high are in the same bucket. */
-void df_histogram_class(const struct df_histogram_shape *shape, uint64_t value, uint64_t *ret_low, uint64_t *ret_high);
-/* n values of the class of `value`, sum in all; nothing when n is 0. */
-void df_histogram_add_sum(struct df_histogram *h, const struct df_histogram_shape *shape, uint64_t value, uint64_t sum,
-			  uint64_t n);
+/* The class of a value: *ret_low and the *ret_span values behind it are in one bucket. */
+void df_histogram_class(const struct df_histogram_shape *shape, uint64_t value, uint64_t *ret_low, uint64_t *ret_span);
+/* n values of the class of `value`; what they sum up to is the caller's to add. */
+void df_histogram_add_class(struct df_histogram *h, const struct df_histogram_shape *shape, uint64_t value, uint64_t n);
 /* n values that are alike. A negative value (a clock) counts as 0. */
 void df_histogram_add(struct df_histogram *h, const struct df_histogram_shape *shape, int64_t value, uint64_t n);
 
@@ -127,6 +126,7 @@ struct df_metrics {
 		behind_ns; /* monotonic: since when the committed position stands with something open behind it */
 	_Atomic int64_t last_processed; /* wall: the newest confirmed flush; 0: none */
 	atomic_bool ready;
+	atomic_bool failed; /* there is a failure, also one that waits for what was read before it */
 };
 
 #endif

@@ -172,7 +172,7 @@ static const char *phase_of(const struct df_processor *p)
 {
 	enum df_phase phase = (enum df_phase)atomic_load(&p->phase);
 
-	if (p->failed)
+	if (p->metrics.failed)
 		return "Error";
 	if (phase == DF_PHASE_DONE)
 		return "Stopped";

@@ -14,6 +14,7 @@ void df_processor_fail(struct df_processor *p, const struct df_error *err)
 	if (p->failure.code == 0)
 		p->failure = *err;
 	atomic_store(&p->failed, true);
+	p->metrics.failed = true;
 	pthread_cond_broadcast(&p->state_changed);
 	pthread_mutex_unlock(&p->state_lock);
 	df_context_cancel(p->read_ctx);
@@ -513,6 +514,8 @@ int df_processor_run(struct df_processor *p, struct df_context *stop, struct df_
 		df_context_off_cancel(stop, &stopped);
 	if (kill)
 		df_context_off_cancel(kill, &killed);
+	if ((r < 0 && r != DF_ERR_CANCELED) || closed < 0)
+		p->metrics.failed = true;
 	atomic_store(&p->phase, DF_PHASE_DONE);
 	return r < 0 ? r : closed;
 }

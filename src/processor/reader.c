@@ -34,25 +34,31 @@ static bool apply_limit(struct df_processor *p, struct df_batch *batch)
 	return batch->count == left;
 }
 
-/* Once a batch. Neighbours are mostly of one size class, so that most messages cost one comparison. */
+/* How many of the first messages have a size of this class, the very first not looked at. */
+static size_t run_of(const struct df_message *messages, size_t n, uint64_t low, uint64_t span)
+{
+	size_t i = 1;
+
+	while (i < n && messages[i].payload.len - low <= span)
+		i++;
+	return i;
+}
+
+/* Once a batch. Neighbours are mostly of one class, so that most messages cost one comparison. */
 static void measure(struct df_processor *p, const struct df_batch *batch, int64_t now)
 {
 	struct df_metrics *m = &p->metrics;
-	uint64_t low = 1, high = 0, sum = 0, n = 0;
+	size_t run;
 
 	df_histogram_add(&m->read, &df_shape_stage, now - m->batch_asked_ns, 1);
-	for (size_t i = 0; i < batch->count; i++) {
-		size_t size = batch->messages[i].payload.len;
+	df_count_add(&m->input.sum, batch->bytes);
+	for (size_t i = 0; i < batch->count; i += run) {
+		uint64_t size = batch->messages[i].payload.len, low, span;
 
-		if (size < low || size > high) {
-			df_histogram_add_sum(&m->input, &df_shape_size, high, sum, n);
-			df_histogram_class(&df_shape_size, size, &low, &high);
-			sum = n = 0;
-		}
-		sum += size;
-		n++;
+		df_histogram_class(&df_shape_size, size, &low, &span);
+		run = run_of(&batch->messages[i], batch->count - i, low, span);
+		df_histogram_add_class(&m->input, &df_shape_size, size, run);
 	}
-	df_histogram_add_sum(&m->input, &df_shape_size, high, sum, n);
 }
 
 /* Opens the positions, once, also when a full channel makes the source offer the batch again. */
@@ -187,6 +193,7 @@ static void fail_behind_what_was_read(struct df_processor *p, const struct df_er
 	DF_LOCK_SCOPE(&p->state_lock);
 	if (p->failure.code == 0)
 		p->failure = *err;
+	p->metrics.failed = true;
 }
 
 static void *reader_main(void *arg)
