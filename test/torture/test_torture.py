@@ -93,7 +93,7 @@ class Torture(unittest.TestCase):
         self.torture("transform", "--explain", "-f", "{dir}/flow.yaml")
 
     def test_pipeline(self):
-        self.torture("run", "--progress", "none", "{dir}/flow.yaml")
+        self.torture("run", "--progress", "none", "--metrics", "0", "{dir}/flow.yaml")
 
 
 if __name__ == "__main__":
