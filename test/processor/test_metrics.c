@@ -364,6 +364,8 @@ static void every_message_has_one_outcome(void **state)
 	expect(f, "task_operations_total", ",operation=\"write\",status=\"error\"", 1);
 	expect(f, "task_operations_total", ",operation=\"error_sink_write\",status=\"success\"", 1001);
 	expect(f, "task_success_rate", "", 0.4995);
+	/* Also those that were written beside the one that was refused. */
+	expect(f, "task_end_to_end_latency_seconds_count", "", 999);
 	expect(f, "task_queue_size", ",queue_type=\"output\"", 0);
 	assert_true(value(f, "task_throughput_messages_per_second", "") > 0);
 	assert_true(value(f, "last_processed_timestamp_seconds", "") > 1700000000);
