@@ -2,8 +2,8 @@
 
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,9 +50,17 @@ int64_t df_memory_resident(void)
 	return (int64_t)strtoll(rest, NULL, 10) * sysconf(_SC_PAGESIZE);
 }
 
+/* VmHWM, which begins with this program: ru_maxrss begins with what the parent was when it forked. */
 int64_t df_memory_peak(void)
 {
-	struct rusage usage;
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[128];
+	long long kib = 0;
 
-	return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmHWM: %lld kB", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return (int64_t)kib * 1024;
 }
