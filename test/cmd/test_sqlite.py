@@ -28,6 +28,26 @@ class SqliteTest(CliTest):
         return self.dataflow("run", "--progress", "json", "flow.yaml", **kwargs)
 
 
+
+class Traces(SqliteTest):
+    def test_reading_leaves_nothing_beside_the_database_and_in_it(self):
+        self.execute("PRAGMA journal_mode = wal; CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2);")
+        before = (self.dir / "x.db").read_bytes()
+        self.flow("sqlite", {"path": "x.db", "query": "SELECT id FROM t"}, "file", {"path": "out.jsonl"})
+        done = self.dataflow("run", "--once", "flow.yaml")
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertEqual(self.read_jsonl("out.jsonl"), [{"id": 1}, {"id": 2}])
+        self.assertEqual([p.name for p in self.dir.glob("x.db*")], ["x.db"])
+        self.assertEqual((self.dir / "x.db").read_bytes(), before)
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write every file")
+    def test_a_database_that_may_not_be_written_can_be_read(self):
+        self.execute("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);")
+        os.chmod(self.dir / "x.db", 0o444)
+        self.flow("sqlite", {"path": "x.db", "table": "t"}, "file", {"path": "out.jsonl"})
+        self.assertEqual(self.dataflow("run", "--once", "flow.yaml").returncode, 0)
+
+
 class AutoCreate(SqliteTest):
     def test_a_first_batch_of_rows_that_cannot_be_rows_is_not_lost(self):
         done = self.load(['{"id":1,"":2}'], {"autoCreateTable": True})

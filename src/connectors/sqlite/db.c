@@ -146,7 +146,9 @@ static int check_path(const char *path, enum df_sqlite_access access, struct df_
 int df_sqlite_open(struct df_sqlite *db, const char *path, enum df_sqlite_access access, struct df_error *err)
 {
 	static const int flags[] = {
-		[DF_SQLITE_READ] = SQLITE_OPEN_READONLY,
+		/* Not READONLY, which could not remove the -wal and -shm files that it makes beside a WAL database.
+		 * query_only forbids writing; where the file forbids it, SQLite opens for reading by itself. */
+		[DF_SQLITE_READ] = SQLITE_OPEN_READWRITE,
 		[DF_SQLITE_WRITE] = SQLITE_OPEN_READWRITE,
 		[DF_SQLITE_CREATE] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
 	};
@@ -170,6 +172,8 @@ int df_sqlite_open(struct df_sqlite *db, const char *path, enum df_sqlite_access
 	sqlite3_progress_handler(db->handle, 10000, on_progress, db);
 
 	code = df_sqlite_exec(db, "PRAGMA schema_version", err);
+	if (code == 0 && access == DF_SQLITE_READ)
+		code = df_sqlite_exec(db, "PRAGMA query_only = ON", err);
 	/* Without the permission to write, SQLite opens for reading and says nothing. */
 	if (code == 0 && access != DF_SQLITE_READ && sqlite3_db_readonly(db->handle, "main") == 1)
 		code = df_sqlite_error(db, SQLITE_READONLY, err);

@@ -6,7 +6,7 @@
 
 static const struct df_field source_fields[] = {
 	DF_FIELD(SOURCE, path, "path", DF_REQUIRED | DF_NO_BLANK, .example = "/data/shop.db",
-		 .doc = "The database file. It is opened read-only."),
+		 .doc = "The database file. It is never written to."),
 	DF_POLLING_FIELDS(SOURCE, "updated_at", NULL),
 	DF_FIELD(SOURCE, auto_create_table, "autoCreateTable", 0,
 		 .doc = "Create the table (id, created_at, updated_at), and the file, when they are missing."),
