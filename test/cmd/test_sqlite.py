@@ -40,13 +40,6 @@ class Traces(SqliteTest):
         self.assertEqual([p.name for p in self.dir.glob("x.db*")], ["x.db"])
         self.assertEqual((self.dir / "x.db").read_bytes(), before)
 
-    @unittest.skipIf(os.geteuid() == 0, "root may write every file")
-    def test_a_database_that_may_not_be_written_can_be_read(self):
-        self.execute("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);")
-        os.chmod(self.dir / "x.db", 0o444)
-        self.flow("sqlite", {"path": "x.db", "table": "t"}, "file", {"path": "out.jsonl"})
-        self.assertEqual(self.dataflow("run", "--once", "flow.yaml").returncode, 0)
-
 
 class AutoCreate(SqliteTest):
     def test_a_first_batch_of_rows_that_cannot_be_rows_is_not_lost(self):
