@@ -1,5 +1,7 @@
 #include "connectors/base.h"
 
+#include <stdlib.h>
+
 /* ---- what both kinds share ------------------------------------------------------------------------------- */
 
 static int df_base_state_init(struct df_base_state *state, const struct df_connector_env *env, struct df_error *err)
@@ -48,6 +50,46 @@ void df_base_connector_done(struct df_base_connector *base)
 		return;
 	pthread_mutex_destroy(&base->mutex);
 	df_base_state_done(&base->state);
+}
+
+void df_base_connector_free(struct df_base_connector *base)
+{
+	df_base_connector_done(base);
+	free(base);
+}
+
+static void *df_base_connector_new(size_t size, const struct df_connector_env *env, struct df_error *err)
+{
+	struct df_base_connector *base = calloc(1, size);
+
+	if (!base) {
+		df_error_no_memory(err);
+		return NULL;
+	}
+	if (df_base_connector_init(base, env, err) == 0)
+		return base;
+	free(base);
+	return NULL;
+}
+
+void *df_base_source_new(size_t size, const struct df_source_ops *ops, const struct df_connector_env *env,
+			 struct df_error *err)
+{
+	struct df_base_connector *base = df_base_connector_new(size, env, err);
+
+	if (base)
+		base->state.source.ops = ops;
+	return base;
+}
+
+void *df_base_sink_new(size_t size, const struct df_sink_ops *ops, const struct df_connector_env *env,
+		       struct df_error *err)
+{
+	struct df_base_connector *base = df_base_connector_new(size, env, err);
+
+	if (base)
+		base->state.sink.ops = ops;
+	return base;
 }
 
 void df_base_lock(struct df_base_connector *base)

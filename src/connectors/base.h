@@ -47,6 +47,19 @@ struct df_base_connector_rw {
 int df_base_connector_init(struct df_base_connector *base, const struct df_connector_env *env,
 			   struct df_error *err) df_must_check;
 void df_base_connector_done(struct df_base_connector *base);
+
+/*
+ * What a connector's `create` begins with: a zeroed struct of `size` bytes whose first member is a struct
+ * df_base_connector, initialised, with its ops. NULL with DF_ERR_NO_MEMORY. Its `free` ends with
+ * df_base_connector_free.
+ */
+void *df_base_source_new(size_t size, const struct df_source_ops *ops, const struct df_connector_env *env,
+			 struct df_error *err) df_must_check;
+void *df_base_sink_new(size_t size, const struct df_sink_ops *ops, const struct df_connector_env *env,
+		       struct df_error *err) df_must_check;
+/* df_base_connector_done and free. Accepts NULL. */
+void df_base_connector_free(struct df_base_connector *base);
+
 int df_base_connector_rw_init(struct df_base_connector_rw *base, const struct df_connector_env *env,
 			      struct df_error *err) df_must_check;
 void df_base_connector_rw_done(struct df_base_connector_rw *base);

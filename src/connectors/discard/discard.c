@@ -1,6 +1,5 @@
 /* `discard`: a sink that confirms everything and keeps nothing. The smallest connector there can be. */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "connectors/base.h"
 
@@ -25,18 +24,11 @@ static const struct df_sink_ops discard_ops;
 static int discard_create(const void *settings, const struct df_connector_env *env, struct df_sink **ret,
 			  struct df_error *err)
 {
-	struct discard_sink *d = calloc(1, sizeof(*d));
-	int r;
+	struct discard_sink *d = df_base_sink_new(sizeof(*d), &discard_ops, env, err);
 
 	(void)settings;
 	if (!d)
-		return df_error_no_memory(err);
-	r = df_base_connector_init(&d->base, env, err);
-	if (r < 0) {
-		free(d);
-		return r;
-	}
-	d->base.state.sink.ops = &discard_ops;
+		return DF_ERR_NO_MEMORY;
 	*ret = &d->base.state.sink;
 	return 0;
 }
@@ -83,8 +75,7 @@ static void discard_free(struct df_sink *s)
 	if (!s)
 		return;
 	discard_close(s, NULL);
-	df_base_connector_done(&discard_of(s)->base);
-	free(discard_of(s));
+	df_base_connector_free(&discard_of(s)->base);
 }
 
 static const struct df_sink_ops discard_ops = {

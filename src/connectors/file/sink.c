@@ -50,17 +50,10 @@ static enum df_format format_of(const struct file_sink_settings *settings)
 static int file_create(const void *settings, const struct df_connector_env *env, struct df_sink **ret,
 		       struct df_error *err)
 {
-	struct file_sink *s = calloc(1, sizeof(*s));
-	int r;
+	struct file_sink *s = df_base_sink_new(sizeof(*s), &df_file_sink_ops, env, err);
 
 	if (!s)
-		return df_error_no_memory(err);
-	r = df_base_connector_init(&s->base, env, err);
-	if (r < 0) {
-		free(s);
-		return r;
-	}
-	s->base.state.sink.ops = &df_file_sink_ops;
+		return DF_ERR_NO_MEMORY;
 	s->settings = settings;
 	s->format = format_of(s->settings);
 	s->compression = compression_of(s->settings);
@@ -452,8 +445,7 @@ static void file_free(struct df_sink *sink)
 	df_file_rows_forget(&s->rows);
 	free(s->path);
 	free(s->temporary);
-	df_base_connector_done(&s->base);
-	free(s);
+	df_base_connector_free(&s->base);
 }
 
 /* Lines go out at once, those that wait together. Compressed output needs groups: a member or frame per write. */

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "connectors/file/file.h"
@@ -52,17 +51,10 @@ static bool waits(const struct file_source *s)
 static int file_create(const void *settings, const struct df_connector_env *env, struct df_source **ret,
 		       struct df_error *err)
 {
-	struct file_source *s = calloc(1, sizeof(*s));
-	int r;
+	struct file_source *s = df_base_source_new(sizeof(*s), &df_file_source_ops, env, err);
 
 	if (!s)
-		return df_error_no_memory(err);
-	r = df_base_connector_init(&s->base, env, err);
-	if (r < 0) {
-		free(s);
-		return r;
-	}
-	s->base.state.source.ops = &df_file_source_ops;
+		return DF_ERR_NO_MEMORY;
 	s->settings = settings;
 	df_files_init(&s->files);
 	*ret = &s->base.state.source;
@@ -407,8 +399,7 @@ static void file_free(struct df_source *source)
 	s = file_of(source);
 	file_close(source, NULL);
 	df_files_done(&s->files);
-	df_base_connector_done(&s->base);
-	free(s);
+	df_base_connector_free(&s->base);
 }
 
 const struct df_source_ops df_file_source_ops = {

@@ -1,7 +1,6 @@
 /* `generate`: a source of made-up messages, for demos, tests and measurements. */
 #include "connectors/generate/generate.h"
 
-#include <stdlib.h>
 
 #include "connectors/base.h"
 
@@ -50,19 +49,12 @@ static const struct df_source_ops generate_ops;
 static int generate_create(const void *settings, const struct df_connector_env *env, struct df_source **ret,
 			   struct df_error *err)
 {
-	struct generate_source *g = calloc(1, sizeof(*g));
-	int r;
+	struct generate_source *g = df_base_source_new(sizeof(*g), &generate_ops, env, err);
 
 	if (!g)
-		return df_error_no_memory(err);
+		return DF_ERR_NO_MEMORY;
 	g->settings = settings;
 	g->next = 1;
-	r = df_base_connector_init(&g->base, env, err);
-	if (r < 0) {
-		free(g);
-		return r;
-	}
-	g->base.state.source.ops = &generate_ops;
 	*ret = &g->base.state.source;
 	return 0;
 }
@@ -244,8 +236,7 @@ static void generate_free(struct df_source *s)
 	struct generate_source *g = generate_of(s);
 	generate_close(s, NULL);
 	df_template_free(g->template);
-	df_base_connector_done(&g->base);
-	free(g);
+	df_base_connector_free(&g->base);
 }
 
 static const struct df_source_ops generate_ops = {

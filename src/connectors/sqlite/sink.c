@@ -3,7 +3,6 @@
  * prepared once per column set. A row that SQLite refuses is taken back alone (a failed statement undoes only itself)
  * and fails alone; whatever fails the transaction fails the write.
  */
-#include <stdlib.h>
 
 #include "connectors/sqlite/target.h"
 #include "table/identifier.h"
@@ -41,23 +40,19 @@ static int sink_create(const void *settings, const struct df_connector_env *env,
 {
 	const struct df_sqlite_sink_settings *config = settings;
 	const struct df_flatten_metadata_settings *flatten = &config->table_sink.flatten_metadata;
-	struct sink *s = calloc(1, sizeof(*s));
+	struct sink *s = df_base_sink_new(sizeof(*s), &df_sqlite_sink_ops, env, err);
 
 	if (!s)
-		return df_error_no_memory(err);
-	int code = df_base_connector_init(&s->base, env, err);
-	s->base.state.sink.ops = &df_sqlite_sink_ops;
+		return DF_ERR_NO_MEMORY;
 	s->settings = config;
 	s->target =
 		(struct df_sqlite_target){ .settings = config, .db = &s->db, .table = config->table_sink.table.value };
-	if (code == 0 && config->table_sink.raw_mode) {
+	if (config->table_sink.raw_mode) {
 		s->target.raw = df_raw_new(DF_RAW_TEXT, flatten->columns, flatten->prefix);
-		if (!s->target.raw)
-			code = df_error_no_memory(err);
-	}
-	if (code != 0) {
-		sink_free(&s->base.state.sink);
-		return code;
+		if (!s->target.raw) {
+			sink_free(&s->base.state.sink);
+			return df_error_no_memory(err);
+		}
 	}
 	*ret = &s->base.state.sink;
 	return 0;
@@ -104,13 +99,11 @@ static void sink_free(struct df_sink *sink)
 
 	if (!s)
 		return;
-	if (s->base.state.context)
-		(void)!sink_close(sink, NULL);
+	(void)!sink_close(sink, NULL);
 	df_names_done(&s->target.key);
 	df_columns_done(&s->target.columns);
 	df_raw_free(s->target.raw);
-	df_base_connector_done(&s->base);
-	free(s);
+	df_base_connector_free(&s->base);
 }
 
 /* ---- connecting ------------------------------------------------------------------------------------------ */

@@ -2,7 +2,6 @@
  * The SQLite source: polls a table or query with the cursor of src/table. What it emits, and where it goes on, are the
  * connectors reference, sections 2 and 3, with PostgreSQL's rules.
  */
-#include <stdlib.h>
 
 #include "connectors/sqlite/plan.h"
 #include "connectors/sqlite/reading.h"
@@ -34,12 +33,10 @@ static int source_create(const void *settings, const struct df_connector_env *en
 {
 	const struct df_sqlite_source_settings *config = settings;
 	const struct df_polling_settings *polling = &config->polling;
-	struct source *s = calloc(1, sizeof(*s));
+	struct source *s = df_base_source_new(sizeof(*s), &df_sqlite_source_ops, env, err);
 
 	if (!s)
-		return df_error_no_memory(err);
-	int code = df_base_connector_init(&s->base, env, err);
-	s->base.state.source.ops = &df_sqlite_source_ops;
+		return DF_ERR_NO_MEMORY;
 	s->settings = config;
 	s->poll.interval_ns = polling->poll_interval * DF_NS_PER_S;
 	s->plan = (struct df_sqlite_plan){ .settings = config,
@@ -53,14 +50,11 @@ static int source_create(const void *settings, const struct df_connector_env *en
 						 .order_column = polling->order_by_column,
 						 .query = polling->query };
 	s->cursor = df_cursor_new(&s->plan.table);
-	if (code == 0 && !s->cursor)
-		code = df_error_no_memory(err);
-	if (code == 0)
-		df_cursor_set_overlap(s->cursor, polling->tracking_overlap_seconds);
-	if (code != 0) {
+	if (!s->cursor) {
 		source_free(&s->base.state.source);
-		return code;
+		return df_error_no_memory(err);
 	}
+	df_cursor_set_overlap(s->cursor, polling->tracking_overlap_seconds);
 	*ret = &s->base.state.source;
 	return 0;
 }
@@ -84,12 +78,10 @@ static void source_free(struct df_source *source)
 
 	if (!s)
 		return;
-	if (s->base.state.context)
-		(void)!source_close(source, NULL);
+	(void)!source_close(source, NULL);
 	df_cursor_free(s->cursor);
 	df_sqlite_plan_done(&s->plan);
-	df_base_connector_done(&s->base);
-	free(s);
+	df_base_connector_free(&s->base);
 }
 
 static int source_restore(struct df_source *source, const struct df_value *checkpoint, struct df_error *err)

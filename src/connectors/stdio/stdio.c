@@ -2,7 +2,6 @@
  * with. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 
 #include "connectors/base.h"
 #include "connectors/records.h"
@@ -49,17 +48,10 @@ static const struct df_source_ops stdin_ops;
 static int stdin_create(const void *settings, const struct df_connector_env *env, struct df_source **ret,
 			struct df_error *err)
 {
-	struct stdin_source *s = calloc(1, sizeof(*s));
-	int r;
+	struct stdin_source *s = df_base_source_new(sizeof(*s), &stdin_ops, env, err);
 
 	if (!s)
-		return df_error_no_memory(err);
-	r = df_base_connector_init(&s->base, env, err);
-	if (r < 0) {
-		free(s);
-		return r;
-	}
-	s->base.state.source.ops = &stdin_ops;
+		return DF_ERR_NO_MEMORY;
 	s->settings = settings;
 	*ret = &s->base.state.source;
 	return 0;
@@ -158,8 +150,7 @@ static void stdin_free(struct df_source *source)
 	if (!source)
 		return;
 	stdin_close(source, NULL);
-	df_base_connector_done(&stdin_of(source)->base);
-	free(stdin_of(source));
+	df_base_connector_free(&stdin_of(source)->base);
 }
 
 static const struct df_source_ops stdin_ops = {
@@ -208,18 +199,11 @@ static const struct df_sink_ops stdout_ops;
 static int stdout_create(const void *settings, const struct df_connector_env *env, struct df_sink **ret,
 			 struct df_error *err)
 {
-	struct stdout_sink *s = calloc(1, sizeof(*s));
-	int r;
+	struct stdout_sink *s = df_base_sink_new(sizeof(*s), &stdout_ops, env, err);
 
 	(void)settings;
 	if (!s)
-		return df_error_no_memory(err);
-	r = df_base_connector_init(&s->base, env, err);
-	if (r < 0) {
-		free(s);
-		return r;
-	}
-	s->base.state.sink.ops = &stdout_ops;
+		return DF_ERR_NO_MEMORY;
 	*ret = &s->base.state.sink;
 	return 0;
 }
@@ -312,8 +296,7 @@ static void stdout_free(struct df_sink *sink)
 	if (!sink)
 		return;
 	stdout_close(sink, NULL);
-	df_base_connector_done(&stdout_of(sink)->base);
-	free(stdout_of(sink));
+	df_base_connector_free(&stdout_of(sink)->base);
 }
 
 static void stdout_batching(const void *settings, struct df_batching *ret)
