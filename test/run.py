@@ -103,11 +103,12 @@ SANITIZER_ENV = {
 }
 
 
+ASAN = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debug", "-Doptimization=1")
+
+
 def suite_asan(results):
     """unit tests under AddressSanitizer and UndefinedBehaviorSanitizer"""
-    folder = build("build-asan", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debug",
-                   "-Doptimization=1")
-    run_unit_tests(results, folder, SANITIZER_ENV)
+    run_unit_tests(results, build("build-asan", *ASAN), SANITIZER_ENV)
 
 
 def suite_tsan(results):
@@ -163,13 +164,13 @@ def suite_kill(results):
 
 def suite_torture(results):
     """every allocation fails once"""
+    build("build-asan", *ASAN, targets=("test/torture/dataflow-torture",))
     run_python(results, "test/torture")
 
 
 def suite_fuzz(results):
     """fuzz targets for a bounded time from the seed corpus"""
-    folder = build("build-fuzz", "-Dfuzz=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false",
-                   "-Dbuildtype=debug", "-Doptimization=1", env={"CC": "clang"}, targets=("fuzz-targets",))
+    folder = build("build-fuzz", "-Dfuzz=enabled", *ASAN, env={"CC": "clang"}, targets=("fuzz-targets",))
     for target in sorted((folder / "test/fuzz").glob("fuzz_*")):
         if not target.is_file() or not os.access(target, os.X_OK):
             continue

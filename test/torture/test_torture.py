@@ -39,12 +39,6 @@ def write_input(folder):
 
 
 class Torture(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        done = subprocess.run(["ninja", "-C", BUILD, "test/torture/dataflow-torture"], capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(done.stdout)
-
     def run_once(self, args, fail_at=0, count_file=None):
         with tempfile.TemporaryDirectory() as folder:
             write_input(folder)
