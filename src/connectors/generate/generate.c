@@ -1,7 +1,6 @@
 /* `generate`: a source of made-up messages, for demos, tests and measurements. */
 #include "connectors/generate/generate.h"
 
-
 #include "connectors/base.h"
 
 #define DEFAULT_TEMPLATE                                                            \
