@@ -162,7 +162,10 @@ int df_processor_poison(struct df_processor *p, struct df_message *m, const stru
 	df_message_id(m, id, sizeof(id));
 	if (!p->error_output || why->code == DF_ERR_NO_MEMORY) {
 		atomic_fetch_add(&p->counters.failed, 1);
-		df_error_prefix(&err, "message %s, %s", id, poison->stage);
+		bool written = strcmp(poison->stage, "sink_write") == 0;
+
+		df_error_prefix(&err, "message %s, %s%s%s", id, poison->stage, written ? " of " : "",
+				written ? poison->original_sink : "");
 		df_processor_fail(p, &err);
 		return err.code;
 	}

@@ -230,6 +230,37 @@ class Routes(CliTest):
         self.assertEqual(done.err.count("keep the position back"), 1)
         self.assertEqual(self.summary(self.dataflow("run", "--progress", "json", "flow.yaml"))["read"], 2)
 
+    def route_to_sqlite(self, extra):
+        with sqlite3.connect(self.dir / "r.db") as db:
+            db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER CHECK (n < 100))")
+        db.close()
+        self.jsonl("in.jsonl", [{"id": i, "n": i % 101, "route": i % 2 == 0} for i in range(400)])
+        self.flow("file", {"path": "in.jsonl"}, "file", {"path": "main.jsonl"}, [
+            {"type": "router", "config": {"routes": [{"condition": "route", "sink": {
+                "type": "sqlite", "config": {"path": "r.db", "table": "t", "unknownFields": "ignore"}}}]}}], extra=extra)
+        return self.dataflow("run", "--progress", "json", "flow.yaml")
+
+    def test_a_route_is_a_whole_sink_with_its_own_poison(self):
+        done = self.route_to_sqlite("  errors:\n    type: file\n    config: {path: errors.jsonl}\n")
+        self.assertEqual(done.returncode, 0, done.err)
+        poison = [i for i in range(0, 400, 2) if i % 101 == 100]
+        records = self.read_jsonl("errors.jsonl")
+        self.assertEqual([r["original_message"]["id"] for r in records], poison)
+        self.assertEqual({(r["error"]["original_sink"], r["error"]["stage"]) for r in records}, {("sqlite", "sink_write")})
+        self.assertEqual([r["id"] for r in self.read_jsonl("main.jsonl")], list(range(1, 400, 2)))
+        s = self.summary(done)
+        self.assertEqual((s["read"], s["written"], s["error_sinked"]), (400, 400 - len(poison), len(poison)))
+        again = self.dataflow("run", "--progress", "json", "flow.yaml")  # the ledger counted across the routes
+        self.assertEqual(self.summary(again)["read"], 0)
+
+    def test_a_route_that_fails_stops_the_pipeline_like_the_main_sink(self):
+        done = self.route_to_sqlite("")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("sqlite", done.err)
+        again = self.dataflow("run", "--progress", "json", "flow.yaml")
+        self.assertEqual(again.returncode, 1)
+        self.assertGreater(self.summary(again)["read"], 0)
+
     def test_poison_without_error_sink_stops_and_keeps_the_position(self):
         self.jsonl("in.jsonl", [{"n": 1}] * 250 + [{"n": "x"}] + [{"n": 2}] * 10)
         self.flow("file", {"path": "in.jsonl"}, "file", {"path": "out.jsonl"}, [{"type": "cast", "config": {"spec": {"n": "int64"}}}])
