@@ -150,6 +150,20 @@ fail:
 	return NULL;
 }
 
+/* The message is what ends the run: it, the stage, and for a write the sink are named. */
+static int stop_pipeline(struct df_processor *p, const char *id, const struct df_poison *poison,
+			 const struct df_error *why)
+{
+	struct df_error err = *why;
+	bool written = strcmp(poison->stage, "sink_write") == 0;
+
+	atomic_fetch_add(&p->counters.failed, 1);
+	df_error_prefix(&err, "message %s, %s%s%s", id, poison->stage, written ? " of " : "",
+			written ? poison->original_sink : "");
+	df_processor_fail(p, &err);
+	return err.code;
+}
+
 int df_processor_poison(struct df_processor *p, struct df_message *m, const struct df_poison *poison,
 			const struct df_error *why)
 {
@@ -160,15 +174,8 @@ int df_processor_poison(struct df_processor *p, struct df_message *m, const stru
 
 	df_message_drop_meta(m, DF_ROUTE_MARK);
 	df_message_id(m, id, sizeof(id));
-	if (!p->error_output || why->code == DF_ERR_NO_MEMORY) {
-		atomic_fetch_add(&p->counters.failed, 1);
-		bool written = strcmp(poison->stage, "sink_write") == 0;
-
-		df_error_prefix(&err, "message %s, %s%s%s", id, poison->stage, written ? " of " : "",
-				written ? poison->original_sink : "");
-		df_processor_fail(p, &err);
-		return err.code;
-	}
+	if (!p->error_output || why->code == DF_ERR_NO_MEMORY)
+		return stop_pipeline(p, id, poison, why);
 	df_debug(&p->logger, "message %s failed at %s and goes to the error sink: %s", id, poison->stage, why->text);
 	batch = record_batch(p, m, poison, why);
 	if (!batch) {
