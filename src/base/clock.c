@@ -28,11 +28,6 @@ int64_t df_clock_monotonic(void)
 	return df_clock_read(CLOCK_MONOTONIC);
 }
 
-int64_t df_clock_cpu(void)
-{
-	return df_clock_read(CLOCK_PROCESS_CPUTIME_ID);
-}
-
 /* proc(5), /proc/[pid]/statm: total and resident size in pages. */
 int64_t df_memory_resident(void)
 {

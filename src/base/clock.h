@@ -19,8 +19,7 @@ int64_t df_clock_now(const struct df_clock *clock);
 /* Monotonic time in ns; only differences mean something. */
 int64_t df_clock_monotonic(void);
 
-/* CPU time of the process in ns; resident memory now and at its peak in bytes (0 when unknown). */
-int64_t df_clock_cpu(void);
+/* Resident memory now and at its peak in bytes (0 when unknown). */
 int64_t df_memory_resident(void);
 int64_t df_memory_peak(void);
 

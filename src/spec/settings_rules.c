@@ -34,7 +34,6 @@ static int64_t default_int(const struct df_field *field)
 static bool member_is_set(const struct df_field *field, const void *member)
 {
 	const struct df_secret *secret = member;
-	const struct df_secret_strings *secrets = member;
 	const struct df_duration *duration = member;
 
 	switch (field->type) {
@@ -50,32 +49,11 @@ static bool member_is_set(const struct df_field *field, const void *member)
 		return *(const int64_t *)member != default_int(field);
 	case DF_TYPE_OPT_BOOL:
 		return ((const struct df_opt_bool *)member)->set && ((const struct df_opt_bool *)member)->value;
-	case DF_TYPE_OPT_INT:
-		return ((const struct df_opt_int *)member)->set;
-	case DF_TYPE_OPT_INT64:
-		return ((const struct df_opt_int64 *)member)->set;
 	case DF_TYPE_DURATION:
 		return duration->set && (!field->def || duration->ns != default_int(field));
-	case DF_TYPE_STRINGS:
-		return ((const struct df_strings *)member)->count;
-	case DF_TYPE_SECRET_STRINGS:
-		return secrets->ref || secrets->list.count;
-	case DF_TYPE_SECRET_REF:
-		return *(struct df_secret_ref *const *)member;
-	case DF_TYPE_PAIRS:
-		return ((const struct df_pairs *)member)->count;
-	case DF_TYPE_OBJECT:
-		return ((const struct df_object *)member)->settings;
-	case DF_TYPE_OBJECTS:
-		return ((const struct df_objects *)member)->count;
-	case DF_TYPE_RAW:
-		return ((const struct df_raw *)member)->json;
-	case DF_TYPE_COMPONENT:
-		return ((const struct df_component *)member)->type;
-	case DF_TYPE_COMPONENTS:
-		return ((const struct df_components *)member)->count;
+	default:
+		return df_member_is_present(field, member);
 	}
-	return false;
 }
 
 bool df_settings_is_set(const struct df_table *table, const void *settings, const char *name)

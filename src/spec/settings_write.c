@@ -114,8 +114,7 @@ static void write_duration(int64_t ns, struct df_buf *buf)
 	df_json_write_string(df_str(text, df_duration_format(ns, text)), buf);
 }
 
-/* Is there something to write? Numbers and bools always are. */
-static bool is_present(const struct df_field *field, const void *member)
+bool df_member_is_present(const struct df_field *field, const void *member)
 {
 	switch (field->type) {
 	case DF_TYPE_STRING:
@@ -243,7 +242,7 @@ void df_settings_write(const struct df_table *table, const void *settings, struc
 	for (size_t i = 0; settings && i < table->field_count; i++) {
 		const struct df_field *field = &table->fields[i];
 		const void *member = (const char *)settings + field->offset;
-		if (!df_field_stored(field) || !is_present(field, member))
+		if (!df_field_stored(field) || !df_member_is_present(field, member))
 			continue;
 		const struct df_secret_ref *ref = ref_of(field, member);
 		if (ref) {

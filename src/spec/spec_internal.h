@@ -160,4 +160,9 @@ static inline void df_wipep(char **text)
 	df_wipe(*text);
 }
 
+/* ---- members (settings_write.c) -------------------------------------------------------------------------- */
+
+/* Does the member hold something? Numbers and bools always do. */
+bool df_member_is_present(const struct df_field *field, const void *member);
+
 #endif

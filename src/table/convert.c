@@ -4,21 +4,7 @@
 
 const char *df_convert_kind(const struct df_value *v)
 {
-	switch (v->kind) {
-	case DF_NULL:
-		return "null";
-	case DF_FALSE:
-	case DF_TRUE:
-		return "a boolean";
-	case DF_NUMBER:
-		return "a number";
-	case DF_STRING:
-		return v->repr == DF_REPR_BYTES ? "bytes" : "a string";
-	case DF_ARRAY:
-		return "an array";
-	default:
-		return "an object";
-	}
+	return v->kind == DF_STRING && v->repr == DF_REPR_BYTES ? "bytes" : df_kind_words(v->kind);
 }
 
 static int refuse(struct df_error *err, const struct df_value *v, const char *wanted)

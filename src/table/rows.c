@@ -324,10 +324,6 @@ bool df_row_unwrap(const struct df_value *document, struct df_value **ret_value,
 int df_row_body(struct df_message *m, struct df_arena *arena, const struct df_columns *columns, struct df_value **ret,
 		struct df_error *err)
 {
-	static const char *const found[] = {
-		[DF_NULL] = "null",	  [DF_FALSE] = "a boolean", [DF_TRUE] = "a boolean",
-		[DF_NUMBER] = "a number", [DF_STRING] = "a string", [DF_ARRAY] = "an array",
-	};
 	struct df_value *document = NULL;
 	struct df_value *value, *metadata;
 
@@ -338,7 +334,7 @@ int df_row_body(struct df_message *m, struct df_arena *arena, const struct df_co
 		return df_error_set(
 			err, DF_ERR_INVALID_DATA,
 			"the payload is %s, but a row is made of a JSON object; use rawMode to store it as it is",
-			document		       ? found[document->kind]
+			document		       ? df_kind_words(document->kind)
 			: m->state == DF_PAYLOAD_EMPTY ? "empty"
 						       : "not JSON");
 	if (df_row_unwrap(document, &value, &metadata) && metadata && value->kind == DF_OBJECT &&

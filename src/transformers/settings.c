@@ -62,23 +62,3 @@ void df_paths_done(struct df_paths *paths)
 	free(paths->items);
 	*paths = (struct df_paths){ 0 };
 }
-
-const char *df_kind_words(enum df_kind kind)
-{
-	switch (kind) {
-	case DF_NULL:
-		return "null";
-	case DF_FALSE:
-	case DF_TRUE:
-		return "a bool";
-	case DF_NUMBER:
-		return "a number";
-	case DF_STRING:
-		return "a string";
-	case DF_ARRAY:
-		return "an array";
-	case DF_OBJECT:
-		return "an object";
-	}
-	return "nothing";
-}

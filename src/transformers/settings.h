@@ -26,9 +26,6 @@ int df_compile_paths(const struct df_strings *list, enum df_path_use use, const 
 		     struct df_paths *ret, struct df_diags *diags) df_must_check;
 void df_paths_done(struct df_paths *paths);
 
-/* "a string", "an object" ...: what errors call a value, whose content they must not show. */
-const char *df_kind_words(enum df_kind kind);
-
 /* Tells err at place.sub; returns its code. DF_ERR_NO_MEMORY is not told. */
 int df_tell(struct df_diags *diags, const struct df_place *place, const char *sub, const struct df_error *err);
 

@@ -17,26 +17,6 @@ struct reach {
 	struct df_value *v; /* what the steps before it reach; all of them when step is count */
 };
 
-static const char *kind_name(enum df_kind kind)
-{
-	switch (kind) {
-	case DF_NULL:
-		return "null";
-	case DF_FALSE:
-	case DF_TRUE:
-		return "a bool";
-	case DF_NUMBER:
-		return "a number";
-	case DF_STRING:
-		return "a string";
-	case DF_ARRAY:
-		return "an array";
-	case DF_OBJECT:
-		return "an object";
-	}
-	return "nothing";
-}
-
 /* The path's first n steps as written, for errors: what stands before step n and its separator. */
 static struct df_str written_before(const struct df_path *path, size_t n)
 {
@@ -58,7 +38,7 @@ static int check_step(const struct df_path *path, size_t i, const struct df_valu
 	if (v && v->kind != DF_NULL && !df_value_is_container(v))
 		return df_error_set(err, DF_ERR_INVALID_DATA,
 				    "cannot set " DF_STR_FMT ": " DF_STR_FMT " is %s, expected an object or array",
-				    DF_STR_ARG(df_path_text(path)), DF_STR_ARG(at), kind_name(v->kind));
+				    DF_STR_ARG(df_path_text(path)), DF_STR_ARG(at), df_kind_words(v->kind));
 	if (v && v->kind == DF_ARRAY && step->index == SIZE_MAX)
 		return df_error_set(err, DF_ERR_INVALID_DATA,
 				    "cannot set " DF_STR_FMT ": " DF_STR_FMT " is an array and " DF_STR_FMT

@@ -595,3 +595,25 @@ struct df_value *df_container_take(struct df_value *container)
 	container->len = 0;
 	return first;
 }
+
+/* ---- words ----------------------------------------------------------------------------------------------- */
+
+const char *df_kind_words(enum df_kind kind)
+{
+	switch (kind) {
+	case DF_NULL:
+		return "null";
+	case DF_FALSE:
+	case DF_TRUE:
+		return "a bool";
+	case DF_NUMBER:
+		return "a number";
+	case DF_STRING:
+		return "a string";
+	case DF_ARRAY:
+		return "an array";
+	case DF_OBJECT:
+		return "an object";
+	}
+	return "nothing";
+}

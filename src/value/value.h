@@ -77,6 +77,9 @@ struct df_value {
 #define df_for_each(child, container) \
 	for (struct df_value *child = (container)->first; child != NULL; child = child->next)
 
+/* "null", "a bool", "a string", "an object" ...: what errors call a value, whose content they must not show. Static. */
+const char *df_kind_words(enum df_kind kind);
+
 static inline bool df_value_is_container(const struct df_value *v)
 {
 	return v->kind >= DF_ARRAY;

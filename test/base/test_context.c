@@ -316,7 +316,6 @@ static void test_clocks(void **state)
 	int64_t a = df_clock_monotonic();
 	usleep(2000);
 	assert_true(df_clock_monotonic() - a >= 2 * MS);
-	assert_true(df_clock_cpu() > 0);
 	assert_true(df_memory_resident() > 100 * 1024);
 	assert_true(df_memory_peak() >= df_memory_resident() / 2);
 }
