@@ -505,17 +505,37 @@ static void results_may_come_later(void **state)
 	free_fixture(f);
 }
 
-static void positions_wait_for_the_sync(void **state)
+/* Long enough for several commits while it runs. */
+static int write_slowly(struct script *s, struct df_context *ctx, struct df_write *w, struct df_error *err)
 {
-	struct fixture *f = new_fixture(GENERATE(1000) SINK "checkpointSaveInterval: 1ms\n");
+	(void)err;
+	(void)!df_context_sleep(ctx, 10 * DF_NS_PER_MS);
+	for (size_t i = 0; i < w->count; i++)
+		confirm(s, w, i);
+	return 0;
+}
 
-	(void)state;
-	f->outputs.main.sync_result = DF_SYNC_LATER;
+static unsigned saves_with_sync_result(int sync_result)
+{
+	struct fixture *f = new_fixture(GENERATE(5000) SINK "checkpointSaveInterval: 1ms\n");
+	unsigned saves;
+
+	f->outputs.main.write = write_slowly;
+	f->outputs.main.sync_result = sync_result;
 	assert_int_equal(run(f), 0);
-	assert_int_equal(f->store.saves, 1); /* only the final sync made anything durable */
+	assert_true(f->outputs.main.syncs > 2);
+	saves = f->store.saves;
 	assert_int_equal(run(f), 0);
 	assert_int_equal(f->stats.read, 0);
 	free_fixture(f);
+	return saves;
+}
+
+static void positions_wait_for_the_sync(void **state)
+{
+	(void)state;
+	assert_true(saves_with_sync_result(0) > 1);
+	assert_int_equal(saves_with_sync_result(DF_SYNC_LATER), 1); /* only the final sync made anything durable */
 }
 
 /* Never answers until it is cancelled. */
