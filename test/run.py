@@ -134,7 +134,8 @@ def run_python(results, folder):
 
 def suite_minimal(results):
     """without any driver: it builds, and what is generated is the same"""
-    off = [f"-D{name}=disabled" for name in ("file", "stdio", "generate", "discard", "sqlite", "zstd", "jq")]
+    off = [f"-D{name}=disabled" for name in ("file", "stdio", "generate", "discard", "sqlite", "zstd", "jq", "postgresql",
+                                         "kafka", "clickhouse", "trino")]
     folder = build("build-minimal", *off, "-Dtests=disabled", targets=("src/cmd/dataflow",))
     for target, committed in (("docs", "docs/reference"), ("schema", "docs/reference"), ("crd", "config/crd")):
         fresh = folder / "generated" / target
@@ -160,6 +161,19 @@ def suite_rules(results):
 def suite_kill(results):
     """kill -9 at random instants"""
     run_python(results, "test/kill")
+
+
+def server_suite(name):
+    def suite(results):
+        sys.path.insert(0, str(ROOT / "test/integration"))
+        run_python(results, f"test/integration/{name}")
+    suite.__doc__ = f"{name} on a real server (test/services/{name})"
+    return suite
+
+
+# One server at a time; the folders are test/integration/<name>, their modules test_<name>_*.py.
+for _server in ("postgresql", "kafka", "clickhouse", "trino"):
+    globals()[f"suite_{_server}"] = server_suite(_server)
 
 
 def suite_torture(results):

@@ -52,6 +52,7 @@ struct df_emitter {
 	int (*partition)(struct df_emitter *e, struct df_str key, struct df_partition **ret, struct df_error *err);
 	void (*idle)(struct df_emitter *e);
 	int (*drain)(struct df_emitter *e, struct df_partition *p, struct df_context *ctx, struct df_error *err);
+	void (*lag)(struct df_emitter *e, struct df_partition *p, int64_t messages); /* NULL: nobody asks */
 };
 
 /* A new, empty batch; NULL when out of memory. Free it (df_batch_free) when it is not emitted. */
@@ -93,6 +94,14 @@ static inline int df_emitter_drain(struct df_emitter *e, struct df_partition *p,
 	return e->drain(e, p, ctx, err);
 }
 
+/* How many messages of the partition the other side holds that were not read yet: the metric
+ * dataflow_source_lag_messages. -1: not known any more. Cheap; once a second is often enough. */
+static inline void df_emitter_lag(struct df_emitter *e, struct df_partition *p, int64_t messages)
+{
+	if (e->lag)
+		e->lag(e, p, messages);
+}
+
 struct df_source_ops {
 	/* settings outlives the instance. Opens nothing. */
 	int (*create)(const void *settings, const struct df_connector_env *env, struct df_source **ret,
@@ -118,6 +127,15 @@ struct df_source_ops {
 	int (*commit)(struct df_source *s, const struct df_commit *commits, size_t count, struct df_value *checkpoint,
 		      struct df_arena *arena, struct df_error *err);
 
+	/*
+	 * What the checkpoint would say once everything up to these positions is done: as commit, but nothing is
+	 * recorded, and a source that keeps its position elsewhere (a consumer group) writes here what restore needs.
+	 * Any thread. For sinks that store the position with the rows (exactlyOnce). NULL: such a sink is refused
+	 * behind this source.
+	 */
+	int (*describe)(struct df_source *s, const struct df_commit *commits, size_t count, struct df_value *checkpoint,
+			struct df_arena *arena, struct df_error *err);
+
 	int (*close)(struct df_source *s, struct df_error *err);
 	void (*free)(struct df_source *s); /* closes first when needed; accepts NULL */
 };
@@ -140,6 +158,9 @@ struct df_write {
 	size_t unchanged;      /* to be counted by the sink: rows that stood there already (skipped conflicts, identical
 				  upserts) */
 	size_t unknown_fields; /* likewise: keys that were ignored because the table has no such column */
+	struct df_str checkpoint; /* for a transactional sink: the source's checkpoint object (JSON) once every message
+				     of this write is done, to be stored in the same transaction; ptr NULL: it does not
+				     move */
 
 	/* Private: use the functions below. */
 	pthread_mutex_t lock;
@@ -197,7 +218,20 @@ struct df_sink_ops {
 
 	/* From the settings. NULL: write what is there at once. */
 	void (*batching)(const void *settings, struct df_batching *ret);
-	int max_in_flight; /* pending writes at once; 0 is 1 */
+	int max_in_flight; /* pending writes at once, for sinks that answer DF_WRITE_PENDING and keep the order of a key
+			      themselves; 0 is 1 */
+
+	/*
+	 * Sinks that can store the position in the transaction of the rows (exactlyOnce): do they, with these settings?
+	 * Then every write has `checkpoint` set, one write is under way at a time, and no source message is split over
+	 * two writes. NULL: never.
+	 */
+	bool (*transactional)(const void *settings);
+	/* Of a transactional sink, after connect: the checkpoint object it holds for this flow, in the arena; it wins
+	 * over the one of the store. ptr NULL: none yet, or it is kept where the source looks itself. NULL: like that.
+	 */
+	int (*held)(struct df_sink *s, struct df_context *ctx, struct df_arena *arena, struct df_str *ret,
+		    struct df_error *err);
 };
 
 /* ---- descriptors ----------------------------------------------------------------------------------------- */

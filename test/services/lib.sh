@@ -1,0 +1,109 @@
+# What the service scripts share. Each sets `service`, defines do_install, do_start, do_stop, do_status and do_env, and ends with
+# `service_main "$@"`:
+#
+#   test/services/NAME install    get the server (once; needs the network)
+#   test/services/NAME start      install, start, wait until it serves; running already: nothing
+#   test/services/NAME stop       stop it, data stays, so that start after stop is a restart
+#   test/services/NAME clean      stop it and delete its data
+#   test/services/NAME status     exit status 0 when it runs
+#   test/services/NAME env        print NAME=VALUE lines for the tests
+#
+# Everything listens on 127.0.0.1 only; credentials are fixed and public. Files are under DATAFLOW_SERVICES
+# (~/.cache/dataflow-services).
+set -euo pipefail
+
+home=${DATAFLOW_SERVICES:-$HOME/.cache/dataflow-services}/$service
+
+say() { printf '%s: %s\n' "$service" "$*" >&2; }
+die() { say "$@"; exit 1; }
+
+# need PROGRAM...: each must be there.
+need() {
+  local program
+  for program; do
+    command -v "$program" >/dev/null || die "'$program' is missing; install it and run again"
+  done
+}
+
+# apt_install PACKAGE...: what is missing of them; root only.
+apt_install() {
+  local missing=() package
+  for package; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  [ "$(id -u)" = 0 ] || die "install these packages and run again: ${missing[*]}"
+  say "installing ${missing[*]}"
+  { apt-get update && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends \
+    -o Dpkg::Options::=--force-confold "${missing[@]}"; } >"$home/apt.log" 2>&1 ||
+    { tail -n 5 "$home/apt.log" >&2; die "apt could not install them (whole log: $home/apt.log)"; }
+}
+
+# alive FILE WORD: the process id in FILE, when that process runs and its command line has WORD in it (ids are recycled).
+alive() {
+  local pid
+  pid=$(head -n 1 "$1" 2>/dev/null) && [ -n "$pid" ] || return 1
+  tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$2" || return 1
+  printf '%s\n' "$pid"
+}
+
+# wait_until SECONDS COMMAND...: until the command succeeds; 1 when it does not in time.
+wait_until() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || return 1
+    sleep 0.1
+  done
+}
+
+# end_process PID SECONDS: SIGTERM, and SIGKILL when that does not help in time.
+end_process() {
+  kill -CONT "$1" 2>/dev/null || return 0 # a test may have paused it
+  kill "$1" 2>/dev/null || return 0
+  wait_until "$2" eval "! kill -0 $1" || kill -KILL "$1" 2>/dev/null || true
+}
+
+# make_pki FOLDER: once, a test CA with the certificates server (localhost, 127.0.0.1) and client (cert-user), and another CA.
+make_pki() {
+  [ -e "$1/.complete" ] && return
+  need openssl
+  rm -rf "$1"
+  mkdir -p -m 700 "$1"
+  (
+    cd "$1"
+    local name
+    for name in ca other-ca; do
+      openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "/CN=Test $name" -keyout $name.key -out $name.pem
+    done
+    make_certificate server localhost DNS:localhost,IP:127.0.0.1
+    make_certificate client cert-user DNS:cert-user
+    touch .complete
+  ) >"$home/pki.log" 2>&1 || die "making the certificates failed (log: $home/pki.log)"
+}
+
+# make_certificate NAME SUBJECT ALTERNATIVE-NAMES: in the current folder, signed by its ca.pem.
+make_certificate() {
+  openssl req -newkey rsa:2048 -nodes -subj "/CN=$2" -keyout "$1.key" -out "$1.csr"
+  openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 \
+    -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "$3") -out "$1.pem"
+}
+
+do_clean() {
+  do_stop
+  rm -rf "$home/data"
+}
+
+service_main() {
+  local verb=${1:-}
+  case $verb in
+    install | start | stop | clean)
+      mkdir -p "$home"
+      exec 9>"$home/lock" # two starts at once must not race; servers are started with 9>&-
+      flock 9
+      "do_$verb"
+      ;;
+    status | env) "do_$verb" ;;
+    *) die "usage: test/services/$service install|start|stop|clean|status|env" ;;
+  esac
+}
