@@ -5,15 +5,17 @@
 
 /* ---- SQL ------------------------------------------------------------------------------------------------- */
 
-void df_cursor_question(struct df_buf *sql, unsigned n, const struct df_cursor_value *v)
+void df_cursor_question(struct df_buf *sql, const struct df_cursor_table *table, unsigned n, bool of_t,
+			const struct df_cursor_value *v)
 {
-	(void)v;
+	(void)table, (void)of_t, (void)v;
 	df_buf_printf(sql, "?%u", n);
 }
 
-void df_cursor_dollar(struct df_buf *sql, unsigned n, const struct df_cursor_value *v)
+void df_cursor_dollar(struct df_buf *sql, const struct df_cursor_table *table, unsigned n, bool of_t,
+		      const struct df_cursor_value *v)
 {
-	(void)v;
+	(void)table, (void)of_t, (void)v;
 	df_buf_printf(sql, "$%u", n);
 }
 
@@ -71,10 +73,16 @@ struct writer {
 
 /* Appends the value as the next parameter and returns its number; the same value later is df_cursor parameter n again.
  */
-static unsigned add_param(struct writer *w, const struct df_cursor_value *v)
+static unsigned add_param(struct writer *w, bool of_t, const struct df_cursor_value *v)
 {
-	w->params->values[w->params->count++] = v;
+	w->params->values[w->params->count] = v;
+	w->params->of_t[w->params->count++] = of_t;
 	return (unsigned)w->params->count;
+}
+
+static void add_text(struct writer *w, unsigned n)
+{
+	w->table->parameter(w->sql, w->table, n, w->params->of_t[n - 1], w->params->values[n - 1]);
 }
 
 /* `<column><op><parameter n>` */
@@ -82,7 +90,7 @@ static void compare(struct writer *w, struct df_str column, const char *op, unsi
 {
 	df_buf_add_str(w->sql, column);
 	df_buf_add_c(w->sql, op);
-	w->table->parameter(w->sql, n, w->params->values[n - 1]);
+	add_text(w, n);
 }
 
 static void is_null(struct writer *w, struct df_str column, const char *before, const char *test)
@@ -95,7 +103,7 @@ static void is_null(struct writer *w, struct df_str column, const char *before, 
 static void where_k(struct writer *w, const struct df_cursor_value *k)
 {
 	if (is_known(k))
-		compare(w, w->table->k, " > ", add_param(w, k));
+		compare(w, w->table->k, " > ", add_param(w, false, k));
 	else
 		is_null(w, w->table->k, "", " IS NOT NULL");
 }
@@ -109,7 +117,7 @@ static void where_tk(struct writer *w, const struct df_cursor_place *place)
 		is_null(w, table->t, "", " IS NOT NULL");
 		return;
 	}
-	unsigned t = add_param(w, &place->t);
+	unsigned t = add_param(w, true, &place->t);
 	if (!table->k.len || place->k.kind == DF_CURSOR_NULL) {
 		compare(w, table->t, " > ", t);
 		return;
@@ -118,16 +126,16 @@ static void where_tk(struct writer *w, const struct df_cursor_place *place)
 		compare(w, table->t, " >= ", t);
 		return;
 	}
-	unsigned k = add_param(w, &place->k);
+	unsigned k = add_param(w, false, &place->k);
 	if (table->row_values && !table->k_nullable) {
 		df_buf_add_char(w->sql, '(');
 		df_buf_add_str(w->sql, table->t);
 		df_buf_add_c(w->sql, ", ");
 		df_buf_add_str(w->sql, table->k);
 		df_buf_add_c(w->sql, ") > (");
-		table->parameter(w->sql, t, &place->t);
+		add_text(w, t);
 		df_buf_add_c(w->sql, ", ");
-		table->parameter(w->sql, k, &place->k);
+		add_text(w, k);
 		df_buf_add_char(w->sql, ')');
 		return;
 	}

@@ -54,16 +54,21 @@ struct df_cursor_table {
 	bool t_nullable, k_nullable;
 	bool row_values; /* `(T, K) > (t, k)`, when the store uses an index for it and K is not nullable */
 
-	/* Appends parameter n (from 1), or the value as a literal: df_cursor_question, df_cursor_dollar, or the
-	 * store's. */
-	void (*parameter)(struct df_buf *sql, unsigned n, const struct df_cursor_value *v);
+	/* Appends parameter n (from 1), or the value of T (else of K) as a literal: df_cursor_question,
+	 * df_cursor_dollar, or the store's, which finds what it needs around `table` (DF_CONTAINER_OF). */
+	void (*parameter)(struct df_buf *sql, const struct df_cursor_table *table, unsigned n, bool of_t,
+			  const struct df_cursor_value *v);
 	/* Appends the limit, n > 0: df_cursor_limit, df_cursor_limit_ties, df_cursor_fetch_ties. NULL: the reader
 	 * stops. */
 	void (*limit)(struct df_buf *sql, unsigned n);
 };
 
-void df_cursor_question(struct df_buf *sql, unsigned n, const struct df_cursor_value *v); /* ?1 */
-void df_cursor_dollar(struct df_buf *sql, unsigned n, const struct df_cursor_value *v);	  /* $1 */
+/* ?1 */
+void df_cursor_question(struct df_buf *sql, const struct df_cursor_table *table, unsigned n, bool of_t,
+			const struct df_cursor_value *v);
+/* $1 */
+void df_cursor_dollar(struct df_buf *sql, const struct df_cursor_table *table, unsigned n, bool of_t,
+		      const struct df_cursor_value *v);
 void df_cursor_limit(struct df_buf *sql, unsigned n);	   /* LIMIT n: the reader cuts the last tie group off */
 void df_cursor_limit_ties(struct df_buf *sql, unsigned n); /* LIMIT n WITH TIES: ClickHouse */
 void df_cursor_fetch_ties(struct df_buf *sql, unsigned n); /* FETCH FIRST n ROWS WITH TIES: PostgreSQL 13, Trino */
@@ -84,6 +89,7 @@ bool df_cursor_has(const struct df_cursor_table *table, enum df_cursor_part part
 
 struct df_cursor_params {
 	const struct df_cursor_value *values[2]; /* of the parameters 1, 2; borrowed from the place */
+	bool of_t[2];				 /* is it a value of T, else of K? */
 	size_t count;
 };
 
