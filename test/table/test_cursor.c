@@ -76,8 +76,10 @@ static struct df_cursor_value txt(const char *text)
 
 /* ---- SQL ------------------------------------------------------------------------------------------------- */
 
-static void literal(struct df_buf *sql, unsigned n, const struct df_cursor_value *v)
+static void literal(struct df_buf *sql, const struct df_cursor_table *table, unsigned n, bool of_t,
+		    const struct df_cursor_value *v)
 {
+	(void)table, (void)of_t;
 	(void)n;
 	df_buf_printf(sql, "'" DF_STR_FMT "'", DF_STR_ARG(v->text));
 }
