@@ -45,6 +45,8 @@ struct df_source {
 struct df_emitter {
 	size_t batch_messages; /* how many messages a batch should have at most */
 	size_t batch_bytes;    /* and how many payload bytes; one message may exceed it */
+	size_t message_bytes;  /* the payload of one message; longer ones become poison when they are emitted, and a
+				  source that can tell earlier need not read them whole */
 
 	struct df_batch *(*batch)(struct df_emitter *e);
 	int (*emit)(struct df_emitter *e, struct df_context *ctx, struct df_batch **batch, struct df_error *err);
@@ -108,9 +110,12 @@ struct df_source_ops {
 		      struct df_error *err);
 
 	/* Before connect: where to go on. checkpoint is this source type's object in the checkpoint (borrowed for the
-	 * call). DF_ERR_CONFIG, naming checkpointReset, when it is damaged or belongs to another source. NULL: keeps no
-	 * checkpoint. */
+	 * call), {} when there is none; it may hold keys of others. DF_ERR_CONFIG, naming checkpointReset, when it is
+	 * damaged or belongs to another source. NULL: keeps no checkpoint. */
 	int (*restore)(struct df_source *s, const struct df_value *checkpoint, struct df_error *err);
+	/* The position is kept where the source looks itself (a consumer group): no checkpoint of it is saved, and
+	 * restore is called only with what a transactional sink holds, or once held. */
+	bool keeps_own_position;
 
 	int (*connect)(struct df_source *s, struct df_context *ctx, struct df_error *err);
 
@@ -130,8 +135,12 @@ struct df_source_ops {
 	/*
 	 * What the checkpoint would say once everything up to these positions is done: as commit, but nothing is
 	 * recorded, and a source that keeps its position elsewhere (a consumer group) writes here what restore needs.
-	 * Any thread. For sinks that store the position with the rows (exactlyOnce). NULL: such a sink is refused
-	 * behind this source.
+	 * `checkpoint` is what the previous describe (or restore) left, so partitions that are not named stay. Any
+	 * thread. For sinks that store the position with the rows (exactlyOnce). NULL: such a sink is refused behind
+	 * this source.
+	 *
+	 * It is also called with count 0, before the first read: DF_ERR_CONFIG, with the fix, when these settings give
+	 * no exact position (a query without one, an overlap that is read again).
 	 */
 	int (*describe)(struct df_source *s, const struct df_commit *commits, size_t count, struct df_value *checkpoint,
 			struct df_arena *arena, struct df_error *err);
@@ -158,9 +167,8 @@ struct df_write {
 	size_t unchanged;      /* to be counted by the sink: rows that stood there already (skipped conflicts, identical
 				  upserts) */
 	size_t unknown_fields; /* likewise: keys that were ignored because the table has no such column */
-	struct df_str checkpoint; /* for a transactional sink: the source's checkpoint object (JSON) once every message
-				     of this write is done, to be stored in the same transaction; ptr NULL: it does not
-				     move */
+	struct df_str checkpoint; /* for a transactional sink: what its transaction stores beside the rows, JSON that no
+				     two writes of a flow share. For all others ptr NULL */
 
 	/* Private: use the functions below. */
 	pthread_mutex_t lock;
@@ -186,7 +194,9 @@ void df_write_fail(struct df_write *w, size_t i, const struct df_error *err);
 
 enum {
 	DF_WRITE_PENDING = 1, /* write: results come later through df_write_done and df_write_fail */
-	DF_SYNC_LATER = 1,    /* sync: not yet possible (a file that is renamed when it is complete) */
+	DF_WRITE_UNDONE = 2, /* write of a transactional sink: messages were refused (df_write_fail), and so nothing was
+				written; the others come again without them */
+	DF_SYNC_LATER = 1,   /* sync: not yet possible (a file that is renamed when it is complete) */
 };
 
 /* How many rows a flush has and how long they may wait: the manifest reference, section 7, "Batch semantics". */
@@ -205,7 +215,7 @@ struct df_sink_ops {
 	/*
 	 * 0: every message without a result of its own was confirmed by the other side. DF_WRITE_PENDING: see above. A
 	 * negative code: every message without a result of its own failed with err; the processor retries, splits and
-	 * routes. Messages are written in order.
+	 * routes. Messages are written in order. No write is begun while one that failed waits to be tried again.
 	 */
 	int (*write)(struct df_sink *s, struct df_context *ctx, struct df_write *w, struct df_error *err);
 
@@ -218,18 +228,34 @@ struct df_sink_ops {
 
 	/* From the settings. NULL: write what is there at once. */
 	void (*batching)(const void *settings, struct df_batching *ret);
-	int max_in_flight; /* pending writes at once, for sinks that answer DF_WRITE_PENDING and keep the order of a key
-			      themselves; 0 is 1 */
+	/*
+	 * Pending writes at once, for sinks that answer DF_WRITE_PENDING; 0 is 1. Results may come in any order of
+	 * messages and writes. The sink sees to it that of two messages with one key the later one is not written when
+	 * the earlier one failed with a retryable code (or fails them both): failed writes are tried again, in order,
+	 * when nothing is pending any more. `close` gives every pending message a result, or forgets it: no result
+	 * comes after close returned.
+	 */
+	int max_in_flight;
 
 	/*
 	 * Sinks that can store the position in the transaction of the rows (exactlyOnce): do they, with these settings?
-	 * Then every write has `checkpoint` set, one write is under way at a time, and no source message is split over
-	 * two writes. NULL: never.
+	 * NULL: never. Then:
+	 *
+	 * - Every write has `checkpoint`. The transaction stores it, byte for byte, under the flow ("<env.namespace>/
+	 *   <env.name>"), in place of the one before: a row of a table `dataflow_positions (flow text primary key,
+	 *   checkpoint text)`, a record of a compacted topic.
+	 * - One write is under way at a time, also after a reconnect, and it ends where the source can go on.
+	 * - A write is all or nothing. When messages are refused: df_write_fail for each, roll back, DF_WRITE_UNDONE.
+	 *   When the whole is refused and nobody knows why: roll back and return the code; the processor splits.
+	 * - When it is not known whether the commit happened (the connection broke), write returns DF_ERR_CONNECTION.
+	 *   The processor makes a new instance and asks `held`: equal to the write's checkpoint, it happened.
+	 * - Another process with the same flow must not slip in: replace the stored checkpoint only while it is the one
+	 *   that this instance held or stored last, else DF_ERR_CONFIG that says so (or fence by the store's own
+	 * means).
 	 */
 	bool (*transactional)(const void *settings);
-	/* Of a transactional sink, after connect: the checkpoint object it holds for this flow, in the arena; it wins
-	 * over the one of the store. ptr NULL: none yet, or it is kept where the source looks itself. NULL: like that.
-	 */
+	/* Of a transactional sink, after connect: the checkpoint that is stored for this flow, in the arena, as it was
+	 * given; ptr NULL: none. It wins over the one of the checkpoint store. Errors as of connect. */
 	int (*held)(struct df_sink *s, struct df_context *ctx, struct df_arena *arena, struct df_str *ret,
 		    struct df_error *err);
 };

@@ -154,6 +154,13 @@ extern const char *const df_unknown_fields_values[];
 				"leaves the key out."),                                                                \
 		DF_FLATTEN_METADATA_FIELDS_AT(S, table_sink.flatten_metadata)
 
+/* A row for a sink's struct S with a member `bool member`: its transactional(settings) asks for it. */
+#define DF_EXACTLY_ONCE_FIELD(S, member)                                                                               \
+	DF_FIELD(S, member, "exactlyOnce", DF_OURS, .def = "false",                                                    \
+		 .doc = "Store the source's position in the transaction of the rows, and go on from there: no row is " \
+			"written twice, whenever the process is killed. The source must have an exact position, and "  \
+			"there may be no `router`.")
+
 /* ---- tls, sasl, basic auth ------------------------------------------------------------------------------- */
 
 /* Of each: text that begins with -----BEGIN is PEM, else the path of a file that exists, else PEM. From caFile, or from

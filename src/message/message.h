@@ -49,6 +49,8 @@ struct df_message {
 	uint16_t route;			/* 0 the main sink, else 1 + index of the route (router) */
 	uint8_t state;			/* enum df_payload_state */
 	bool changed;			/* document differs from payload, or there is no payload */
+	bool joined;			/* set by the source: its position stands before it (one of several rows with
+					   one position, not the last): reading cannot go on right behind it */
 	int64_t timestamp_ns;		/* event time, ns since 1970; 0 unknown */
 	int64_t read_ns;		/* df_clock_monotonic when the source emitted it */
 	const struct df_error *failure; /* the source could not decode it: poison at stage `decode`; in the arena */

@@ -9,6 +9,11 @@
 /* A checkpoint that was edited for long is copied to a fresh arena, so that a running pipeline does not grow. */
 #define COMPACT_BYTES ((size_t)64 << 10)
 
+bool df_processor_saves(const struct df_processor *p)
+{
+	return p->source_ops->restore && !p->source_ops->keeps_own_position;
+}
+
 int df_processor_load_checkpoint(struct df_processor *p, struct df_error *err)
 {
 	struct df_checkpoint_store *store = p->options.store;
@@ -154,7 +159,7 @@ static int save(struct df_processor *p, struct df_error *err)
 	struct df_checkpoint_store *store = p->options.store;
 	int r;
 
-	if (!store || !p->unsaved || !p->source_ops->restore)
+	if (!store || !p->unsaved || !df_processor_saves(p))
 		return 0;
 	r = store->save(store, p->checkpoint, err);
 	if (r < 0) {

@@ -47,7 +47,8 @@ int df_processor_create_source(struct df_processor *p, struct df_error *err)
 	struct df_source *fresh = NULL, *old;
 	int r = df_source_create(df_str_c(c->type->name), c->settings, &p->source_env, &fresh, err);
 
-	if (r == 0 && p->source_checkpoint && fresh->ops->restore)
+	/* One that keeps its own position is told only what a sink holds. */
+	if (r == 0 && fresh->ops->restore && (!fresh->ops->keeps_own_position || p->source_checkpoint->len > 0))
 		r = fresh->ops->restore(fresh, p->source_checkpoint, err);
 	if (r < 0) {
 		df_source_free(fresh);

@@ -216,6 +216,8 @@ int df_processor_poison(struct df_processor *p, struct df_message *m, const stru
 
 /* ---- commit.c -------------------------------------------------------------------------------------------- */
 
+/* Does the source's position belong in the checkpoint store? Once there is a source. */
+bool df_processor_saves(const struct df_processor *p);
 int df_processor_load_checkpoint(struct df_processor *p, struct df_error *err) df_must_check;
 /* Collects, syncs the sinks, tells the source, saves when it is time (or final). */
 int df_processor_commit(struct df_processor *p, bool final, struct df_error *err) df_must_check;

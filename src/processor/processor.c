@@ -348,7 +348,7 @@ static void join_threads(struct df_processor *p)
 /* How long finished work may wait until its positions are committed. */
 static int64_t commit_interval(const struct df_processor *p)
 {
-	if (p->source_ops->restore)
+	if (df_processor_saves(p))
 		return p->spec->checkpoint_save_interval.ns;
 	return strcmp(p->spec->ack_granularity, "message") == 0 ? 0 : DF_COMMIT_INTERVAL;
 }
