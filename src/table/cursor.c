@@ -156,7 +156,9 @@ void df_cursor_select(const struct df_cursor_table *table, const struct df_curso
 	bool k_only = part != DF_CURSOR_ROWS || by_k_only(table, place);
 
 	ret->count = 0;
-	df_buf_add_c(sql, "SELECT * FROM ");
+	df_buf_add_c(sql, "SELECT ");
+	df_buf_add_str(sql, table->columns.len ? table->columns : DF_STR("*"));
+	df_buf_add_c(sql, " FROM ");
 	df_buf_add_str(sql, table->from);
 	df_buf_add_c(sql, " WHERE ");
 	if (part != DF_CURSOR_ROWS && table->t.len)
@@ -233,7 +235,9 @@ int df_cursor_read(struct df_cursor *cursor, enum df_cursor_part part, const str
 	}
 	cursor->part = part;
 	int code = df_cursor_keep(cursor, DF_TEXT_ROW_T, &cursor->row_t, t);
-	return code == 0 ? df_cursor_keep(cursor, DF_TEXT_ROW_K, &cursor->row_k, k) : code;
+	if (code == 0)
+		code = df_cursor_keep(cursor, DF_TEXT_ROW_K, &cursor->row_k, k);
+	return code == 0 && part == DF_CURSOR_ROWS ? df_cursor_mark(cursor) : code;
 }
 
 static char fold(char c)

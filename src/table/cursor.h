@@ -48,9 +48,10 @@ struct df_cursor_place {
 /* ---- the table, and SQL ---------------------------------------------------------------------------------- */
 
 struct df_cursor_table {
-	struct df_str from; /* F: the quoted table, or what df_cursor_wrap wrote */
-	struct df_str t;    /* SQL of T: a quoted name, or COALESCE(...). Empty: the table has none, or T is K */
-	struct df_str k;    /* likewise; empty: none */
+	struct df_str columns; /* the select list; empty: `*` */
+	struct df_str from;    /* F: the quoted table, or what df_cursor_wrap wrote */
+	struct df_str t;       /* SQL of T: a quoted name, or COALESCE(...). Empty: the table has none, or T is K */
+	struct df_str k;       /* likewise; empty: none */
 	bool t_nullable, k_nullable;
 	bool row_values; /* `(T, K) > (t, k)`, when the store uses an index for it and K is not nullable */
 
@@ -141,7 +142,7 @@ struct df_str df_cursor_position(const struct df_cursor *cursor);
  * poll reads from df_cursor_before instead of df_cursor_at, and every row that df_cursor_seen knows is dropped:
  *
  *   df_cursor_begin(cursor)                              every statement of DF_CURSOR_ROWS
- *   df_cursor_seen(cursor, t, k, &seen)                  every row, before df_cursor_read; a dropped one ends there
+ *   df_cursor_seen(cursor, t, k)                         every row, before df_cursor_read; a dropped one ends there
  *
  * After a restart nothing is known to be seen: the overlap comes again.
  */
@@ -152,9 +153,8 @@ void df_cursor_set_overlap(struct df_cursor *cursor, int64_t seconds);
  * holds its T. */
 bool df_cursor_before(const struct df_cursor *cursor, struct df_cursor_place *ret, char text[DF_CURSOR_BEFORE_MAX]);
 void df_cursor_begin(struct df_cursor *cursor);
-/* Was the row emitted by an earlier statement? If not, it counts as emitted now. DF_ERR_NO_MEMORY. */
-int df_cursor_seen(struct df_cursor *cursor, const struct df_cursor_value *t, const struct df_cursor_value *k,
-		   bool *ret) df_must_check;
+/* Was the row emitted by an earlier statement? df_cursor_read makes it so. Once a row of a statement. */
+bool df_cursor_seen(struct df_cursor *cursor, const struct df_cursor_value *t, const struct df_cursor_value *k);
 
 /* ---- checkpoint ------------------------------------------------------------------------------------------ */
 

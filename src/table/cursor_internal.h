@@ -41,6 +41,9 @@ struct df_cursor {
 int df_cursor_keep(struct df_cursor *cursor, enum df_cursor_text slot, struct df_cursor_value *to,
 		   const struct df_cursor_value *from) df_must_check;
 
+/* The row read last counts as emitted. DF_ERR_NO_MEMORY. */
+int df_cursor_mark(struct df_cursor *cursor) df_must_check;
+
 /* Does the row read last stand before the place (it was committed late)? Then the place stays. */
 bool df_cursor_is_late(const struct df_cursor *cursor);
 

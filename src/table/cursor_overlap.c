@@ -111,33 +111,51 @@ void df_cursor_begin(struct df_cursor *cursor)
 	cursor->seen.run++;
 }
 
-int df_cursor_seen(struct df_cursor *cursor, const struct df_cursor_value *t, const struct df_cursor_value *k,
-		   bool *ret)
+/* The row's entry, its hashes and its moment. False: T is no moment, or nobody asks. */
+static bool look_up(const struct df_cursor *cursor, const struct df_cursor_value *t, const struct df_cursor_value *k,
+		    struct df_seen_row *ret)
+{
+	*ret = (struct df_seen_row){ .hash = { UINT64_C(14695981039346656037), 1 } };
+	if (!cursor->overlap_seconds || !moment(t, &ret->seconds))
+		return false;
+	hash_value(t, ret->hash);
+	hash_value(k, ret->hash);
+	return true;
+}
+
+/* Rows may share (T, K): as many as were emitted are dropped. */
+bool df_cursor_seen(struct df_cursor *cursor, const struct df_cursor_value *t, const struct df_cursor_value *k)
 {
 	struct df_seen *seen = &cursor->seen;
-	uint64_t hash[2] = { UINT64_C(14695981039346656037), 1 };
-	int64_t seconds;
+	struct df_seen_row asked;
 
-	*ret = false;
-	if (!cursor->overlap_seconds || !moment(t, &seconds))
-		return 0;
-	if (seen->count * 2 >= seen->cap && make_room(cursor) != 0)
-		return DF_ERR_NO_MEMORY;
-	hash_value(t, hash);
-	hash_value(k, hash);
-	struct df_seen_row *row = find(seen->rows, seen->cap, hash);
-	if (!row->count) {
-		*row = (struct df_seen_row){ .hash = { hash[0], hash[1] }, .seconds = seconds };
-		seen->count++;
-	}
+	if (!seen->cap || !look_up(cursor, t, k, &asked))
+		return false;
+	struct df_seen_row *row = find(seen->rows, seen->cap, asked.hash);
 	if (row->run != seen->run) {
 		row->run = seen->run;
 		row->met = 0;
 	}
-	/* Rows may share (T, K): as many as were emitted are dropped. */
-	*ret = ++row->met <= row->count;
-	if (!*ret)
-		row->count++;
+	return row->count && ++row->met <= row->count;
+}
+
+int df_cursor_mark(struct df_cursor *cursor)
+{
+	struct df_seen *seen = &cursor->seen;
+	struct df_seen_row asked;
+
+	if (!look_up(cursor, &cursor->row_t, &cursor->row_k, &asked))
+		return 0;
+	if (seen->count * 2 >= seen->cap && make_room(cursor) != 0)
+		return DF_ERR_NO_MEMORY;
+	struct df_seen_row *row = find(seen->rows, seen->cap, asked.hash);
+	if (!row->count) {
+		asked.run = seen->run;
+		asked.met = 1;
+		*row = asked;
+		seen->count++;
+	}
+	row->count++;
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "connectors/sqlite/plan.h"
 
+#include "connectors/polling.h"
 #include "connectors/sqlite/reading.h"
 #include "table/identifier.h"
 
@@ -105,7 +106,7 @@ static int check_query(struct df_sqlite_plan *p, struct df_error *err)
 
 	if (code == 0 && sqlite3_bind_parameter_count(r.stmt) > 0)
 		code = df_error_set(err, DF_ERR_CONFIG, "the query has parameters (?, :name), which nothing fills");
-	if (code != 0 || df_sqlite_is_legacy(polling))
+	if (code != 0 || df_polling_is_legacy(polling))
 		return code;
 	for (size_t i = 0; i < DF_ARRAY_SIZE(names); i++)
 		if (df_sqlite_reading_find(&r, names[i]) == DF_SQLITE_NO_FIELD)

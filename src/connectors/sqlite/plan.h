@@ -20,12 +20,6 @@ struct df_sqlite_plan {
 	struct df_buf from, t, k;
 };
 
-/* A query without changeTrackingColumn is run as it is, whole, at every poll. */
-static inline bool df_sqlite_is_legacy(const struct df_polling_settings *polling)
-{
-	return polling->query && !polling->change_tracking_column;
-}
-
 /* Opens the database (creating the table if asked to), looks at the table or query, and fills the plan. DF_ERR_CONFIG
  * with the fix when there is nothing to read or to order by. */
 int df_sqlite_plan_make(struct df_sqlite_plan *plan, struct df_error *err) df_must_check;
