@@ -1,0 +1,24 @@
+/* URLs, as far as clients need them: what to put into one, and where one leads. RFC 3986. */
+#ifndef DF_NET_URL_H
+#define DF_NET_URL_H
+
+#include <stdbool.h>
+
+#include "base/str.h"
+
+/* Appends text with everything percent-encoded but letters, digits and -._~; fit for a path segment, a query, a form.
+ */
+void df_url_encode(struct df_buf *out, struct df_str text);
+
+/* The parts of an absolute URL, slices of it. authority is host and port as written, without user information. */
+struct df_url {
+	struct df_str scheme, authority;
+	struct df_str rest; /* path, query, fragment; empty or beginning with one of / ? # */
+};
+/* False: not absolute. */
+bool df_url_split(struct df_str url, struct df_url *ret);
+
+/* Do both have one scheme, host and port? The default ports of http and https count as written. */
+bool df_url_same_origin(const struct df_url *a, const struct df_url *b);
+
+#endif
