@@ -195,6 +195,7 @@ static struct df_partition *df_partition_new(struct df_ledger *ledger, struct df
 	p->ledger = ledger;
 	p->hash = hash;
 	p->key_len = key.len;
+	atomic_init(&p->lag, -1);
 	if (key.len)
 		memcpy(p->key, key.ptr, key.len);
 	pthread_mutex_init(&p->lock, NULL);
@@ -456,6 +457,33 @@ int df_ledger_collect(struct df_ledger *ledger, struct df_arena *arena, struct d
 	df_ledger_list_again(ledger, again);
 	*ret = kept ? commits : NULL;
 	*ret_count = kept;
+	return 0;
+}
+
+/* ---- lag ------------------------------------------------------------------------------------------------- */
+
+void df_partition_set_lag(struct df_partition *p, int64_t messages)
+{
+	atomic_store_explicit(&p->lag, messages < 0 ? -1 : messages, memory_order_relaxed);
+}
+
+int df_ledger_lags(struct df_ledger *ledger, struct df_arena *arena, struct df_lag **ret, size_t *ret_count,
+		   struct df_error *err)
+{
+	size_t n = 0;
+
+	DF_LOCK_SCOPE(&ledger->lock);
+	*ret = df_arena_alloc(arena, ledger->live_count * sizeof(**ret));
+	if (!*ret)
+		return df_error_no_memory(err);
+	for (struct df_partition *p = ledger->partitions; p && n < ledger->live_count; p = p->next) {
+		int64_t lag = atomic_load_explicit(&p->lag, memory_order_relaxed);
+
+		/* One that is being forgotten may be out of the count already, and not marked yet. */
+		if (lag >= 0 && !atomic_load(&p->forgotten))
+			(*ret)[n++] = (struct df_lag){ df_partition_key(p), lag };
+	}
+	*ret_count = n;
 	return 0;
 }
 

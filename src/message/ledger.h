@@ -57,6 +57,17 @@ struct df_commit {
 int df_ledger_collect(struct df_ledger *ledger, struct df_arena *arena, struct df_commit **ret, size_t *ret_count,
 		      struct df_error *err) df_must_check;
 
+/* How far the source is behind, as it says; -1: not known, as at first. Kept for df_ledger_lags. */
+void df_partition_set_lag(struct df_partition *p, int64_t messages);
+
+struct df_lag {
+	struct df_str key; /* the partition's, borrowed from it */
+	int64_t messages;
+};
+/* The partitions whose lag is known and that are not forgotten. *ret is in the arena. */
+int df_ledger_lags(struct df_ledger *ledger, struct df_arena *arena, struct df_lag **ret, size_t *ret_count,
+		   struct df_error *err) df_must_check;
+
 /* Positions opened and not done, over all partitions that are not forgotten. */
 size_t df_ledger_open_count(struct df_ledger *ledger);
 

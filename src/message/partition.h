@@ -36,6 +36,7 @@ struct df_partition {
 	pthread_mutex_t lock;	/* guards what is below */
 	atomic_bool forgotten;	/* read without the lock by drain */
 	atomic_size_t open;	/* likewise */
+	_Atomic int64_t lag;	/* messages; -1: not known. No lock */
 	uint64_t head, tail;	/* sequences */
 	uint64_t planned;	/* what tail will be; changed under ledger->opening only */
 	uint64_t end;		/* number of the chunk behind the last one; the first is head / DF_CHUNK */

@@ -496,6 +496,21 @@ static int64_t position_age(const struct df_processor *p)
 	return behind && df_processor_active(p) > 0 ? df_clock_monotonic() - behind : 0;
 }
 
+/* A partition that is not ours any more has no sample. */
+static void write_lag(struct writer *w)
+{
+	df_cleanup(df_arena_done) struct df_arena arena = { 0 };
+	struct df_lag *lags;
+	size_t n;
+
+	family(w, "dataflow_source_lag_messages", "gauge",
+	       "Messages of a partition that the other side holds and that were not read yet.");
+	if (df_ledger_lags(w->p->ledger, &arena, &lags, &n, NULL) < 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		sample(w, (uint64_t)lags[i].messages, LABELS({ "partition", lags[i].key.ptr }));
+}
+
 static void write_process(struct writer *w)
 {
 	const struct df_processor *p = w->p;
@@ -532,6 +547,7 @@ void df_processor_metrics(const struct df_processor *p, struct df_buf *buf)
 	write_operations(&w);
 	write_stage_errors(&w);
 	write_sinks(&w);
+	write_lag(&w);
 	write_process(&w);
 }
 

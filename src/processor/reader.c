@@ -141,6 +141,12 @@ static int emitter_drain(struct df_emitter *e, struct df_partition *partition, s
 	return df_ledger_drain(processor_of(e)->ledger, partition, ctx, err);
 }
 
+static void emitter_lag(struct df_emitter *e, struct df_partition *partition, int64_t messages)
+{
+	(void)e;
+	df_partition_set_lag(partition, messages);
+}
+
 /* A source that lost its connection: what is in flight is finished and committed first, so that the new instance goes
  * on exactly behind it and nothing is read twice. */
 static int reopen(struct df_processor *p, struct df_error *err)
@@ -227,6 +233,7 @@ int df_reader_start(struct df_processor *p, struct df_error *err)
 		.partition = emitter_partition,
 		.idle = emitter_idle,
 		.drain = emitter_drain,
+		.lag = emitter_lag,
 	};
 	r = pthread_create(&p->reader, NULL, reader_main, p);
 	if (r)

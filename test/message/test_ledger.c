@@ -444,6 +444,31 @@ static void test_drain_ends_by_context(void **state)
 
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
+static void test_lag(void **state)
+{
+	struct fixture *f = *state;
+	struct df_partition *a = partition(f, "a"), *b = partition(f, "b");
+	struct df_lag *lags;
+	size_t n;
+
+	(void)partition(f, "silent");
+	assert_int_equal(df_ledger_lags(f->ledger, &f->arena, &lags, &n, NULL), 0);
+	assert_int_equal(n, 0);
+	df_partition_set_lag(a, 5);
+	df_partition_set_lag(b, 0);
+	assert_int_equal(df_ledger_lags(f->ledger, &f->arena, &lags, &n, NULL), 0);
+	assert_int_equal(n, 2);
+	df_partition_set_lag(a, -7);
+	assert_int_equal(df_ledger_lags(f->ledger, &f->arena, &lags, &n, NULL), 0);
+	assert_int_equal(n, 1);
+	assert_true(df_str_equal_c(lags[0].key, "b"));
+	assert_int_equal(lags[0].messages, 0);
+	df_partition_forget(b);
+	(void)partition(f, "b"); /* the next generation knows nothing yet */
+	assert_int_equal(df_ledger_lags(f->ledger, &f->arena, &lags, &n, NULL), 0);
+	assert_int_equal(n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -460,6 +485,7 @@ int main(void)
 		with_fixture(test_drain),
 		with_fixture(test_drain_ends_by_forget),
 		with_fixture(test_drain_ends_by_context),
+		with_fixture(test_lag),
 	};
 
 	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
