@@ -13,8 +13,8 @@ struct df_tls {
 	bool insecure_skip_verify; /* without effect beside a ca */
 };
 
-/* The rule of the manifest reference: text that begins with -----BEGIN is PEM, else it is the path of a file that exists,
- * else PEM. */
+/* The rule of the manifest reference: text that begins with -----BEGIN is PEM, else it is the path of a file that
+ * exists, else PEM. */
 bool df_tls_is_pem(const char *text);
 
 #endif
