@@ -111,10 +111,12 @@ def suite_asan(results):
     run_unit_tests(results, build("build-asan", *ASAN), SANITIZER_ENV)
 
 
+TSAN = ("-Db_sanitize=thread", "-Db_lundef=false", "-Dbuildtype=debug", "-Doptimization=1")
+
+
 def suite_tsan(results):
     """unit tests under ThreadSanitizer"""
-    folder = build("build-tsan", "-Db_sanitize=thread", "-Db_lundef=false", "-Dbuildtype=debug", "-Doptimization=1")
-    run_unit_tests(results, folder, SANITIZER_ENV)
+    run_unit_tests(results, build("build-tsan", *TSAN), SANITIZER_ENV)
 
 
 def run_python(results, folder):
@@ -161,6 +163,24 @@ def suite_rules(results):
 def suite_kill(results):
     """kill -9 at random instants"""
     run_python(results, "test/kill")
+
+
+# What a sanitizer can find in: threads that meet, memory that a failure path forgets. Without what takes long or counts time.
+SANITIZED_FAULTS = ("test_faults_poison", "test_faults_stop.Hang", "test_faults_outage.Outage", "test_faults_crash.Crash.test_an_error_sink_has_every_record")
+
+
+def suite_faults(results):
+    """faults on a script between the program and its connectors; a part of it with sanitizers"""
+    build("build", targets=("test/faults/dataflow-faults",))
+    run_python(results, "test/faults")
+    for folder, options in (("build-asan", ASAN), ("build-tsan", TSAN)):
+        program = build(folder, *options, targets=("test/faults/dataflow-faults",)) / "test/faults/dataflow-faults"
+        done = run(sys.executable, "-m", "unittest", *SANITIZED_FAULTS, cwd=ROOT / "test/faults",
+                   env={**SANITIZER_ENV, "DATAFLOW_FAULTS_PROGRAM": str(program), "DATAFLOW_FAULTS_SLOW": "4"})
+        if done.returncode:
+            results.fail(f"faults in {folder}", done.stdout)
+        else:
+            results.ok(int(re.search(r"Ran (\d+) tests", done.stdout)[1]))
 
 
 def server_suite(name):

@@ -176,8 +176,8 @@ static void settle_written(struct df_output *o, size_t n, const struct df_write 
 	else
 		warn_blocked(o);
 	df_count_add(&m->written, n);
-	if (w->unchanged)
-		df_count_add(&m->unchanged, w->unchanged);
+	if (w->unchanged) /* whatever a sink counts, of those that were written */
+		df_count_add(&m->unchanged, w->unchanged < n ? w->unchanged : n);
 	if (w->unknown_fields)
 		df_count_add(&m->unknown_fields, w->unknown_fields);
 }

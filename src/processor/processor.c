@@ -354,15 +354,15 @@ static int64_t commit_interval(const struct df_processor *p)
 }
 
 /* A disk that is full now may have room at the next commit; the position only stays behind. */
-static int commit_or_wait(struct df_processor *p, struct df_error *err)
+static int commit_or_wait(struct df_processor *p, bool *ret_again, struct df_error *err)
 {
 	int r = df_processor_commit(p, false, err);
 
-	if (r < 0 && df_code_retryable(r)) {
-		df_log_error(&p->logger, DF_LOG_WARN, err, "committing failed, tried again at the next interval");
-		return 0;
-	}
-	return r;
+	*ret_again = r < 0 && df_code_retryable(r);
+	if (!*ret_again)
+		return r;
+	df_log_error(&p->logger, DF_LOG_WARN, err, "committing failed, tried again at the next interval");
+	return 0;
 }
 
 static bool wait_state(struct df_processor *p, int64_t until)
@@ -380,6 +380,7 @@ static int supervise(struct df_processor *p, struct df_context *stop, struct df_
 	int64_t interval = commit_interval(p), last = df_clock_monotonic(), grace_end = INT64_MAX;
 	int64_t grace = p->options.grace_ns ? p->options.grace_ns : DF_GRACE_DEFAULT;
 	uint64_t committed = 0;
+	bool again;
 	int r = 0;
 
 	pthread_mutex_lock(&p->state_lock);
@@ -402,10 +403,14 @@ static int supervise(struct df_processor *p, struct df_context *stop, struct df_
 		if (moved && now >= last + interval && r == 0) {
 			committed = p->progress;
 			pthread_mutex_unlock(&p->state_lock);
-			r = commit_or_wait(p, err);
+			r = commit_or_wait(p, &again, err);
 			if (r < 0)
 				df_processor_fail(p, err);
 			last = df_clock_monotonic();
+			if (again) { /* also when nothing moves, but not without a pause */
+				committed--;
+				last += interval < DF_COMMIT_INTERVAL ? DF_COMMIT_INTERVAL - interval : 0;
+			}
 			pthread_mutex_lock(&p->state_lock);
 			continue;
 		}

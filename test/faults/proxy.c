@@ -139,7 +139,7 @@ static int source_connect(struct df_source *source, struct df_context *ctx, stru
 }
 
 /* An emitter that gets a member must get it here, too. */
-_Static_assert(sizeof(struct df_emitter) == 9 * sizeof(void *), "the proxy's emitter has all members");
+_Static_assert(sizeof(struct df_emitter) == 10 * sizeof(void *), "the proxy's emitter has all members");
 
 static int source_read(struct df_source *source, struct df_context *ctx, struct df_emitter *out, struct df_error *err)
 {
@@ -150,6 +150,7 @@ static int source_read(struct df_source *source, struct df_context *ctx, struct 
 	s->emitter = (struct df_emitter){
 		.batch_messages = out->batch_messages,
 		.batch_bytes = out->batch_bytes,
+		.message_bytes = out->message_bytes,
 		.batch = emitter_batch,
 		.emit = emitter_emit,
 		.try_emit = emitter_try_emit,
@@ -259,7 +260,7 @@ static int sink_connect(struct df_sink *sink, struct df_context *ctx, struct df_
 	return r < 0 ? r : s->inner->ops->connect(s->inner, ctx, err);
 }
 
-/* The chosen messages fail, the real sink gets the others. */
+/* The chosen messages fail, the real sink gets the others; of a transaction nothing is written then. */
 static int write_others(const struct faults_sink *s, struct faults_rule *rule, struct df_context *ctx,
 			struct df_write *w, struct df_error *err)
 {
@@ -279,6 +280,8 @@ static int write_others(const struct faults_sink *s, struct faults_rule *rule, s
 		others[n] = w->messages[i];
 		at[n++] = i;
 	}
+	if (w->checkpoint.ptr && n < w->count)
+		return DF_WRITE_UNDONE;
 	r = df_write_init(&part, others, n, w->arena, err);
 	if (r < 0)
 		return r;
