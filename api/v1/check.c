@@ -1,10 +1,9 @@
 /* Checks of fields, of one object, and across the whole manifest: the manifest reference, sections 3, 4 and 8. */
-#include <ctype.h>
 #include <inttypes.h>
-#include <strings.h>
 
 #include "api/v1/internal.h"
 #include "base/cleanup.h"
+#include "base/cron.h"
 #include "base/time.h"
 
 /* ---- names ----------------------------------------------------------------------------------------------- */
@@ -92,128 +91,17 @@ void df_check_maintenance(const void *settings, const struct df_place *place, st
 					periods[i].repeat);
 }
 
-/* ---- the cron schedule ----------------------------------------------------------------------------------- */
-
-struct cron_field {
-	const char *name;
-	int64_t min, max;
-	const char *const *names; /* NULL-terminated, the first is first_name */
-	int64_t first_name;
-};
-
-static const char *const months[] = { "jan", "feb", "mar", "apr", "may", "jun", "jul",
-				      "aug", "sep", "oct", "nov", "dec", NULL };
-static const char *const weekdays[] = { "sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL };
-
-/* What a Kubernetes CronJob accepts (robfig/cron v3, standard parser). */
-static const struct cron_field cron_fields[] = {
-	{ "minute", 0, 59, NULL, 0 },  { "hour", 0, 23, NULL, 0 },	     { "day of month", 1, 31, NULL, 0 },
-	{ "month", 1, 12, months, 1 }, { "day of week", 0, 6, weekdays, 0 },
-};
-
-static int cron_error(const struct cron_field *f, struct df_str text, struct df_error *err)
-{
-	return df_error_set(err, DF_ERR_CONFIG, "the %s `" DF_STR_FMT "` is not %s%" PRId64 "-%" PRId64 "%s", f->name,
-			    DF_STR_ARG(text), f->names ? "a name or " : "", f->min, f->max,
-			    ", *, a range a-b, a step /n, or a list of these");
-}
-
-static bool cron_number(const struct cron_field *f, struct df_str text, int64_t *ret)
-{
-	for (int64_t i = 0; f->names && f->names[i]; i++)
-		if (text.len == strlen(f->names[i]) && strncasecmp(text.ptr, f->names[i], text.len) == 0) {
-			*ret = f->first_name + i;
-			return true;
-		}
-	return text.len > 0 && isdigit((unsigned char)text.ptr[0]) && df_str_to_int64(text, ret);
-}
-
-/* Up to the separator; *rest is what is behind it, with ptr NULL when there is none. */
-static struct df_str cut(struct df_str text, char separator, struct df_str *rest)
-{
-	const char *at = text.len ? memchr(text.ptr, separator, text.len) : NULL;
-
-	if (!at) {
-		*rest = (struct df_str){ 0 };
-		return text;
-	}
-	*rest = df_str(at + 1, text.len - (size_t)(at - text.ptr) - 1);
-	return df_str(text.ptr, (size_t)(at - text.ptr));
-}
-
-/* One element: `*`, `?`, n, a-b, each with an optional /step. */
-static int cron_element(const struct cron_field *f, struct df_str text, struct df_error *err)
-{
-	struct df_str step, second;
-	struct df_str range = cut(text, '/', &step);
-	struct df_str first = cut(range, '-', &second);
-	int64_t low, high, n;
-
-	if (step.ptr && (!cron_number(&(struct cron_field){ 0 }, step, &n) || n < 1))
-		return df_error_set(err, DF_ERR_CONFIG, "the %s `" DF_STR_FMT "`: the step after / must be 1 or more",
-				    f->name, DF_STR_ARG(text));
-	if (df_str_equal_c(range, "*") || df_str_equal_c(range, "?"))
-		return 0;
-	if (!cron_number(f, first, &low) || low < f->min || low > f->max)
-		return cron_error(f, text, err);
-	if (!second.ptr)
-		return 0;
-	if (!cron_number(f, second, &high) || high < f->min || high > f->max)
-		return cron_error(f, text, err);
-	if (high < low)
-		return df_error_set(err, DF_ERR_CONFIG, "the %s `" DF_STR_FMT "`: the range ends before it begins",
-				    f->name, DF_STR_ARG(text));
-	return 0;
-}
-
-static int cron_check_field(const struct cron_field *f, struct df_str text, struct df_error *err)
-{
-	for (struct df_str rest = text; rest.ptr;) {
-		int r = cron_element(f, cut(rest, ',', &rest), err);
-
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
 int df_check_schedule(struct df_str text, struct df_error *err)
 {
-	struct df_str parts[6];
-	size_t count = 0;
+	struct df_str trimmed = df_str_trim(text);
+	struct df_cron cron;
 
-	for (size_t i = 0; i < text.len;) {
-		size_t begin;
-
-		while (i < text.len && isspace((unsigned char)text.ptr[i]))
-			i++;
-		begin = i;
-		while (i < text.len && !isspace((unsigned char)text.ptr[i]))
-			i++;
-		if (i > begin && count++ < DF_ARRAY_SIZE(parts))
-			parts[count - 1] = df_str(text.ptr + begin, i - begin);
-	}
-	if (count == 1 && parts[0].ptr[0] == '@')
+	/* The original's webhook counts fields. */
+	if (trimmed.len && trimmed.ptr[0] == '@')
 		return df_error_set(err, DF_ERR_CONFIG,
 				    "`" DF_STR_FMT "`: macros are not supported; write 5 fields, such as `0 * * * *`",
-				    DF_STR_ARG(parts[0]));
-	if (count != 5 && count != 6)
-		return df_error_set(
-			err, DF_ERR_CONFIG,
-			"has %zu fields; expected 5 (minute, hour, day of month, month, day of week), or 6 with the "
-			"seconds in front",
-			count);
-	if (count == 6 && !df_str_equal_c(parts[0], "0"))
-		return df_error_set(err, DF_ERR_CONFIG,
-				    "the seconds `" DF_STR_FMT "` must be 0: Kubernetes starts runs by the minute",
-				    DF_STR_ARG(parts[0]));
-	for (size_t i = 0; i < 5; i++) {
-		int r = cron_check_field(&cron_fields[i], parts[count - 5 + i], err);
-
-		if (r)
-			return r;
-	}
-	return 0;
+				    DF_STR_ARG(trimmed));
+	return df_cron_parse(text, &cron, err);
 }
 
 /* ---- one object ------------------------------------------------------------------------------------------ */

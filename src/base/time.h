@@ -76,6 +76,8 @@ int df_zone_load(struct df_str name, struct df_zone **ret, struct df_error *err)
 void df_zone_free(struct df_zone *zone);
 /* Offset from UTC in seconds in force at that instant. */
 int32_t df_zone_offset(const struct df_zone *zone, int64_t unix_seconds);
+/* The first instant after it from which another offset may be in force; INT64_MAX when none follows. */
+int64_t df_zone_change_after(const struct df_zone *zone, int64_t unix_seconds);
 /* A wall clock reading to an instant: one skipped by a clock change takes the offset before it, one that occurs twice
  * the first. */
 struct df_instant df_zone_to_unix(const struct df_zone *zone, const struct df_civil *wall);

@@ -463,10 +463,10 @@ int32_t df_zone_offset(const struct df_zone *zone, int64_t unix_seconds)
 	return n == 0 ? zone->first : zone->offsets[n - 1];
 }
 
-/* The first change after t; INT64_MAX when there is none. */
-static int64_t df_zone_next(const struct df_zone *zone, int64_t t)
+int64_t df_zone_change_after(const struct df_zone *zone, int64_t unix_seconds)
 {
 	struct df_zone_moment moments[DF_ZONE_MOMENTS];
+	int64_t t = unix_seconds;
 	size_t n = df_zone_find(zone, t);
 
 	if (n < zone->n_times)
@@ -493,7 +493,7 @@ struct df_instant df_zone_to_unix(const struct df_zone *zone, const struct df_ci
 
 	for (;;) {
 		int32_t offset = df_zone_offset(zone, start);
-		int64_t next = df_zone_next(zone, start);
+		int64_t next = df_zone_change_after(zone, start);
 		if (local - offset >= start && local - offset < next) {
 			t.seconds = local - offset;
 			return t;
