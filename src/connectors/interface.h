@@ -29,6 +29,7 @@ struct df_connector_env {
 	bool once;		      /* batch use: read returns when the source is exhausted */
 	bool resumed; /* sinks: the source goes on behind a saved position, so what was written before is not written
 			 again */
+	uint64_t run; /* a random number, the same for all instances of one run of the pipeline */
 };
 
 /* ---- sources --------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 #include "processor/processor.h"
 
 #include <string.h>
+#include <sys/random.h>
 
 #include "processor/internal.h"
 
@@ -156,8 +157,8 @@ static int new_output(struct df_processor *p, struct df_output *o, const struct 
 	snprintf(o->label, sizeof(o->label), "%s", label);
 	snprintf(o->connector_type, sizeof(o->connector_type), "%s-sink", component->type->name);
 	o->logger = (struct df_logger){ p->options.namespace, p->options.name, o->connector_type };
-	o->env = (struct df_connector_env){ &o->logger, p->options.clock, p->options.namespace, p->options.name,
-					    p->options.once };
+	o->env = p->source_env;
+	o->env.logger = &o->logger;
 	pthread_mutex_init(&o->sink_lock, NULL);
 	df_arena_init(&o->arena, NULL);
 	set_flush_rule(o, connector ? connector->sink_ops : NULL);
@@ -211,6 +212,8 @@ static int setup(struct df_processor *p, struct df_diags *diags, struct df_error
 	p->source_logger = (struct df_logger){ options->namespace, options->name, p->source_connector_type };
 	p->source_env = (struct df_connector_env){ &p->source_logger, options->clock, options->namespace, options->name,
 						   options->once };
+	if (getrandom(&p->source_env.run, sizeof(p->source_env.run), 0) < 0)
+		p->source_env.run = (uint64_t)df_clock_monotonic() ^ (uint64_t)getpid();
 	df_arena_init(&p->checkpoint_arena, NULL);
 	df_arena_init(&p->held_arena, NULL);
 	p->batches_pool = df_batch_pool_new(DF_CHANNEL_BYTES);

@@ -1,6 +1,7 @@
 #include "table/columns.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/time.h"
 #include "table/identifier.h"
@@ -25,10 +26,17 @@ struct df_column *df_columns_add(struct df_columns *columns, struct df_str name,
 	return column;
 }
 
+static bool same_name(const struct df_columns *columns, struct df_str a, const char *b)
+{
+	if (!columns->any_case)
+		return df_str_equal_c(a, b);
+	return a.len == strlen(b) && strncasecmp(a.ptr, b, a.len) == 0;
+}
+
 size_t df_columns_find(const struct df_columns *columns, struct df_str name)
 {
 	for (size_t i = 0; i < columns->count; i++)
-		if (df_str_equal_c(name, columns->items[i].name))
+		if (same_name(columns, name, columns->items[i].name))
 			return i;
 	return DF_NO_COLUMN;
 }

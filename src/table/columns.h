@@ -26,13 +26,14 @@ struct df_column {
 struct df_columns {
 	struct df_column *items; /* in the table's order */
 	size_t count;
+	bool any_case; /* the store does not tell names apart by the case of ASCII letters */
 };
 
 #define DF_NO_COLUMN SIZE_MAX
 
 /* Appends a column with copies of the texts; NULL when out of memory. Moves earlier columns. */
 struct df_column *df_columns_add(struct df_columns *columns, struct df_str name, struct df_str type);
-/* Index by exact name, or DF_NO_COLUMN. */
+/* Index by name (exact, or in any case), or DF_NO_COLUMN. */
 size_t df_columns_find(const struct df_columns *columns, struct df_str name);
 void df_columns_done(struct df_columns *columns);
 

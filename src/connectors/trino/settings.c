@@ -68,22 +68,45 @@ static const struct df_field auth_fields[] = {
 static const struct df_table auth_table = DF_TABLE(struct df_trino_auth_settings, auth_fields);
 
 /* Rows of a struct S with a member `struct df_trino_connection connection`. */
-#define CONNECTION_FIELDS(S)                                                                                \
-	DF_FIELD(S, connection.server_url, "serverURL", DF_REQUIRED, .check = df_check_http_url,            \
-		 .example = "https://trino.example:8443", .doc = "Where the coordinator answers."),         \
-		DF_FIELD(S, connection.catalog, "catalog", DF_REQUIRED | DF_NO_BLANK, .example = "iceberg", \
-			 .doc = "The catalog."),                                                            \
-		DF_FIELD(S, connection.schema, "schema", DF_REQUIRED | DF_NO_BLANK, .example = "sales",     \
-			 .doc = "The schema."),                                                             \
-		DF_FIELD(S, connection.user, "user", DF_OURS | DF_NO_BLANK, .def = "dataflow-operator",     \
-			 .doc = "The user that queries run as (`X-Trino-User`)."),                          \
-		DF_FIELD(S, connection.query_timeout_seconds, "queryTimeoutSeconds", 0, .def = "600",       \
-			 .min = INT32_MIN, .max = INT32_MAX,                                                \
-			 .doc = "Seconds one query may run. 0 or less: the default."),                      \
-		DF_FIELD(S, connection.keycloak, "keycloak", 0, .table = &keycloak_table,                   \
-			 .doc = "Log in with a token, or with one that Keycloak issues."),                  \
-		DF_FIELD(S, connection.auth, "auth", DF_DEPRECATED, .table = &auth_table,                   \
+#define CONNECTION_FIELDS(S)                                                                                        \
+	DF_FIELD(S, connection.server_url, "serverURL", DF_REQUIRED, .check = df_check_http_url,                    \
+		 .example = "https://trino.example:8443", .doc = "Where the coordinator answers."),                 \
+		DF_FIELD(S, connection.catalog, "catalog", DF_REQUIRED | DF_NO_BLANK, .example = "iceberg",         \
+			 .doc = "The catalog."),                                                                    \
+		DF_FIELD(S, connection.schema, "schema", DF_REQUIRED | DF_NO_BLANK, .example = "sales",             \
+			 .doc = "The schema."),                                                                     \
+		DF_FIELD(S, connection.user, "user", DF_OURS | DF_NO_BLANK, .def = "dataflow-operator",             \
+			 .doc = "The user that queries run as (`X-Trino-User`)."),                                  \
+		DF_FIELD(S, connection.password, "password", DF_OURS | DF_SENSITIVE,                                \
+			 .doc = "The password of `user`. Only over https."),                                        \
+		DF_FIELD(S, connection.tls, "tls", DF_OURS, .table = &df_tls_table,                                 \
+			 .doc = "CA and client certificate for https, of the coordinator and of the token server. " \
+				"Absent: verified with the system's CAs."),                                         \
+		DF_FIELD(S, connection.client_tags, "clientTags", DF_OURS, .example = "[etl, orders]",              \
+			 .doc = "Tags of the queries, for the server's resource groups."),                          \
+		DF_FIELD(S, connection.query_timeout_seconds, "queryTimeoutSeconds", 0, .def = "600",               \
+			 .min = INT32_MIN, .max = INT32_MAX,                                                        \
+			 .doc = "Seconds one query may run. 0 or less: the default."),                              \
+		DF_FIELD(S, connection.keycloak, "keycloak", 0, .table = &keycloak_table,                           \
+			 .doc = "Log in with a token, or with one that Keycloak issues."),                          \
+		DF_FIELD(S, connection.auth, "auth", DF_DEPRECATED, .table = &auth_table,                           \
 			 .doc = "A client-credentials grant at `tokenUrl`. Use `keycloak`.")
+
+static void check_connection(const struct df_trino_connection *c, const struct df_place *place, struct df_diags *diags)
+{
+	if (df_secret_given(&c->password) && c->server_url.value && !c->server_url.ref &&
+	    strncasecmp(c->server_url.value, "https:", strlen("https:")) != 0)
+		df_diag_error(diags, place, "password", "is sent over https only, and serverURL is not https");
+}
+
+#define CONNECTION_RULES                                                                                  \
+	{ DF_RULE_EXCLUSIVE, { "keycloak", "auth" } }, { DF_RULE_EXCLUSIVE, { "keycloak", "password" } }, \
+	{                                                                                                 \
+		DF_RULE_EXCLUSIVE,                                                                        \
+		{                                                                                         \
+			"auth", "password"                                                                \
+		}                                                                                         \
+	}
 
 /* ---- source ---------------------------------------------------------------------------------------------- */
 
@@ -97,9 +120,17 @@ static const struct df_field source_fields[] = {
 
 #undef S
 
+static void check_source(const void *settings, const struct df_place *place, struct df_diags *diags)
+{
+	const struct df_trino_source_settings *s = settings;
+
+	check_connection(&s->connection, place, diags);
+}
+
 static const struct df_rule source_rules[] = {
 	DF_POLLING_RULES,
-	{ DF_RULE_EXCLUSIVE, { "keycloak", "auth" } },
+	CONNECTION_RULES,
+	{ DF_RULE_CHECK, .fn = check_source, .text = "`password` needs an https `serverURL`." },
 };
 
 static const struct df_table source_table =
@@ -143,6 +174,8 @@ static const struct df_type source_type = {
 static const struct df_field sink_fields[] = {
 	CONNECTION_FIELDS(S),
 	DF_TABLE_SINK_FIELDS(S, "1", NULL, "ignore", NULL),
+	DF_FIELD(S, supports_merge, "supportsMerge", DF_OURS,
+		 .doc = "`upsertMode` on a catalog whose name does not contain `iceberg`: its connector has MERGE."),
 };
 
 #undef S
@@ -152,17 +185,20 @@ static void check_sink(const void *settings, const struct df_place *place, struc
 	const struct df_trino_sink_settings *s = settings;
 	const struct df_secret *catalog = &s->connection.catalog;
 
+	check_connection(&s->connection, place, diags);
 	df_batch_check(&s->table_sink.batch, 10, place, diags);
 	/* From a Secret it is checked at start, when the value is there. */
-	if (s->table_sink.upsert_mode && catalog->value && !strcasestr(catalog->value, "iceberg"))
-		df_diag_error(diags, place, "upsertMode",
-			      "works on Iceberg catalogs only, whose name contains `iceberg`; the catalog is `%s`",
-			      catalog->ref ? "(from a Secret)" : catalog->value);
+	if (s->table_sink.upsert_mode && !s->supports_merge && catalog->value && !strcasestr(catalog->value, "iceberg"))
+		df_diag_error(
+			diags, place, "upsertMode",
+			"needs a catalog with MERGE: one whose name contains `iceberg`, not `%s`; if it has MERGE, set "
+			"supportsMerge: true",
+			catalog->ref ? "(from a Secret)" : catalog->value);
 }
 
 static const struct df_rule sink_rules[] = {
 	DF_FLATTEN_METADATA_RULES,
-	{ DF_RULE_EXCLUSIVE, { "keycloak", "auth" } },
+	CONNECTION_RULES,
 	{ DF_RULE_REQUIRES, { "upsertMode", "conflictKey" } },
 	{ DF_RULE_CHECK, .fn = check_sink, .text = "`upsertMode` needs a catalog whose name contains `iceberg`." },
 };
@@ -195,7 +231,12 @@ static const struct df_type sink_type = {
 	.repeatable = sink_repeatable,
 };
 
+extern const struct df_source_ops df_trino_source_ops;
+extern const struct df_sink_ops df_trino_sink_ops;
+
 const struct df_connector df_connector_trino = {
 	.source = &source_type,
 	.sink = &sink_type,
+	.source_ops = DF_WITH_TRINO ? &df_trino_source_ops : NULL,
+	.sink_ops = DF_WITH_TRINO ? &df_trino_sink_ops : NULL,
 };

@@ -25,6 +25,9 @@ struct df_trino_auth_settings {
 struct df_trino_connection {
 	struct df_secret server_url, catalog, schema;
 	char *user;
+	struct df_secret password; /* with `user`: basic authentication */
+	struct df_object tls;	   /* struct df_tls_settings */
+	struct df_strings client_tags;
 	int32_t query_timeout_seconds; /* as written */
 	struct df_object keycloak;     /* struct df_trino_keycloak_settings */
 	struct df_object auth;	       /* struct df_trino_auth_settings */
@@ -39,6 +42,7 @@ struct df_trino_source_settings {
 struct df_trino_sink_settings {
 	struct df_trino_connection connection;
 	struct df_table_sink_settings table_sink;
+	bool supports_merge;
 };
 
 #endif
