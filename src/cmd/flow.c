@@ -10,25 +10,7 @@
 /* More is for ever, and less than what nanoseconds can hold. */
 #define GRACE_SECONDS_MAX ((uint64_t)10 * 365 * 24 * 3600)
 
-/* Contexts, signals, the store and the processor of one run; zeroed is empty. */
-struct flow {
-	struct df_context *stop, *kill;
-	struct df_signals *signals;
-	struct df_checkpoint_store *store;
-	struct df_processor *processor;
-	struct df_preview preview;
-	struct df_health health;
-};
-
-static void flow_done(struct flow *f)
-{
-	df_health_stop(&f->health); /* reads the processor */
-	df_processor_free(f->processor);
-	df_checkpoint_store_free(f->store);
-	df_signals_stop(f->signals);
-	df_context_free(f->stop);
-	df_context_free(f->kill);
-}
+/* ---- the pipeline alone ---------------------------------------------------------------------------------- */
 
 static bool keeps_positions(const struct df_flow_options *o)
 {
@@ -40,7 +22,8 @@ static int64_t grace_ns(uint64_t seconds)
 	return (int64_t)(seconds < GRACE_SECONDS_MAX ? seconds : GRACE_SECONDS_MAX) * DF_NS_PER_S;
 }
 
-static int flow_open(struct flow *f, const struct df_flow_options *o, struct df_diags *diags, struct df_error *err)
+int df_pipeline_open(struct df_pipeline *p, const struct df_flow_options *o, struct df_preview *preview,
+		     struct df_diags *diags, struct df_error *err)
 {
 	struct df_processor_options options = {
 		.spec = o->spec,
@@ -51,30 +34,73 @@ static int flow_open(struct flow *f, const struct df_flow_options *o, struct df_
 		.grace_ns = grace_ns(o->grace_seconds),
 		.metrics = o->metrics != NULL,
 	};
+
+	*p = (struct df_pipeline){ 0 };
+	if (preview) {
+		options.make_sink = df_preview_make_sink;
+		options.make_sink_arg = preview;
+	}
+	if (keeps_positions(o)) {
+		int r = df_checkpoint_directory_open(o->state_dir, o->namespace, o->name, &p->store, err);
+
+		if (r < 0)
+			return r;
+		options.store = p->store;
+	}
+	return df_processor_new(&options, &p->processor, diags, err);
+}
+
+void df_pipeline_unlock(struct df_pipeline *p)
+{
+	df_checkpoint_store_free(p->store);
+	p->store = NULL;
+}
+
+void df_pipeline_done(struct df_pipeline *p)
+{
+	df_processor_free(p->processor);
+	p->processor = NULL;
+	df_pipeline_unlock(p);
+}
+
+/* ---- with signals, health and progress ------------------------------------------------------------------- */
+
+/* Zeroed is empty. */
+struct flow {
+	struct df_context *stop, *kill;
+	struct df_signals *signals;
+	struct df_pipeline pipeline;
+	struct df_preview preview;
+	struct df_health health;
+};
+
+static void flow_done(struct flow *f)
+{
+	df_health_stop(&f->health); /* reads the processor */
+	df_pipeline_done(&f->pipeline);
+	df_signals_stop(f->signals);
+	df_context_free(f->stop);
+	df_context_free(f->kill);
+}
+
+static int flow_open(struct flow *f, const struct df_flow_options *o, struct df_diags *diags, struct df_error *err)
+{
 	int r;
 
 	f->stop = df_context_new(NULL);
 	f->kill = df_context_new(NULL);
 	if (!f->stop || !f->kill)
 		return df_error_no_memory(err);
-	r = df_signals_start(f->stop, f->kill, &f->signals, err);
+	r = df_signals_start(&(struct df_signals_options){ f->stop, f->kill }, &f->signals, err);
 	if (r < 0)
 		return r;
 	if (o->dry_run) {
 		f->preview = (struct df_preview){ .max = o->dry_run, .enough = f->stop };
 		pthread_mutex_init(&f->preview.lock, NULL);
-		options.make_sink = df_preview_make_sink;
-		options.make_sink_arg = &f->preview;
 	}
-	if (keeps_positions(o)) {
-		r = df_checkpoint_directory_open(o->state_dir, o->namespace, o->name, &f->store, err);
-		if (r < 0)
-			return r;
-		options.store = f->store;
-	}
-	r = df_processor_new(&options, &f->processor, diags, err);
+	r = df_pipeline_open(&f->pipeline, o, o->dry_run ? &f->preview : NULL, diags, err);
 	if (r == 0 && o->metrics)
-		r = df_health_start(&f->health, f->processor, o->metrics, o->metrics_host, err);
+		r = df_health_start(&f->health, df_health_of(f->pipeline.processor), o->metrics, o->metrics_host, err);
 	return r;
 }
 
@@ -83,12 +109,12 @@ static void say_what_is_special(const struct flow *f, const struct df_flow_optio
 {
 	struct df_processor_stats s;
 
-	df_processor_get_stats(f->processor, &s);
+	df_processor_get_stats(f->pipeline.processor, &s);
 	if (o->dry_run)
 		fprintf(stderr, "%s: dry run, nothing was written and no position was saved\n", o->name);
 	else if (s.read == 0 && !s.resumed)
 		fprintf(stderr, "%s: the source had nothing to read\n", o->name);
-	else if (s.read == 0 && f->store)
+	else if (s.read == 0 && f->pipeline.store)
 		fprintf(stderr,
 			"%s: nothing new since the position that was saved in %s; --reset-checkpoint reads from the "
 			"start\n",
@@ -115,12 +141,12 @@ static int flow_run(struct flow *f, const struct df_flow_options *o, struct df_e
 	int r;
 
 	say_what_runs(o);
-	progress = df_progress_start(f->processor, o->name, o->progress);
-	r = df_processor_run(f->processor, f->stop, f->kill, err);
+	progress = df_progress_start(f->pipeline.processor, o->name, o->progress);
+	r = df_processor_run(f->pipeline.processor, f->stop, f->kill, err);
 	seconds = (double)(df_clock_monotonic() - started) / (double)DF_NS_PER_S;
 	df_progress_stop(progress);
 	if (o->summary)
-		df_progress_summary(f->processor, o->name, o->progress, seconds, r < 0);
+		df_progress_summary(f->pipeline.processor, o->name, o->progress, seconds, r < 0);
 	if (r == 0 && o->summary && o->progress != DF_PROGRESS_JSON)
 		say_what_is_special(f, o);
 	return r;

@@ -19,7 +19,24 @@ struct df_flow_options {
 	bool summary;
 };
 
-/* An enum df_exit; everything was said on stderr. */
+struct df_preview;
+
+/* One run of a flow without what belongs to the process; zeroed is empty. */
+struct df_pipeline {
+	struct df_checkpoint_store *store; /* NULL: positions are not kept */
+	struct df_processor *processor;
+};
+
+/* Takes the flow's lock in the state directory and makes the processor; nothing is connected. preview: takes the place
+ * of the sinks, or NULL. metrics, metrics_host, progress and summary are not looked at, but for whether there are
+ * metrics. df_pipeline_done in any case. */
+int df_pipeline_open(struct df_pipeline *p, const struct df_flow_options *options, struct df_preview *preview,
+		     struct df_diags *diags, struct df_error *err) df_must_check;
+/* After the run: another one may take the flow's lock; the processor stays and can be looked at. */
+void df_pipeline_unlock(struct df_pipeline *p);
+void df_pipeline_done(struct df_pipeline *p);
+
+/* Runs one flow as the whole of this process, with signals. An enum df_exit; everything was said on stderr. */
 int df_flow_run(const struct df_flow_options *options);
 
 #endif

@@ -7,11 +7,11 @@
 #include "base/log.h"
 
 struct df_signals {
-	struct df_context *stop, *kill;
+	struct df_signals_options options;
 	pthread_t thread;
 };
 
-static sigset_t stop_signals(void)
+static sigset_t signals_of(const struct df_signals_options *o)
 {
 	sigset_t set;
 
@@ -19,34 +19,38 @@ static sigset_t stop_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGUSR2); /* ends the thread */
+	if (o->hangup)
+		sigaddset(&set, SIGHUP);
 	return set;
 }
 
 static void *signals_main(void *arg)
 {
 	struct df_signals *s = arg;
-	sigset_t set = stop_signals();
+	sigset_t set = signals_of(&s->options);
 	int number, seen = 0;
 
 	while (sigwait(&set, &number) == 0 && number != SIGUSR2) {
-		if (seen++ == 0) {
+		if (number == SIGHUP) {
+			s->options.hangup(s->options.arg);
+		} else if (seen++ == 0) {
 			df_info(NULL, "stopping: what is in flight is flushed; a second signal stops at once");
-			df_context_cancel(s->stop);
+			df_context_cancel(s->options.stop);
 		} else {
-			df_context_cancel(s->kill);
+			df_context_cancel(s->options.kill);
 		}
 	}
 	return NULL;
 }
 
-int df_signals_start(struct df_context *stop, struct df_context *kill, struct df_signals **ret, struct df_error *err)
+int df_signals_start(const struct df_signals_options *options, struct df_signals **ret, struct df_error *err)
 {
 	struct df_signals *s = calloc(1, sizeof(*s));
-	sigset_t set = stop_signals();
+	sigset_t set = signals_of(options);
 
 	if (!s)
 		return df_error_no_memory(err);
-	*s = (struct df_signals){ .stop = stop, .kill = kill };
+	s->options = *options;
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (pthread_create(&s->thread, NULL, signals_main, s)) {
 		free(s);
