@@ -149,39 +149,22 @@ static bool repeatable(const struct df_component *sink)
 	return sink->type->repeatable && sink->type->repeatable(sink->settings);
 }
 
-/* Error sinks and routes only warn; a sink type that can never be repeatable (kafka) is not worth a word. */
-static void warn_side_sink(const struct df_component *sink, struct df_diags *diags, const struct df_place *place)
-{
-	struct df_place at = { place->file, sink->line, sink->path, NULL };
+struct side_sinks {
+	const struct df_place *place;
+	struct df_diags *diags;
+};
 
-	if (sink->type && sink->type->repeatable && !repeatable(sink))
-		df_diag_warning(diags, &at, NULL,
+/* Error sinks and routes only warn; a sink type that can never be repeatable (kafka) is not worth a word. */
+static void warn_side_sink(void *arg, const struct df_component *sink, enum df_sink_role role)
+{
+	const struct side_sinks *side = arg;
+	struct df_place at = { side->place->file, sink->line, sink->path, NULL };
+
+	if (role != DF_SINK_MAIN && sink->type->repeatable && !repeatable(sink))
+		df_diag_warning(side->diags, &at, NULL,
 				"strictIdempotency: after a restart this %s sink may store a message twice; upsertMode "
 				"would not",
 				sink->type->name);
-}
-
-/* Every sink inside a transformation's settings, however deep. */
-static void warn_nested_sinks(const struct df_table *table, const void *settings, struct df_diags *diags,
-			      const struct df_place *place)
-{
-	for (size_t i = 0; table && i < table->field_count; i++) {
-		const struct df_field *f = &table->fields[i];
-		const void *member = (const char *)settings + f->offset;
-		const struct df_object *object = member;
-		const struct df_objects *objects = member;
-
-		if (f->alias_of || (f->flags & DF_IGNORED))
-			continue;
-		if (f->type == DF_TYPE_COMPONENT && f->component == DF_SINK)
-			warn_side_sink(member, diags, place);
-		else if (f->type == DF_TYPE_OBJECT && object->settings)
-			warn_nested_sinks(f->table, object->settings, diags, place);
-		else if (f->type == DF_TYPE_OBJECTS)
-			for (size_t n = 0; n < objects->count; n++)
-				warn_nested_sinks(f->table, (const char *)objects->items + n * f->table->size, diags,
-						  place);
-	}
 }
 
 static void check_idempotency(const struct df_dataflow_spec *spec, const struct df_place *place, struct df_diags *diags)
@@ -205,16 +188,8 @@ static void check_idempotency(const struct df_dataflow_spec *spec, const struct 
 					"after a restart rows may be written twice; upsertMode (with its conflictKey) "
 					"prevents it");
 	}
-	if (!spec->strict_idempotency)
-		return;
-	if (spec->errors.type)
-		warn_side_sink(&spec->errors, diags, place);
-	for (size_t i = 0; i < spec->transformations.count; i++) {
-		const struct df_component *t = &spec->transformations.items[i];
-
-		if (t->type && t->settings)
-			warn_nested_sinks(t->type->settings, t->settings, diags, place);
-	}
+	if (spec->strict_idempotency)
+		df_flow_each_sink(spec, warn_side_sink, &(struct side_sinks){ place, diags });
 }
 
 static void check_replicas(enum df_manifest_kind kind, const struct df_dataflow_spec *spec,

@@ -107,6 +107,11 @@ void df_manifests_done(struct df_manifests *manifests);
 void df_manifest_check(enum df_manifest_kind kind, const struct df_dataflowcron_spec *spec,
 		       const struct df_place *place, struct df_diags *diags);
 
+/* Every sink of a flow that has a type: the main one, those of routes, the error sink; in this order. */
+enum df_sink_role { DF_SINK_MAIN, DF_SINK_ROUTE, DF_SINK_ERRORS };
+typedef void df_sink_visit(void *arg, const struct df_component *sink, enum df_sink_role role);
+void df_flow_each_sink(const struct df_dataflow_spec *spec, df_sink_visit *visit, void *arg);
+
 /* config/crd/<name>.yaml: name is "dataflows" or "dataflowcrons". */
 void df_generate_crd(enum df_manifest_kind kind, const struct df_registry *registry, struct df_buf *buf);
 /* docs/reference/manifest.md. */

@@ -2,6 +2,7 @@
 DF_COMMAND(run)
 DF_COMMAND(transform)
 DF_COMMAND(validate)
+DF_COMMAND(explain)
 DF_COMMAND(connectors)
 DF_COMMAND(transformations)
 DF_COMMAND(generate)

@@ -286,6 +286,8 @@ struct df_type {
 	bool scales_out; /* source: replicas share the work (a consumer group); it has no end of its own */
 	bool (*keeps_position)(const void *settings); /* source: a checkpoint holds its position. NULL: never */
 	bool (*repeatable)(const void *settings);     /* sink: a row written twice stands there once. NULL: never */
+	/* With these settings a message can get lost there: a sentence that says when. NULL, also as answer: never. */
+	const char *(*loses)(const void *settings);
 };
 
 /* The types known to this program; made by src/connectors/factory.c and src/transformers/factory.c. Sorted as listed.

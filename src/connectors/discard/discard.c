@@ -86,6 +86,12 @@ static const struct df_sink_ops discard_ops = {
 	.free = discard_free,
 };
 
+static const char *discard_loses(const void *settings)
+{
+	(void)settings;
+	return "it keeps nothing, on purpose";
+}
+
 static const struct df_type discard_type = {
 	.name = "discard",
 	.title = "Confirms every message and keeps none",
@@ -94,6 +100,7 @@ static const struct df_type discard_type = {
 	.settings = &discard_table,
 	.settings_optional = true,
 	.example = "type: discard\n",
+	.loses = discard_loses,
 };
 
 const struct df_connector df_connector_discard = {

@@ -161,6 +161,12 @@ static const struct df_source_ops stdin_ops = {
 	.free = stdin_free,
 };
 
+static const char *stdin_loses(const void *settings)
+{
+	(void)settings;
+	return "it cannot be read twice: what was read and not yet written is gone after a crash";
+}
+
 static const struct df_type stdin_type = {
 	.name = "stdin",
 	.title = "Reads the standard input",
@@ -169,6 +175,7 @@ static const struct df_type stdin_type = {
 	.settings = &stdin_table,
 	.settings_optional = true,
 	.example = "type: stdin\n",
+	.loses = stdin_loses,
 };
 
 const struct df_connector df_connector_stdin = {
