@@ -329,7 +329,7 @@ static void test_trino(void **state)
 	BAD(DF_SINK,
 	    "type: trino\nconfig: {serverURL: http://t, catalog: hive, schema: s, table: t, upsertMode: true, "
 	    "conflictKey: id}\n",
-	    "works on Iceberg catalogs only");
+	    "needs a catalog with MERGE");
 	GOOD(DF_SINK,
 	     "type: trino\nconfig: {serverURL: http://t, catalog: my_ICEBERG, schema: s, table: t, upsertMode: true, "
 	     "conflictKey: id}\n");

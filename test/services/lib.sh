@@ -57,6 +57,53 @@ wait_until() {
   done
 }
 
+# start_process COMMAND...: in the background, in a session of its own; its output goes to $home/server.log, its id to $home/server.pid.
+start_process() {
+  setsid "$@" </dev/null >"$home/server.log" 2>&1 9>&- &
+  echo $! >"$home/server.pid"
+}
+
+# wait_ready SECONDS COMMAND...: until the command succeeds; the started process is stopped when it does not, or ends.
+wait_ready() {
+  local seconds=$1 pid
+  shift
+  pid=$(head -n 1 "$home/server.pid")
+  ready_or_gone() { "$@" || ! kill -0 "$pid"; }
+  wait_until "$seconds" ready_or_gone "$@" || true
+  if ! "$@" >/dev/null 2>&1; then
+    tail -n 5 "$home/server.log" >&2
+    do_stop
+    die "the server did not start (log: $home/server.log)"
+  fi
+  say "ready"
+}
+
+# find_java VERSION: the path of a java of that version or later.
+find_java() {
+  local candidate
+  for candidate in ${JAVA_HOME:+"$JAVA_HOME/bin/java"} "$(command -v java || true)" /usr/lib/jvm/*/bin/java /opt/*/bin/java; do
+    if [ -x "$candidate" ] && [ "$("$candidate" -version 2>&1 | sed -n '1s/.* version "\([0-9]*\).*/\1/p')" -ge "$1" ]; then
+      echo "$candidate"
+      return
+    fi
+  done
+  die "needs Java $1 or later: install a JDK or set JAVA_HOME"
+}
+
+# maven_get GROUP:ARTIFACT:VERSION[:TYPE]: prints the path of the file, fetched when it is not there.
+maven_get() {
+  local group artifact version type file
+  IFS=: read -r group artifact version type <<<"$1"
+  file=$home/maven/${group//.//}/$artifact/$version/$artifact-$version.${type:-jar}
+  if [ ! -s "$file" ]; then
+    say "fetching $1"
+    mvn -q -B -Dmaven.repo.local="$home/maven" -Dtransitive=false -Dartifact="$1" \
+      org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get </dev/null >"$home/fetch.log" 2>&1 ||
+      { tail -n 5 "$home/fetch.log" >&2; die "Maven could not fetch $1 (log: $home/fetch.log)"; }
+  fi
+  echo "$file"
+}
+
 # end_process PID SECONDS: SIGTERM, and SIGKILL when that does not help in time.
 end_process() {
   kill -CONT "$1" 2>/dev/null || return 0 # a test may have paused it
