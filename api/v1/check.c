@@ -125,7 +125,11 @@ void df_check_flow(const void *settings, const struct df_place *place, struct df
 void df_check_cron(const void *settings, const struct df_place *place, struct df_diags *diags)
 {
 	const struct df_dataflowcron_spec *spec = settings;
+	struct df_error ignored = DF_ERROR_INIT;
+	struct df_cron cron;
 
+	if (df_cron_parse(df_str_c(spec->schedule), &cron, &ignored) == 0 && df_cron_never(&cron))
+		df_diag_warning(diags, place, "schedule", "never fires: none of these months has such a day");
 	if (spec->starting_deadline_seconds.set && spec->starting_deadline_seconds.value < 10)
 		df_diag_warning(diags, place, "startingDeadlineSeconds",
 				"%" PRId64

@@ -178,6 +178,9 @@ static const char *const concurrency_policies[] = { "Allow", "Forbid", "Replace"
 		 .example = "\"*/15 * * * *\"",                                                                      \
 		 .doc = "When to run: minute, hour, day of month, month, day of week. A sixth field in front, the "  \
 			"seconds, must be `0`."),                                                                    \
+		DF_FIELD(C, time_zone, "timeZone", DF_OPERATOR_ONLY, .check = df_check_timezone,                     \
+			 .example = "Europe/Berlin", .def_doc = "UTC",                                               \
+			 .doc = "The IANA time zone in which the schedule is read."),                                \
 		DF_FIELD(C, concurrency_policy, "concurrencyPolicy", DF_OPERATOR_ONLY, .def = "Allow",               \
 			 .values = concurrency_policies,                                                             \
 			 .doc = "What happens when a run is due while the last one is still going."),                \

@@ -55,6 +55,7 @@ struct df_trigger {
 struct df_dataflowcron_spec {
 	struct df_dataflow_spec flow;
 	char *schedule;
+	char *time_zone;
 	char *concurrency_policy;
 	struct df_opt_int successful_jobs_history_limit, failed_jobs_history_limit;
 	struct df_opt_int64 starting_deadline_seconds;
@@ -73,6 +74,7 @@ struct df_manifest {
 	char *namespace; /* "default" when the manifest names none */
 	char *file;
 	uint32_t line;			  /* of the document */
+	uint64_t fingerprint;		  /* another one when anything changed: the document, a Secret it uses */
 	struct df_dataflowcron_spec spec; /* .flow alone for a DataFlow */
 };
 

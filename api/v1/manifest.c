@@ -249,6 +249,65 @@ static void apply_sets(struct loader *l, struct df_value *document)
 	}
 }
 
+/* ---- fingerprints
+ * ----------------------------------------------------------------------------------------------------- */
+
+struct fingerprint {
+	struct loader *l;
+	const struct df_secrets *secrets;
+	uint64_t hash;
+};
+
+/* FNV-1a, 64 bits (Fowler, Noll, Vo). */
+static uint64_t hash_more(uint64_t hash, struct df_str text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		hash = (hash ^ (unsigned char)text.ptr[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static void hash_document(struct fingerprint *f, const struct df_value *document)
+{
+	struct df_buf buf = { 0 };
+
+	df_value_write(document, &buf);
+	if (buf.failed)
+		no_memory(f->l);
+	f->hash = hash_more(f->hash, df_buf_str(&buf));
+	if (buf.data)
+		explicit_bzero(buf.data, buf.len);
+	df_buf_done(&buf);
+}
+
+static void hash_secret(void *arg, const char *path, const struct df_secret_ref *ref)
+{
+	struct fingerprint *f = arg;
+	struct df_error err = DF_ERROR_INIT;
+	char *value = NULL;
+
+	(void)path;
+	if (f->secrets->get(f->secrets, ref, &value, &err) < 0 || !value)
+		return;
+	f->hash = hash_more(f->hash, df_str_c(value));
+	explicit_bzero(value, strlen(value));
+	free(value);
+}
+
+static void set_fingerprint(struct loader *l, const struct df_value *document, struct df_manifest *m)
+{
+	struct fingerprint f = { l, secrets_for(l, m->namespace ? m->namespace : "default"),
+				 UINT64_C(0xcbf29ce484222325) };
+
+	hash_document(&f, document);
+	for (size_t i = 0; i < l->documents.count; i++)
+		if (is_secret(l->documents.items[i]))
+			hash_document(&f, l->documents.items[i]);
+	if (f.secrets && l->options->resolve_secrets)
+		df_settings_secret_refs(spec_table(m->kind, l->options->transformations_only), &m->spec, hash_secret,
+					&f);
+	m->fingerprint = f.hash;
+}
+
 static void read_spec(struct loader *l, struct df_value *document, struct df_manifest *m)
 {
 	bool parts = l->options->transformations_only;
@@ -273,8 +332,10 @@ static void read_spec(struct loader *l, struct df_value *document, struct df_man
 	check_windows(l, spec);
 	options.secrets = secrets_for(l, m->namespace ? m->namespace : "default");
 	df_settings_parse(table, spec, &options, &m->spec, l->diags);
-	if (l->diags->errors == errors)
-		df_manifest_check(m->kind, &m->spec, &place, l->diags);
+	if (l->diags->errors != errors)
+		return;
+	df_manifest_check(m->kind, &m->spec, &place, l->diags);
+	set_fingerprint(l, document, m);
 }
 
 static struct df_manifest *add_manifest(struct loader *l, const struct df_value *document, enum df_manifest_kind kind)

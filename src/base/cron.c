@@ -256,6 +256,14 @@ int64_t df_cron_next(const struct df_cron *cron, const struct df_zone *zone, int
 	return DF_CRON_NEVER;
 }
 
+bool df_cron_never(const struct df_cron *cron)
+{
+	/* On a clock that no one changes, from 2000, a leap year. */
+	const int64_t from = 10957 * DAY;
+
+	return next_local(cron, from, from + HORIZON) == DF_CRON_NEVER;
+}
+
 uint64_t df_cron_missed(const struct df_cron *cron, const struct df_zone *zone, int64_t after, int64_t now,
 			int64_t *ret_last)
 {

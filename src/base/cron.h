@@ -37,6 +37,9 @@ int df_cron_parse(struct df_str text, struct df_cron *ret, struct df_error *err)
  */
 int64_t df_cron_next(const struct df_cron *cron, const struct df_zone *zone, int64_t after);
 
+/* True for days that no year has. */
+bool df_cron_never(const struct df_cron *cron);
+
 /* How many times lie after `after` and not after `now`, and the last of them in *ret_last (not set when 0). */
 uint64_t df_cron_missed(const struct df_cron *cron, const struct df_zone *zone, int64_t after, int64_t now,
 			int64_t *ret_last);
