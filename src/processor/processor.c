@@ -24,8 +24,9 @@ void df_processor_fail(struct df_processor *p, const struct df_error *err)
 void df_processor_progressed(struct df_processor *p)
 {
 	pthread_mutex_lock(&p->state_lock);
-	p->progress++;
-	pthread_cond_signal(&p->state_changed);
+	/* Only the first since the last commit: from then on the committer waits for its interval. */
+	if (p->progress++ == p->committed)
+		pthread_cond_signal(&p->state_changed);
 	pthread_mutex_unlock(&p->state_lock);
 }
 
@@ -382,14 +383,13 @@ static int supervise(struct df_processor *p, struct df_context *stop, struct df_
 {
 	int64_t interval = commit_interval(p), last = df_clock_monotonic(), grace_end = INT64_MAX;
 	int64_t grace = p->options.grace_ns ? p->options.grace_ns : DF_GRACE_DEFAULT;
-	uint64_t committed = 0;
 	bool again;
 	int r = 0;
 
 	pthread_mutex_lock(&p->state_lock);
 	while (p->outputs_running > 0 || p->error_output_running) {
 		int64_t now = df_clock_monotonic();
-		bool moved = p->progress != committed;
+		bool moved = p->progress != p->committed;
 
 		if (df_context_canceled(stop) && grace_end == INT64_MAX) {
 			atomic_store(&p->phase, DF_PHASE_STOPPING);
@@ -404,17 +404,17 @@ static int supervise(struct df_processor *p, struct df_context *stop, struct df_
 			grace_end = INT64_MAX - 1;
 		}
 		if (moved && now >= last + interval && r == 0) {
-			committed = p->progress;
+			p->committed = p->progress;
 			pthread_mutex_unlock(&p->state_lock);
 			r = commit_or_wait(p, &again, err);
 			if (r < 0)
 				df_processor_fail(p, err);
 			last = df_clock_monotonic();
+			pthread_mutex_lock(&p->state_lock);
 			if (again) { /* also when nothing moves, but not without a pause */
-				committed--;
+				p->committed--;
 				last += interval < DF_COMMIT_INTERVAL ? DF_COMMIT_INTERVAL - interval : 0;
 			}
-			pthread_mutex_lock(&p->state_lock);
 			continue;
 		}
 		now = moved && r == 0 ? last + interval : INT64_MAX;
