@@ -315,30 +315,46 @@ static const struct df_cursor_place *place_of(struct run *run, struct df_cursor_
 	return run->overlaps ? &run->again : df_cursor_at(cursor);
 }
 
+/* Opens the statement that goes on from a place; again when the store finds that it must be another one. */
+static int open_statement(struct run *run, const struct df_cursor_place *place, struct df_buf *sql,
+			  struct df_error *err)
+{
+	struct df_polling_source *s = run->source;
+	struct df_cursor_params params;
+	int code;
+
+	do {
+		sql->len = 0;
+		params.count = 0;
+		run->stop = how_it_stops(run);
+		unsigned limit = run->stop == STOP_TIES || run->stop == STOP_CUT ? (unsigned)run->limit : 0;
+
+		if (run->legacy)
+			df_buf_add_str(sql,
+				       s->legacy_sql.len ? s->legacy_sql : df_query_trim(df_str_c(s->settings->query)));
+		else
+			df_cursor_select(&s->table, place, run->part, limit, sql, &params);
+		if (sql->failed)
+			return df_error_no_memory(err);
+		code = s->store->open(s, run->ctx, df_buf_str(sql), &params, err);
+	} while (code == DF_POLLING_CHANGED);
+	return code;
+}
+
 /* One statement, and its rows emitted. Adds to *rows. */
 static int read_statement(struct run *run, size_t *rows, bool *ret_more, struct df_error *err)
 {
 	struct df_polling_source *s = run->source;
 	df_cleanup(df_buf_done) struct df_buf sql = { 0 };
-	struct df_cursor_params params = { .count = 0 };
 	char before_text[DF_CURSOR_BEFORE_MAX];
 	struct df_cursor_place before;
 
 	*ret_more = false;
 	run->rows = run->fetched = 0;
-	run->stop = how_it_stops(run);
 	const struct df_cursor_place *place = place_of(run, &before, before_text);
 	if (run->part == DF_CURSOR_ROWS)
 		df_cursor_begin(s->cursor);
-	if (!run->legacy)
-		df_cursor_select(&s->table, place, run->part, run->stop > STOP_READER ? (unsigned)run->limit : 0, &sql,
-				 &params);
-	else
-		df_buf_add_str(&sql, s->legacy_sql.len ? s->legacy_sql : df_query_trim(df_str_c(s->settings->query)));
-	if (sql.failed)
-		return df_error_no_memory(err);
-
-	int code = s->store->open(s, run->ctx, df_buf_str(&sql), &params, err);
+	int code = open_statement(run, place, &sql, err);
 	if (code == 0)
 		code = read_rows(run, ret_more, err);
 	/* The statement ends before a full pipeline makes us wait. */

@@ -20,10 +20,12 @@ struct df_polling_key {
 	struct df_cursor_value t, k; /* kind NONE: the result has no such column */
 };
 
+enum { DF_POLLING_CHANGED = 1 }; /* open: nothing was run; `table` has changed, ask again with its SQL */
+
 /* What a store provides. One thread: the one in df_polling_read. */
 struct df_polling_ops {
 	/* Runs one SELECT; rows are then asked for. params: of the cursor, for stores that bind them; none for a legacy
-	 * query. sql is good until end. */
+	 * query. sql is good until end. 0, DF_POLLING_CHANGED, or a code. */
 	int (*open)(struct df_polling_source *s, struct df_context *ctx, struct df_str sql,
 		    const struct df_cursor_params *params, struct df_error *err);
 	/* The next row. *ret_row false: the statement has ended well. */

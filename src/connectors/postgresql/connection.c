@@ -322,6 +322,12 @@ void df_pg_cancel(struct df_pg *pg)
 	request_release(request);
 }
 
+void df_pg_give_up(struct df_pg *pg)
+{
+	df_pg_cancel(pg);
+	pg->broken = true;
+}
+
 /* ---- waiting --------------------------------------------------------------------------------------------- */
 
 /* Waits for the socket. When the context ends the wait, nobody will read the rest of what the server was asked for. */
@@ -331,8 +337,7 @@ static int wait_socket(struct df_pg *pg, struct df_context *ctx, short events, s
 
 	if (code == 0)
 		return 0;
-	df_pg_cancel(pg);
-	pg->broken = true;
+	df_pg_give_up(pg);
 	code = df_context_check(ctx, err);
 	return code != 0 ? code : df_error_set(err, DF_ERR_UNKNOWN, "%s: poll failed", pg->server);
 }
@@ -437,13 +442,18 @@ int df_pg_drain(struct df_pg *pg, struct df_context *ctx, struct df_error *err)
 	}
 }
 
-int df_pg_exec(struct df_pg *pg, struct df_context *ctx, const char *sql, struct df_error *err)
+int df_pg_send(struct df_pg *pg, const char *sql, struct df_error *err)
 {
 	int code = usable(pg, err);
 
-	if (code != 0)
-		return code;
-	return PQsendQuery(pg->conn, sql) ? df_pg_drain(pg, ctx, err) : df_pg_connection_error(pg, err);
+	return code != 0 || PQsendQuery(pg->conn, sql) ? code : df_pg_connection_error(pg, err);
+}
+
+int df_pg_exec(struct df_pg *pg, struct df_context *ctx, const char *sql, struct df_error *err)
+{
+	int code = df_pg_send(pg, sql, err);
+
+	return code == 0 ? df_pg_drain(pg, ctx, err) : code;
 }
 
 int df_pg_exec_buf(struct df_pg *pg, struct df_context *ctx, struct df_buf *sql, struct df_error *err)

@@ -64,6 +64,9 @@ int df_pg_exec_buf(struct df_pg *pg, struct df_context *ctx, struct df_buf *sql,
 int df_pg_query(struct df_pg *pg, struct df_context *ctx, const char *sql, const char *const *params, int count,
 		PGresult **ret, struct df_error *err) df_must_check;
 
+/* Sends statements without parameters; their results are then read with df_pg_result. */
+int df_pg_send(struct df_pg *pg, const char *sql, struct df_error *err) df_must_check;
+
 /*
  * The next result of what PQsend... sent; *ret NULL: there are no more. A result of an error is cleared and becomes
  * err; then the rest must be read (df_pg_drain) before the connection is used again. PGRES_COPY_IN, COPY_OUT and
@@ -80,6 +83,8 @@ int df_pg_receive(struct df_pg *pg, struct df_context *ctx, struct df_error *err
 
 /* Asks the server to cancel what runs, without waiting long; its error is still to be read (df_pg_drain). */
 void df_pg_cancel(struct df_pg *pg);
+/* The same, and the connection is of no use any more. */
+void df_pg_give_up(struct df_pg *pg);
 
 /* ---- errors ---------------------------------------------------------------------------------------------- */
 

@@ -139,4 +139,5 @@ static const struct df_type sink_type = {
 const struct df_connector df_connector_postgresql = {
 	.source = &source_type,
 	.sink = &sink_type,
+	.source_ops = DF_WITH_POSTGRESQL ? &df_postgresql_source_ops : NULL,
 };

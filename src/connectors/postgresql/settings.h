@@ -21,4 +21,7 @@ struct df_postgresql_sink_settings {
 	char *soft_delete_column;
 };
 
+/* The driver: source.c and sink.c. */
+extern const struct df_source_ops df_postgresql_source_ops;
+
 #endif
