@@ -1,6 +1,6 @@
 #include "connectors/trino/connection.h"
 
-#include "connectors/trino/literal.h"
+#include "connectors/trino/text.h"
 #include "table/identifier.h"
 
 void df_trino_quote_table(struct df_buf *sql, const struct df_trino_connection *settings, const char *table)

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "connectors/trino/connection.h"
-#include "connectors/trino/literal.h"
+#include "connectors/trino/text.h"
 
 #define LOOK_AGAIN (250 * DF_NS_PER_MS)
 

@@ -7,7 +7,9 @@
 #include "connectors/trino/fate.h"
 #include "connectors/trino/statement.h"
 
-#define TOGETHER 10 /* rows that wait travel together up to this many when batchSize is absent */
+#define TOGETHER                                                                                                   \
+	1000 /* rows that wait travel together up to this many when batchSize is absent: a statement of 1000 costs \
+		about as much as one of 1 */
 
 struct sink {
 	struct df_base_connector base;
@@ -75,6 +77,7 @@ static void sink_free(struct df_sink *sink)
 	(void)!sink_close(sink, NULL);
 	df_rows_free(s->rows);
 	df_buf_done(&s->statement.sql);
+	df_buf_done(&s->statement.row);
 	df_trino_target_done(&s->target);
 	df_trino_client_free(s->client);
 	df_base_connector_free(&s->base);

@@ -8,7 +8,7 @@
 #include "connectors/polling.h"
 #include "connectors/trino/connection.h"
 #include "connectors/trino/decode.h"
-#include "connectors/trino/literal.h"
+#include "connectors/trino/text.h"
 #include "table/identifier.h"
 
 #define CHANGE_COLUMN "updated_at"

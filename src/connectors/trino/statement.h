@@ -13,6 +13,7 @@ struct df_trino_statement {
 	const struct df_column_set *set;
 	bool upsert;	   /* MERGE by the target's key */
 	struct df_buf sql; /* up to the last row; the tail is written by finish */
+	struct df_buf row; /* one row, before it is known to fit */
 	size_t rows;
 };
 

@@ -1,6 +1,6 @@
 #include "connectors/trino/target.h"
 
-#include "connectors/trino/literal.h"
+#include "connectors/trino/text.h"
 #include "table/identifier.h"
 
 int df_trino_target_init(struct df_trino_target *t, const struct df_trino_sink_settings *settings,

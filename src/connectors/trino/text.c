@@ -1,4 +1,4 @@
-#include "connectors/trino/literal.h"
+#include "connectors/trino/text.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -12,13 +12,12 @@
 /* What one call works with. */
 struct writing {
 	struct df_arena *arena;
-	struct df_buf *sql;
+	struct df_buf *out; /* the text */
 	struct df_error *err;
 };
 
-typedef int literal_fn(const struct df_trino_type *type, struct df_value *v, const struct writing *w);
-
-static int write_literal(const struct df_trino_type *type, struct df_value *v, const struct writing *w);
+/* Appends the plain text of a scalar. */
+typedef int text_fn(const struct df_trino_type *type, struct df_value *v, const struct writing *w);
 
 static int refuse(const struct df_trino_type *type, const struct df_value *v, const struct writing *w)
 {
@@ -64,7 +63,7 @@ static size_t characters(struct df_str text)
 	return n;
 }
 
-static int literal_text(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+static int text_text(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
 {
 	struct df_str text;
 	int code = df_convert_text(v, w->arena, &text, w->err);
@@ -75,44 +74,45 @@ static int literal_text(const struct df_trino_type *type, struct df_value *v, co
 		return df_error_set(w->err, DF_ERR_INVALID_DATA,
 				    "the text has %zu characters, the column takes %" PRId64, characters(text),
 				    type->precision);
-	df_trino_quote_text(w->sql, text);
+	df_buf_add_str(w->out, text);
 	return 0;
 }
 
-static int literal_json(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+/* Trino keeps the digits of whole numbers in a json value; every other number becomes a double. */
+static bool json_keeps(const struct df_value *v)
 {
-	df_cleanup(df_buf_done) struct df_buf json = { 0 };
+	double d;
 
+	if (v->kind == DF_NUMBER && v->repr == DF_REPR_TEXT && v->len > 15 &&
+	    (memchr(v->text, '.', v->len) || memchr(v->text, 'e', v->len) || memchr(v->text, 'E', v->len)))
+		return df_convert_double(v, NULL, &d, NULL) == 0;
+	if (df_value_is_container(v) && v->len)
+		df_for_each (child, v)
+			if (!json_keeps(child))
+				return false;
+	return true;
+}
+
+static int text_json(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+{
 	(void)type;
-	df_value_write(v, &json);
-	if (json.failed)
-		return df_error_no_memory(w->err);
-	df_buf_add_c(w->sql, "JSON ");
-	df_trino_quote_text(w->sql, df_buf_str(&json));
+	if (!json_keeps(v))
+		return df_error_set(
+			w->err, DF_ERR_INVALID_DATA,
+			"a number in the document has more digits than Trino's json keeps; use a varchar column");
+	df_value_write(v, w->out);
 	return 0;
 }
 
-static int literal_bytes(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+static int text_bytes(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
 {
-	static const char digits[] = "0123456789ABCDEF";
 	struct df_str bytes;
 	int code = df_convert_bytes(v, w->arena, &bytes, w->err);
 
 	(void)type;
-	if (code != 0)
-		return code;
-	char *out = df_buf_reserve(w->sql, bytes.len * 2 + 3);
-	if (!out)
-		return df_error_no_memory(w->err);
-	*out++ = 'X';
-	*out++ = '\'';
-	for (size_t i = 0; i < bytes.len; i++) {
-		*out++ = digits[(unsigned char)bytes.ptr[i] >> 4];
-		*out++ = digits[(unsigned char)bytes.ptr[i] & 15];
-	}
-	*out = '\'';
-	w->sql->len += bytes.len * 2 + 3;
-	return 0;
+	if (code == 0)
+		df_buf_add_base64(w->out, bytes);
+	return code;
 }
 
 /* 8-4-4-4-12 hexadecimal digits. */
@@ -142,7 +142,7 @@ static bool is_address(struct df_str text)
 	return inet_pton(AF_INET, copy, address) == 1 || inet_pton(AF_INET6, copy, address) == 1;
 }
 
-static int literal_checked(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+static int text_checked(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
 {
 	bool uuid = type->kind == DF_TRINO_UUID;
 	struct df_str text;
@@ -152,35 +152,35 @@ static int literal_checked(const struct df_trino_type *type, struct df_value *v,
 		return code;
 	if (uuid ? !is_uuid(text) : !is_address(text))
 		return df_error_set(w->err, DF_ERR_INVALID_DATA, "the string is no %s", uuid ? "UUID" : "IP address");
-	df_buf_printf(w->sql, "%s '" DF_STR_FMT "'", uuid ? "UUID" : "IPADDRESS", DF_STR_ARG(text));
+	df_buf_add_str(w->out, text);
 	return 0;
 }
 
 /* ---- numbers --------------------------------------------------------------------------------------------- */
 
-static int literal_bool(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+static int text_bool(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
 {
 	bool b;
 	int code = df_convert_bool(v, w->arena, &b, w->err);
 
 	(void)type;
 	if (code == 0)
-		df_buf_add_c(w->sql, b ? "true" : "false");
+		df_buf_add_c(w->out, b ? "true" : "false");
 	return code;
 }
 
-static int literal_int(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+static int text_int(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
 {
 	static const struct {
-		const char *name;
 		int64_t min, max;
 	} ranges[] = {
-		[DF_TRINO_TINYINT] = { "TINYINT", INT8_MIN, INT8_MAX },
-		[DF_TRINO_SMALLINT] = { "SMALLINT", INT16_MIN, INT16_MAX },
-		[DF_TRINO_INTEGER] = { "INTEGER", INT32_MIN, INT32_MAX },
-		[DF_TRINO_BIGINT] = { "BIGINT", INT64_MIN, INT64_MAX },
+		[DF_TRINO_TINYINT] = { INT8_MIN, INT8_MAX },
+		[DF_TRINO_SMALLINT] = { INT16_MIN, INT16_MAX },
+		[DF_TRINO_INTEGER] = { INT32_MIN, INT32_MAX },
+		[DF_TRINO_BIGINT] = { INT64_MIN, INT64_MAX },
 	};
 	int64_t n;
+	char digits[DF_NUMBER_MAX];
 	int code = df_convert_int64(v, w->arena, &n, w->err);
 
 	if (code != 0)
@@ -188,19 +188,11 @@ static int literal_int(const struct df_trino_type *type, struct df_value *v, con
 	if (n < ranges[type->kind].min || n > ranges[type->kind].max)
 		return df_error_set(w->err, DF_ERR_INVALID_DATA, "the number is outside the range of " DF_STR_FMT,
 				    DF_STR_ARG(type->text));
-	/* Bare digits are INTEGER or BIGINT by their size, which neither of the small types takes. */
-	if (type->kind == DF_TRINO_INTEGER || (type->kind == DF_TRINO_BIGINT && n >= 0))
-		df_buf_printf(w->sql,
-			      n < 0 && n != INT32_MIN ? "(%" PRId64 ")"
-			      : n < 0		      ? "INTEGER '%" PRId64 "'"
-						      : "%" PRId64,
-			      n);
-	else
-		df_buf_printf(w->sql, "%s '%" PRId64 "'", ranges[type->kind].name, n);
+	df_buf_add(w->out, digits, df_number_from_int64(n, digits));
 	return 0;
 }
 
-static int literal_float(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+static int text_float(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
 {
 	bool real = type->kind == DF_TRINO_REAL;
 	char digits[DF_NUMBER_MAX];
@@ -210,12 +202,11 @@ static int literal_float(const struct df_trino_type *type, struct df_value *v, c
 	if (code != 0)
 		return code;
 	if (isnan(n) || isinf(n)) {
-		const char *name = isnan(n) ? "nan()" : n > 0 ? "infinity()" : "-infinity()";
-		df_buf_printf(w->sql, real ? "CAST(%s AS REAL)" : "%s", name);
+		df_buf_add_c(w->out, isnan(n) ? "NaN" : n > 0 ? "Infinity" : "-Infinity");
 		return 0;
 	}
 	if (!real) {
-		df_buf_printf(w->sql, "DOUBLE '%.*s'", (int)df_number_from_double(n, digits), digits);
+		df_buf_add(w->out, digits, df_number_from_double(n, digits));
 		return 0;
 	}
 	/* What the column holds must be the number that was given: as the digits of a float, or exactly. */
@@ -224,7 +215,7 @@ static int literal_float(const struct df_trino_type *type, struct df_value *v, c
 	double back;
 	if (isinf(f) || ((double)f != n && (!df_number_to_double(df_str(digits, len), &back) || back != n)))
 		return df_error_set(w->err, DF_ERR_INVALID_DATA, "the number has more digits than a real holds");
-	df_buf_printf(w->sql, "REAL '%.*s'", (int)len, digits);
+	df_buf_add(w->out, digits, len);
 	return 0;
 }
 
@@ -268,8 +259,8 @@ static bool read_decimal(struct df_str text, struct df_arena *arena, struct deci
 	return true;
 }
 
-/* Exactly as many fraction digits as the column has, so that all rows of a statement have one type. */
-static int literal_decimal(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+/* With as many fraction digits as the column has. */
+static int text_decimal(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
 {
 	struct df_str text =
 		v->kind == DF_NUMBER || v->kind == DF_STRING ? df_value_text(v, w->arena) : df_str(NULL, 0);
@@ -285,18 +276,18 @@ static int literal_decimal(const struct df_trino_type *type, struct df_value *v,
 	if (d.digits.len && (d.point > type->precision - type->scale || fraction > type->scale))
 		return df_error_set(w->err, DF_ERR_INVALID_DATA, "the number does not fit " DF_STR_FMT " exactly",
 				    DF_STR_ARG(type->text));
-	df_buf_printf(w->sql, "DECIMAL '%s", d.negative && d.digits.len ? "-" : "");
+	if (d.negative && d.digits.len)
+		df_buf_add_char(w->out, '-');
 	int64_t begin = d.digits.len && d.point > 0 ? 0 : d.digits.len ? d.point : 0;
 	int64_t point = d.digits.len ? d.point : 0;
 	if (point <= 0)
-		df_buf_add_char(w->sql, '0');
+		df_buf_add_char(w->out, '0');
 	for (int64_t i = begin < 0 ? 0 : begin; i < point; i++)
-		df_buf_add_char(w->sql, i < (int64_t)d.digits.len ? d.digits.ptr[i] : '0');
+		df_buf_add_char(w->out, i < (int64_t)d.digits.len ? d.digits.ptr[i] : '0');
 	if (type->scale)
-		df_buf_add_char(w->sql, '.');
+		df_buf_add_char(w->out, '.');
 	for (int64_t i = point; i < point + type->scale; i++)
-		df_buf_add_char(w->sql, i >= 0 && i < (int64_t)d.digits.len ? d.digits.ptr[i] : '0');
-	df_buf_add_char(w->sql, '\'');
+		df_buf_add_char(w->out, i >= 0 && i < (int64_t)d.digits.len ? d.digits.ptr[i] : '0');
 	return 0;
 }
 
@@ -390,13 +381,13 @@ static int moment_of(const struct df_trino_type *type, struct df_value *v, const
 	return df_convert_timestamp(&cut, w->arena, &ret->civil, w->err);
 }
 
-static int literal_date(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+static int text_date(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
 {
 	struct moment m;
 	int code = moment_of(type, v, w, &m);
 
 	if (code == 0)
-		df_buf_printf(w->sql, "DATE '%04" PRId64 "-%02d-%02d'", m.civil.year, m.civil.month, m.civil.day);
+		df_buf_printf(w->out, "%04" PRId64 "-%02d-%02d", m.civil.year, m.civil.month, m.civil.day);
 	return code;
 }
 
@@ -405,26 +396,27 @@ static void add_fraction(const struct df_trino_type *type, const struct moment *
 	int64_t digits = type->precision < FRACTION_MAX ? type->precision : FRACTION_MAX;
 
 	if (digits > 0)
-		df_buf_printf(w->sql, ".%.*s", (int)digits, m->fraction);
+		df_buf_printf(w->out, ".%.*s", (int)digits, m->fraction);
 }
 
 /* Offsets are applied: the clock is UTC's, or the wall clock of a timestamp without zone. */
-static int literal_timestamp(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+static int text_timestamp(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
 {
 	struct moment m;
 	int code = moment_of(type, v, w, &m);
 
 	if (code != 0)
 		return code;
-	df_buf_printf(w->sql, "TIMESTAMP '%04" PRId64 "-%02d-%02d %02d:%02d:%02d", m.civil.year, m.civil.month,
-		      m.civil.day, m.civil.hour, m.civil.minute, m.civil.second);
+	df_buf_printf(w->out, "%04" PRId64 "-%02d-%02d %02d:%02d:%02d", m.civil.year, m.civil.month, m.civil.day,
+		      m.civil.hour, m.civil.minute, m.civil.second);
 	add_fraction(type, &m, w);
-	df_buf_add_c(w->sql, type->kind == DF_TRINO_TIMESTAMP_TZ ? " UTC'" : "'");
+	if (type->kind == DF_TRINO_TIMESTAMP_TZ)
+		df_buf_add_c(w->out, " UTC");
 	return 0;
 }
 
 /* `HH:MM:SS[.f]`, with zone `±HH[:MM]` or `Z` behind it. */
-static int literal_time(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+static int text_time(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
 {
 	bool with_zone = type->kind == DF_TRINO_TIME_TZ;
 	struct moment m = { 0 };
@@ -456,154 +448,65 @@ static int literal_time(const struct df_trino_type *type, struct df_value *v, co
 	if (*zone && !with_zone)
 		return df_error_set(w->err, DF_ERR_INVALID_DATA,
 				    "a time with an offset does not fit a time without zone");
-	df_buf_printf(w->sql, "TIME '%.8s", copy);
+	df_buf_printf(w->out, "%.8s", copy);
 	add_fraction(type, &m, w);
 	if (with_zone)
-		df_buf_printf(w->sql, "%c%02d:%02d", sign, offset_hour, offset_minute);
-	df_buf_add_char(w->sql, '\'');
+		df_buf_printf(w->out, "%c%02d:%02d", sign, offset_hour, offset_minute);
 	return 0;
 }
 
-/* ---- containers ------------------------------------------------------------------------------------------ */
+/* ---- scalars --------------------------------------------------------------------------------------------- */
 
-static void add_cast(const struct df_trino_type *type, const struct writing *w)
-{
-	df_buf_printf(w->sql, " AS " DF_STR_FMT ")", DF_STR_ARG(type->text));
-}
-
-static int literal_array(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
-{
-	int code = v->kind == DF_ARRAY ? 0 : refuse(type, v, w);
-	const char *before = "CAST(ARRAY[";
-
-	if (code != 0)
-		return code;
-	df_buf_add_c(w->sql, before);
-	for (struct df_value *item = v->first; code == 0 && v->len && item; item = item->next) {
-		if (item != v->first)
-			df_buf_add_c(w->sql, ", ");
-		code = write_literal(type->parts[0], item, w);
-	}
-	df_buf_add_char(w->sql, ']');
-	add_cast(type, w);
-	return code;
-}
-
-/* Keys are text in a document: each becomes a literal of the key type. */
-static int literal_map(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
-{
-	int code = v->kind == DF_OBJECT ? 0 : refuse(type, v, w);
-
-	if (code != 0)
-		return code;
-	df_buf_add_c(w->sql, "CAST(MAP(ARRAY[");
-	for (struct df_value *m = v->len ? v->first : NULL; code == 0 && m; m = m->next) {
-		struct df_value *key = df_value_string(w->arena, df_value_key(m));
-		if (!key)
-			return df_error_no_memory(w->err);
-		if (m != v->first)
-			df_buf_add_c(w->sql, ", ");
-		code = write_literal(type->parts[0], key, w);
-	}
-	df_buf_add_c(w->sql, "], ARRAY[");
-	for (struct df_value *m = v->len ? v->first : NULL; code == 0 && m; m = m->next) {
-		if (m != v->first)
-			df_buf_add_c(w->sql, ", ");
-		code = write_literal(type->parts[1], m, w);
-	}
-	df_buf_add_c(w->sql, "])");
-	add_cast(type, w);
-	return code;
-}
-
-/* An object by the fields' names (a missing one is null, a foreign one refused), or an array by position. */
-static int literal_row(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
-{
-	struct df_value null = { .kind = DF_NULL };
-	struct df_value *item = v->kind == DF_ARRAY && v->len ? v->first : NULL;
-	size_t known = 0;
-	int code = 0;
-
-	if (v->kind != DF_OBJECT && (v->kind != DF_ARRAY || v->len != type->count))
-		return refuse(type, v, w);
-	df_buf_add_c(w->sql, "CAST(ROW(");
-	for (size_t i = 0; code == 0 && i < type->count; i++) {
-		struct df_value *field = v->kind == DF_OBJECT ? df_object_get(v, type->names[i]) : item;
-
-		known += field != NULL;
-		if (i)
-			df_buf_add_c(w->sql, ", ");
-		code = write_literal(type->parts[i], field ? field : &null, w);
-		if (item)
-			item = item->next;
-	}
-	if (code == 0 && v->kind == DF_OBJECT && known != v->len)
-		return df_error_set(w->err, DF_ERR_INVALID_DATA, "an object has keys that are no fields of " DF_STR_FMT,
-				    DF_STR_ARG(type->text));
-	df_buf_add_char(w->sql, ')');
-	add_cast(type, w);
-	return code;
-}
-
-/* ---- */
-
-/* NULL: there is no literal. */
-static literal_fn *const writers[] = {
-	[DF_TRINO_BOOLEAN] = literal_bool,
-	[DF_TRINO_TINYINT] = literal_int,
-	[DF_TRINO_SMALLINT] = literal_int,
-	[DF_TRINO_INTEGER] = literal_int,
-	[DF_TRINO_BIGINT] = literal_int,
-	[DF_TRINO_REAL] = literal_float,
-	[DF_TRINO_DOUBLE] = literal_float,
-	[DF_TRINO_DECIMAL] = literal_decimal,
-	[DF_TRINO_VARCHAR] = literal_text,
-	[DF_TRINO_CHAR] = literal_text,
-	[DF_TRINO_VARBINARY] = literal_bytes,
-	[DF_TRINO_JSON] = literal_json,
-	[DF_TRINO_DATE] = literal_date,
-	[DF_TRINO_TIME] = literal_time,
-	[DF_TRINO_TIME_TZ] = literal_time,
-	[DF_TRINO_TIMESTAMP] = literal_timestamp,
-	[DF_TRINO_TIMESTAMP_TZ] = literal_timestamp,
-	[DF_TRINO_UUID] = literal_checked,
-	[DF_TRINO_IPADDRESS] = literal_checked,
-	[DF_TRINO_ARRAY] = literal_array,
-	[DF_TRINO_MAP] = literal_map,
-	[DF_TRINO_ROW] = literal_row,
+/* NULL: cannot be written, or a container. `literal`: what a typed literal begins with; NULL: the type's own text. */
+static const struct {
+	text_fn *text;
+	const char *literal;
+} scalars[] = {
+	[DF_TRINO_BOOLEAN] = { text_bool, NULL },
+	[DF_TRINO_TINYINT] = { text_int, NULL },
+	[DF_TRINO_SMALLINT] = { text_int, NULL },
+	[DF_TRINO_INTEGER] = { text_int, NULL },
+	[DF_TRINO_BIGINT] = { text_int, NULL },
+	[DF_TRINO_REAL] = { text_float, NULL },
+	[DF_TRINO_DOUBLE] = { text_float, NULL },
+	[DF_TRINO_DECIMAL] = { text_decimal, "DECIMAL" },
+	[DF_TRINO_VARCHAR] = { text_text, "" },
+	[DF_TRINO_CHAR] = { text_text, "" },
+	[DF_TRINO_VARBINARY] = { text_bytes, "from_base64" },
+	[DF_TRINO_JSON] = { text_json, "json_parse" },
+	[DF_TRINO_DATE] = { text_date, NULL },
+	[DF_TRINO_TIME] = { text_time, "TIME" },
+	[DF_TRINO_TIME_TZ] = { text_time, "TIME" },
+	[DF_TRINO_TIMESTAMP] = { text_timestamp, "TIMESTAMP" },
+	[DF_TRINO_TIMESTAMP_TZ] = { text_timestamp, "TIMESTAMP" },
+	[DF_TRINO_UUID] = { text_checked, NULL },
+	[DF_TRINO_IPADDRESS] = { text_checked, NULL },
 };
 
-static literal_fn *writer_of(const struct df_trino_type *type)
+static text_fn *text_of_type(const struct df_trino_type *type)
 {
-	return type->kind < DF_ARRAY_SIZE(writers) ? writers[type->kind] : NULL;
+	return type->kind < DF_ARRAY_SIZE(scalars) ? scalars[type->kind].text : NULL;
 }
 
-static int write_literal(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+static bool is_container(const struct df_trino_type *type)
 {
-	literal_fn *write = writer_of(type);
-
-	if (v->kind == DF_NULL) {
-		df_buf_printf(w->sql, "CAST(NULL AS " DF_STR_FMT ")", DF_STR_ARG(type->text));
-		return 0;
-	}
-	if (!write)
-		return df_error_set(w->err, DF_ERR_INVALID_DATA, "values of the type " DF_STR_FMT " cannot be written",
-				    DF_STR_ARG(type->text));
-	return write(type, v, w);
+	return type->kind == DF_TRINO_ARRAY || type->kind == DF_TRINO_MAP || type->kind == DF_TRINO_ROW;
 }
 
-int df_trino_literal(const struct df_trino_type *type, struct df_value *v, struct df_arena *arena, struct df_buf *sql,
-		     struct df_error *err)
+/* Does a cast from text not do: bytes and documents are made by functions. */
+static bool needs_function(const struct df_trino_type *type)
 {
-	const struct writing w = { .arena = arena, .sql = sql, .err = err };
-	int code = write_literal(type, v, &w);
-
-	return code == 0 && sql->failed ? df_error_no_memory(err) : code;
+	if (type->kind == DF_TRINO_VARBINARY || type->kind == DF_TRINO_JSON)
+		return true;
+	for (size_t i = 0; i < type->count; i++)
+		if (needs_function(type->parts[i]))
+			return true;
+	return false;
 }
 
 int df_trino_writable(const struct df_trino_type *type, struct df_error *err)
 {
-	if (!writer_of(type))
+	if (!text_of_type(type) && !is_container(type))
 		return df_error_set(err, DF_ERR_CONFIG, "values of the type " DF_STR_FMT " cannot be written",
 				    DF_STR_ARG(type->text));
 	for (size_t i = 0; i < type->count; i++) {
@@ -612,4 +515,218 @@ int df_trino_writable(const struct df_trino_type *type, struct df_error *err)
 			return code;
 	}
 	return 0;
+}
+
+int df_trino_literal(const struct df_trino_type *type, struct df_value *v, struct df_arena *arena, struct df_buf *sql,
+		     struct df_error *err)
+{
+	df_cleanup(df_buf_done) struct df_buf text = { 0 };
+	const struct writing w = { .arena = arena, .out = &text, .err = err };
+	text_fn *write = text_of_type(type);
+
+	if (!write)
+		return df_error_set(err, DF_ERR_CONFIG, "there are no literals of the type " DF_STR_FMT,
+				    DF_STR_ARG(type->text));
+	int code = write(type, v, &w);
+	if (code != 0)
+		return code;
+	if (text.failed)
+		return df_error_no_memory(err);
+	const char *literal = scalars[type->kind].literal;
+	bool function = needs_function(type);
+	if (literal)
+		df_buf_add_c(sql, literal);
+	else
+		df_buf_add_str(sql, type->text);
+	df_buf_add_char(sql, function ? '(' : ' ');
+	df_trino_quote_text(sql, df_buf_str(&text));
+	if (function)
+		df_buf_add_char(sql, ')');
+	return sql->failed ? df_error_no_memory(err) : 0;
+}
+
+/* ---- cells ----------------------------------------------------------------------------------------------- */
+
+static int cell_array(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+{
+	int code = v->kind == DF_ARRAY ? 0 : refuse(type, v, w);
+
+	if (code != 0)
+		return code;
+	df_buf_add_char(w->out, '[');
+	for (struct df_value *item = v->len ? v->first : NULL; code == 0 && item; item = item->next) {
+		if (item != v->first)
+			df_buf_add_char(w->out, ',');
+		code = df_trino_cell(type->parts[0], item, w->arena, w->out, w->err);
+	}
+	df_buf_add_char(w->out, ']');
+	return code;
+}
+
+/* A document's keys are text; each must be one of the key type's. */
+static int cell_map(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+{
+	int code = v->kind == DF_OBJECT ? 0 : refuse(type, v, w);
+
+	if (code == 0 && is_container(type->parts[0]))
+		code = df_error_set(w->err, DF_ERR_INVALID_DATA,
+				    "maps with keys of the type " DF_STR_FMT " cannot be written",
+				    DF_STR_ARG(type->parts[0]->text));
+	if (code != 0)
+		return code;
+	df_buf_add_char(w->out, '{');
+	for (struct df_value *m = v->len ? v->first : NULL; code == 0 && m; m = m->next) {
+		struct df_value *key = df_value_string(w->arena, df_value_key(m));
+		if (!key)
+			return df_error_no_memory(w->err);
+		if (m != v->first)
+			df_buf_add_char(w->out, ',');
+		code = df_trino_cell(type->parts[0], key, w->arena, w->out, w->err);
+		df_buf_add_char(w->out, ':');
+		if (code == 0)
+			code = df_trino_cell(type->parts[1], m, w->arena, w->out, w->err);
+	}
+	df_buf_add_char(w->out, '}');
+	return code;
+}
+
+/* An object by the fields' names (a missing one is null, a foreign one refused), or an array by position. */
+static int cell_row(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+{
+	struct df_value null = { .kind = DF_NULL };
+	struct df_value *item = v->kind == DF_ARRAY && v->len ? v->first : NULL;
+	size_t known = 0;
+	int code = 0;
+
+	if (v->kind != DF_OBJECT && (v->kind != DF_ARRAY || v->len != type->count))
+		return refuse(type, v, w);
+	df_buf_add_char(w->out, '[');
+	for (size_t i = 0; code == 0 && i < type->count; i++) {
+		struct df_value *field = v->kind == DF_OBJECT ? df_object_get(v, type->names[i]) : item;
+
+		known += field != NULL;
+		if (i)
+			df_buf_add_char(w->out, ',');
+		code = df_trino_cell(type->parts[i], field ? field : &null, w->arena, w->out, w->err);
+		if (item)
+			item = item->next;
+	}
+	if (code == 0 && v->kind == DF_OBJECT && known != v->len)
+		return df_error_set(w->err, DF_ERR_INVALID_DATA, "an object has keys that are no fields of " DF_STR_FMT,
+				    DF_STR_ARG(type->text));
+	df_buf_add_char(w->out, ']');
+	return code;
+}
+
+static int cell_scalar(const struct df_trino_type *type, struct df_value *v, const struct writing *w)
+{
+	df_cleanup(df_buf_done) struct df_buf text = { 0 };
+	const struct writing plain = { .arena = w->arena, .out = &text, .err = w->err };
+	text_fn *write = text_of_type(type);
+
+	if (!write)
+		return df_error_set(w->err, DF_ERR_INVALID_DATA, "values of the type " DF_STR_FMT " cannot be written",
+				    DF_STR_ARG(type->text));
+	int code = write(type, v, &plain);
+	if (code != 0)
+		return code;
+	df_json_write_string(df_buf_str(&text), w->out);
+	return text.failed || w->out->failed ? df_error_no_memory(w->err) : 0;
+}
+
+int df_trino_cell(const struct df_trino_type *type, struct df_value *v, struct df_arena *arena, struct df_buf *json,
+		  struct df_error *err)
+{
+	const struct writing w = { .arena = arena, .out = json, .err = err };
+
+	if (v->kind == DF_NULL) {
+		df_buf_add_c(json, "null");
+		return 0;
+	}
+	switch (type->kind) {
+	case DF_TRINO_ARRAY:
+		return cell_array(type, v, &w);
+	case DF_TRINO_MAP:
+		return cell_map(type, v, &w);
+	case DF_TRINO_ROW:
+		return cell_row(type, v, &w);
+	default:
+		return cell_scalar(type, v, &w);
+	}
+}
+
+/* ---- shapes ---------------------------------------------------------------------------------------------- */
+
+void df_trino_shape(const struct df_trino_type *type, struct df_buf *sql)
+{
+	if (!is_container(type)) {
+		df_buf_add_c(sql, "varchar");
+		return;
+	}
+	df_buf_add_c(sql, type->kind == DF_TRINO_ARRAY ? "array(" : type->kind == DF_TRINO_MAP ? "map(" : "row(");
+	for (size_t i = 0; i < type->count; i++) {
+		if (i)
+			df_buf_add_c(sql, ", ");
+		if (type->kind == DF_TRINO_ROW) {
+			df_buf_printf(sql, "f%zu ", i);
+		}
+		df_trino_shape(type->parts[i], sql);
+	}
+	df_buf_add_char(sql, ')');
+}
+
+/* A container with bytes or documents in it, part by part. Names of lambda arguments are as deep as they are nested. */
+static void convert_parts(const struct df_trino_type *type, struct df_str expression, unsigned depth,
+			  struct df_buf *sql);
+
+static void convert(const struct df_trino_type *type, struct df_str expression, unsigned depth, struct df_buf *sql)
+{
+	if (is_container(type) && needs_function(type)) {
+		convert_parts(type, expression, depth, sql);
+	} else if (needs_function(type)) {
+		df_buf_printf(sql, "%s(" DF_STR_FMT ")", scalars[type->kind].literal, DF_STR_ARG(expression));
+	} else {
+		df_buf_printf(sql, "CAST(" DF_STR_FMT " AS " DF_STR_FMT ")", DF_STR_ARG(expression),
+			      DF_STR_ARG(type->text));
+	}
+}
+
+static void convert_named(const struct df_trino_type *type, const char *name, unsigned depth, struct df_buf *sql)
+{
+	char text[24];
+
+	convert(type, df_str(text, (size_t)snprintf(text, sizeof(text), "%s%u", name, depth)), depth + 1, sql);
+}
+
+static void convert_parts(const struct df_trino_type *type, struct df_str expression, unsigned depth,
+			  struct df_buf *sql)
+{
+	df_cleanup(df_buf_done) struct df_buf field = { 0 };
+
+	if (type->kind == DF_TRINO_ARRAY) {
+		df_buf_printf(sql, "transform(" DF_STR_FMT ", x%u -> ", DF_STR_ARG(expression), depth);
+		convert_named(type->parts[0], "x", depth, sql);
+	} else if (type->kind == DF_TRINO_MAP) {
+		df_buf_printf(sql, "transform_values(transform_keys(" DF_STR_FMT ", (k%u, v%u) -> ",
+			      DF_STR_ARG(expression), depth, depth);
+		convert_named(type->parts[0], "k", depth, sql);
+		df_buf_printf(sql, "), (k%u, v%u) -> ", depth, depth);
+		convert_named(type->parts[1], "v", depth, sql);
+	} else {
+		df_buf_printf(sql, "IF(" DF_STR_FMT " IS NOT NULL, CAST(ROW(", DF_STR_ARG(expression));
+		for (size_t i = 0; i < type->count; i++) {
+			field.len = 0;
+			df_buf_printf(&field, DF_STR_FMT ".f%zu", DF_STR_ARG(expression), i);
+			df_buf_add_c(sql, i ? ", " : "");
+			convert(type->parts[i], df_buf_str(&field), depth, sql);
+		}
+		df_buf_printf(sql, ") AS " DF_STR_FMT ")", DF_STR_ARG(type->text));
+		sql->failed |= field.failed;
+	}
+	df_buf_add_char(sql, ')');
+}
+
+void df_trino_from_shape(const struct df_trino_type *type, struct df_str expression, struct df_buf *sql)
+{
+	convert(type, expression, 0, sql);
 }
