@@ -115,6 +115,10 @@ void df_check_flow(const void *settings, const struct df_place *place, struct df
 		df_diag_error(diags, place, "suspended",
 			      "is %s, but maintenance.suspended is %s: keep the latter alone",
 			      spec->suspended.value ? "true" : "false", m->suspended.value ? "true" : "false");
+	df_check_bytes(&spec->memory_limit, "memoryLimit", place, diags);
+	if (spec->errors.type && spec->on_error && strcmp(spec->on_error, "drop") == 0)
+		df_diag_warning(diags, place, "onError",
+				"has no effect beside `errors`: messages that fail are stored there");
 	df_check_resources(&spec->resources, "resources", place, diags);
 	df_check_string_map(&spec->node_selector, "nodeSelector", place, diags);
 	df_check_object(&spec->affinity, "affinity", place, diags);

@@ -1,4 +1,7 @@
 /* Kubernetes objects inside a manifest that are kept as JSON and given to the pod. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "api/v1/internal.h"
 #include "base/cleanup.h"
 
@@ -68,6 +71,60 @@ static bool quantity_valid(struct df_str s)
 		return false;
 	i = s.ptr[1] == '+' || s.ptr[1] == '-' ? 2 : 1;
 	return i < s.len && digits(s, i) == s.len;
+}
+
+/* How many bytes a quantity is, rounded down; -1: it is none, or out of range. */
+static int64_t quantity_bytes(struct df_str s)
+{
+	static const struct {
+		const char *suffix;
+		double factor;
+	} units[] = { { "m", 1e-3 },	{ "u", 1e-6 },	  { "n", 1e-9 },    { "k", 1e3 },     { "M", 1e6 },
+		      { "G", 1e9 },	{ "T", 1e12 },	  { "P", 1e15 },    { "E", 1e18 },    { "Ki", 0x1p10 },
+		      { "Mi", 0x1p20 }, { "Gi", 0x1p30 }, { "Ti", 0x1p40 }, { "Pi", 0x1p50 }, { "Ei", 0x1p60 } };
+	char text[64];
+	char *end;
+	double value;
+
+	if (!quantity_valid(s) || s.len >= sizeof(text))
+		return -1;
+	memcpy(text, s.ptr, s.len);
+	text[s.len] = 0;
+	value = strtod(text, &end);
+	for (size_t i = 0; i < DF_ARRAY_SIZE(units); i++)
+		if (strcmp(end, units[i].suffix) == 0)
+			value *= units[i].factor;
+	return value >= 0 && value < 0x1p62 ? (int64_t)value : -1;
+}
+
+static int64_t raw_bytes(const struct df_raw *raw, struct df_str *ret_text, struct df_arena *arena)
+{
+	struct df_value *v = raw_value(raw, arena);
+
+	*ret_text = v ? df_value_text(v, arena) : df_str(NULL, 0);
+	if (!v)
+		return 0;
+	return v->kind == DF_STRING || v->kind == DF_NUMBER ? quantity_bytes(*ret_text) : -1;
+}
+
+void df_check_bytes(const struct df_raw *raw, const char *name, const struct df_place *place, struct df_diags *diags)
+{
+	df_cleanup(df_arena_done) struct df_arena arena = { 0 };
+	struct df_str text;
+	int64_t bytes = raw_bytes(raw, &text, &arena);
+
+	if (raw->json && bytes < 1 && raw_value(raw, &arena))
+		df_diag_error(diags, place, name,
+			      "`" DF_STR_FMT "` is no number of bytes, such as 268435456, 256Mi or 1.5Gi",
+			      DF_STR_ARG(text));
+}
+
+int64_t df_flow_memory_limit(const struct df_dataflow_spec *spec)
+{
+	df_cleanup(df_arena_done) struct df_arena arena = { 0 };
+	struct df_str text;
+
+	return raw_bytes(&spec->memory_limit, &text, &arena);
 }
 
 static void check_quantities(struct df_value *map, struct df_arena *arena, const char *path,

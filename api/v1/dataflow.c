@@ -1,5 +1,6 @@
 /* The field tables of DataFlow and DataFlowCron: the manifest reference, sections 3 and 4. */
 #include "api/v1/internal.h"
+#include "base/clock.h"
 
 /* ---- errors, maintenance, triggers ----------------------------------------------------------------------- */
 
@@ -72,9 +73,46 @@ static const struct df_rule trigger_rules[] = {
 
 static const struct df_table trigger_table = DF_TABLE_RULES(struct df_trigger, trigger_fields, trigger_rules);
 
+#define S struct df_retry_settings
+
+/* As the defaults of the rows below: for a flow without `retry`. */
+static const struct df_retry_settings retry_defaults = {
+	.attempts = 5,
+	.initial = { 2 * DF_NS_PER_S, true },
+	.max = { 60 * DF_NS_PER_S, true },
+	.total = { 0, true },
+	.connect = { 800 * DF_NS_PER_MS, true },
+};
+
+static const struct df_field retry_fields[] = {
+	DF_FIELD(S, attempts, "attempts", DF_OURS, .def = "5", .min = 0, .max = INT32_MAX,
+		 .doc = "How often a flush is written at most, on a live connection; then its messages go to the error "
+			"sink, or the pipeline stops. 0: no limit."),
+	DF_FIELD(S, initial, "initial", DF_OURS, .def = "2s", .min = 1, .max = INT64_MAX,
+		 .doc = "The longest wait before the second attempt. It doubles with each attempt; each wait is drawn "
+			"at random between nothing and that."),
+	DF_FIELD(S, max, "max", DF_OURS, .def = "60s", .min = 1, .max = INT64_MAX, .doc = "What it doubles up to."),
+	DF_FIELD(S, total, "total", DF_OURS, .def = "0s", .min = 0, .max = INT64_MAX, .example = "5m",
+		 .doc = "How long a flush is tried at most, without the time in which there was no connection. 0: no "
+			"limit."),
+	DF_FIELD(S, connect, "connect", DF_OURS, .def = "800ms", .min = 1, .max = INT64_MAX,
+		 .doc = "The longest wait between two attempts to connect, which go on for ever: so soon a pipeline "
+			"goes on when a server is back."),
+};
+
+#undef S
+
+static const struct df_table retry_table = DF_TABLE(struct df_retry_settings, retry_fields);
+
+const struct df_retry_settings *df_flow_retry(const struct df_dataflow_spec *spec)
+{
+	return spec->retry.settings ? spec->retry.settings : &retry_defaults;
+}
+
 /* ---- DataFlow -------------------------------------------------------------------------------------------- */
 
 static const char *const granularities[] = { "batch", "message", NULL };
+static const char *const on_error_values[] = { "stop", "drop", NULL };
 
 #define S struct df_dataflow_spec
 
@@ -147,7 +185,24 @@ static const char *const granularities[] = { "batch", "message", NULL };
 		DF_FIELD(S, lifecycle, "lifecycle", DF_OPERATOR_ONLY | DF_IGNORED,                                     \
 			 .doc = "The pod always gets its own preStop hook of 5 seconds.")
 
-#define FLOW_FIELDS(need) PIPELINE_FIELDS(need), POD_FIELDS, CHECKPOINT_FIELDS, RUNNING_FIELDS
+#define TROUBLE_FIELDS                                                                                                 \
+	DF_FIELD(S, retry, "retry", DF_OURS, .table = &retry_table,                                                    \
+		 .doc = "How writes that failed for a reason that may pass, and lost connections, are tried again."),  \
+		DF_FIELD(S, on_error, "onError", DF_OURS, .def = "stop", .values = on_error_values,                    \
+			 .doc = "What becomes of a message that cannot be decoded, transformed or stored when there "  \
+				"is no `errors` sink. `stop`: the pipeline stops in front of it. `drop`: it is "       \
+				"dropped for good, counted and warned about."),                                        \
+		DF_FIELD(S, memory_limit, "memoryLimit", DF_OURS,                                                      \
+			 .def_doc = "half of the memory that the process may use (its cgroup's limit, or the "         \
+				    "machine's)",                                                                      \
+			 .example = "256Mi",                                                                           \
+			 .doc = "Memory for messages in flight, in bytes or as a quantity. The source waits while it " \
+				"is used up."),                                                                        \
+		DF_FIELD(S, max_message_bytes, "maxMessageBytes", DF_OURS, .def = "0", .min = 0, .max = INT64_MAX,     \
+			 .def_doc = "a quarter of the memory limit", .example = "16777216",                            \
+			 .doc = "A longer payload is refused like one that cannot be decoded.")
+
+#define FLOW_FIELDS(need) PIPELINE_FIELDS(need), POD_FIELDS, CHECKPOINT_FIELDS, RUNNING_FIELDS, TROUBLE_FIELDS
 
 #define FLOW_RULES                                                              \
 	{ DF_RULE_FORBIDS,                                                      \

@@ -21,6 +21,12 @@ struct df_maintenance {
 	struct df_opt_bool suspended;
 };
 
+/* How writes that fail, and connections that are lost, are tried again. */
+struct df_retry_settings {
+	int32_t attempts;				 /* 0: no limit */
+	struct df_duration initial, max, total, connect; /* total 0: no limit */
+};
+
 struct df_dataflow_spec {
 	struct df_component source;
 	struct df_component sink;
@@ -38,6 +44,10 @@ struct df_dataflow_spec {
 	int32_t transform_workers;
 	int32_t replicas;
 	bool strict_idempotency;
+	struct df_object retry;	      /* struct df_retry_settings; see df_flow_retry */
+	char *on_error;		      /* stop, drop */
+	struct df_raw memory_limit;   /* see df_flow_memory_limit */
+	int64_t max_message_bytes;    /* 0: the memory limit */
 	struct df_object maintenance; /* struct df_maintenance */
 	int64_t termination_grace_period_seconds;
 	struct df_opt_bool suspended;
@@ -62,6 +72,11 @@ struct df_dataflowcron_spec {
 	bool suspend;
 	struct df_objects triggers; /* struct df_trigger */
 };
+
+/* spec.retry, or its defaults. */
+const struct df_retry_settings *df_flow_retry(const struct df_dataflow_spec *spec);
+/* spec.memoryLimit in bytes; 0: not written. */
+int64_t df_flow_memory_limit(const struct df_dataflow_spec *spec);
 
 extern const struct df_table df_dataflow_table;	    /* struct df_dataflow_spec */
 extern const struct df_table df_dataflowcron_table; /* struct df_dataflowcron_spec */

@@ -25,6 +25,8 @@ void df_check_trigger(const void *settings, const struct df_place *place, struct
 /* Kubernetes objects that are kept as JSON (core.c): ResourceRequirements, and those copied to the pod. */
 void df_check_resources(const struct df_raw *raw, const char *name, const struct df_place *place,
 			struct df_diags *diags);
+/* Bytes: a number, or a quantity. */
+void df_check_bytes(const struct df_raw *raw, const char *name, const struct df_place *place, struct df_diags *diags);
 void df_check_object(const struct df_raw *raw, const char *name, const struct df_place *place, struct df_diags *diags);
 void df_check_string_map(const struct df_raw *raw, const char *name, const struct df_place *place,
 			 struct df_diags *diags);

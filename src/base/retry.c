@@ -4,21 +4,6 @@
 
 #include "base/clock.h"
 
-const struct df_retry_policy df_retry_write = {
-	.first_ns = 2 * DF_NS_PER_S,
-	.cap_ns = 60 * DF_NS_PER_S,
-	.factor = 2,
-	.jitter = 0.2,
-	.max_attempts = 5,
-};
-
-const struct df_retry_policy df_retry_connect = {
-	.first_ns = 1 * DF_NS_PER_S,
-	.cap_ns = 120 * DF_NS_PER_S,
-	.factor = 2,
-	.jitter = 0.2,
-};
-
 /* Marsaglia's xorshift64 with Vigna's multiplier (arXiv:1402.6246). */
 uint64_t df_random_next(uint64_t *state)
 {
@@ -66,7 +51,7 @@ int64_t df_retry_next(struct df_retry *retry)
 	if (delay > cap)
 		delay = cap;
 	double unit = (double)(df_random_next(&retry->random) >> 11) * 0x1p-53; /* [0, 1) */
-	delay *= 1 + policy->jitter * (2 * unit - 1);
+	delay *= policy->full_jitter ? unit : 1 + policy->jitter * (2 * unit - 1);
 	if (retry->attempt < INT_MAX)
 		retry->attempt++;
 	return delay >= cap ? policy->cap_ns : (int64_t)delay;

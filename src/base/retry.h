@@ -2,6 +2,7 @@
 #ifndef DF_BASE_RETRY_H
 #define DF_BASE_RETRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct df_retry_policy {
@@ -9,6 +10,7 @@ struct df_retry_policy {
 	int64_t cap_ns;
 	double factor;	  /* >= 1 */
 	double jitter;	  /* 0..1: the delay is drawn from [d * (1 - jitter), d * (1 + jitter)], then capped */
+	bool full_jitter; /* the delay is drawn from [0, d] instead */
 	int max_attempts; /* 0: for ever */
 };
 
@@ -17,10 +19,6 @@ struct df_retry {
 	int attempt; /* delays given so far */
 	uint64_t random;
 };
-
-/* The two policies of the connectors reference, section 4. */
-extern const struct df_retry_policy df_retry_write;   /* 5 attempts, 2 s doubling to 60 s, 20 % jitter */
-extern const struct df_retry_policy df_retry_connect; /* for ever, 1 s doubling to 2 min, 20 % jitter */
 
 void df_retry_init(struct df_retry *retry, const struct df_retry_policy *policy, uint64_t seed);
 void df_retry_reset(struct df_retry *retry);

@@ -40,7 +40,19 @@ int df_write_init(struct df_write *w, struct df_message *const *messages, size_t
 void df_write_destroy(struct df_write *w); /* accepts a zeroed write */
 
 /*
- * Calls the sink's write and, when it is pending, waits (within ctx) until every message has a result. Afterwards
+ * Calls the sink's write. 0: every message has a result. DF_WRITE_PENDING: they come later, and on_settled (set before)
+ * is called with the last one; in the other cases it may have been called. DF_WRITE_UNDONE: those that were
+ * refused have a result. A negative code: the whole write failed, and that is the result of every message that has none
+ * of its own.
+ */
+int df_write_start(struct df_sink *sink, struct df_context *ctx, struct df_write *w,
+		   struct df_error *err) df_must_check;
+/* Waits for the results of a pending write. A negative code: ctx ended, and that is the result of those that had none
+ * yet; later ones are ignored, but w must live until the sink is closed. */
+int df_write_finish(struct df_write *w, struct df_context *ctx, struct df_error *err) df_must_check;
+
+/*
+ * Both: calls the sink's write and, when it is pending, waits (within ctx) until every message has a result. Afterwards
  * df_write_result gives each. Returns 0 also when single messages failed; a negative code when the whole write failed,
  * and then that is the result of every message that has none of its own. A wait that ctx ended is such a failure:
  * results that come later are ignored, but w must live until the sink is closed.

@@ -32,6 +32,9 @@ void df_write_destroy(struct df_write *w)
 {
 	if (!w || !w->results)
 		return;
+	/* Who gave the last result may still be on its way out. */
+	pthread_mutex_lock(&w->lock);
+	pthread_mutex_unlock(&w->lock);
 	pthread_cond_destroy(&w->all_settled);
 	pthread_mutex_destroy(&w->lock);
 	free(w->failures);
@@ -162,24 +165,40 @@ static int df_write_wait(struct df_write *w, struct df_context *ctx, struct df_e
 	return 0;
 }
 
-int df_write_run(struct df_sink *sink, struct df_context *ctx, struct df_write *w, struct df_error *err)
+int df_write_start(struct df_sink *sink, struct df_context *ctx, struct df_write *w, struct df_error *err)
 {
 	struct df_error why = DF_ERROR_INIT;
 	int r = sink->ops->write(sink, ctx, w, &why);
 
-	if (r == DF_WRITE_PENDING) {
-		struct df_context_callback wake = { .fn = df_write_wake, .arg = w };
-
-		df_context_on_cancel(ctx, &wake);
-		r = df_write_wait(w, ctx, &why);
-		df_context_off_cancel(ctx, &wake);
-	} else if (r == 0) {
-		r = df_write_all_done(w);
-	}
-	if (r >= 0)
-		return 0;
+	if (r == 0)
+		return df_write_all_done(w);
+	if (r > 0)
+		return r;
 	why.code = r;
 	if (err)
 		*err = why;
 	return df_write_all_failed(w, &why);
+}
+
+int df_write_finish(struct df_write *w, struct df_context *ctx, struct df_error *err)
+{
+	struct df_context_callback wake = { .fn = df_write_wake, .arg = w };
+	struct df_error why = DF_ERROR_INIT;
+	int r;
+
+	df_context_on_cancel(ctx, &wake);
+	r = df_write_wait(w, ctx, &why);
+	df_context_off_cancel(ctx, &wake);
+	if (r == 0)
+		return 0;
+	if (err)
+		*err = why;
+	return df_write_all_failed(w, &why);
+}
+
+int df_write_run(struct df_sink *sink, struct df_context *ctx, struct df_write *w, struct df_error *err)
+{
+	int r = df_write_start(sink, ctx, w, err);
+
+	return r == DF_WRITE_PENDING ? df_write_finish(w, ctx, err) : r;
 }

@@ -52,6 +52,11 @@ void df_batch_pool_free(struct df_batch_pool *pool)
 	free(pool);
 }
 
+struct df_arena_pool *df_batch_pool_arenas(struct df_batch_pool *pool)
+{
+	return pool->arenas;
+}
+
 size_t df_batch_pool_used(const struct df_batch_pool *pool)
 {
 	return df_arena_pool_used(pool->arenas);

@@ -30,6 +30,7 @@ struct df_channel {
 	size_t messages, bytes, batches;
 	struct df_sender *senders, *last_sender;
 	bool closed;
+	bool woken; /* whoever would wait must not */
 	struct df_wait_time send_wait, receive_wait;
 };
 
@@ -263,8 +264,10 @@ static int df_receiver_wait(struct df_channel *ch, struct df_context *ctx, int64
 
 		if (rc)
 			return rc;
-		if (until_ns != INT64_MAX && df_clock_monotonic() >= until_ns)
+		if (ch->woken || (until_ns != INT64_MAX && df_clock_monotonic() >= until_ns)) {
+			ch->woken = false;
 			return df_error_set(err, DF_ERR_TIMEOUT, "no batch arrived in time");
+		}
 		df_wait(&ch->received, &ch->lock, ctx, until_ns);
 	}
 	return 0;
@@ -288,6 +291,13 @@ int df_channel_receive(struct df_channel *ch, struct df_context *ctx, int64_t un
 	pthread_mutex_unlock(&ch->lock);
 	df_context_off_cancel(ctx, &callback);
 	return rc;
+}
+
+void df_channel_wake(struct df_channel *ch)
+{
+	DF_LOCK_SCOPE(&ch->lock);
+	ch->woken = true;
+	pthread_cond_broadcast(&ch->received);
 }
 
 void df_channel_close(struct df_channel *ch)

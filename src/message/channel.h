@@ -29,6 +29,10 @@ int df_channel_try_send(struct df_channel *ch, struct df_batch **batch) df_must_
 int df_channel_receive(struct df_channel *ch, struct df_context *ctx, int64_t until_monotonic_ns, struct df_batch **ret,
 		       struct df_error *err) df_must_check;
 
+/* A receiver that waits, or else the next one that would, returns at once with DF_ERR_TIMEOUT: there is something else
+ * to look at. For channels with one receiver. */
+void df_channel_wake(struct df_channel *ch);
+
 /* No more sends; receivers drain what is left. Idempotent. */
 void df_channel_close(struct df_channel *ch);
 

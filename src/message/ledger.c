@@ -23,6 +23,7 @@ struct df_ledger {
 	pthread_mutex_t drain;
 	pthread_cond_t drained;
 	atomic_size_t drainers; /* who waits, or is about to look whether it must */
+	atomic_size_t awaiters; /* of these, who must look at every completion */
 };
 
 /* ---- chunks ---------------------------------------------------------------------------------------------- */
@@ -290,7 +291,7 @@ static void df_batch_fill(struct df_batch *batch)
 		if (atomic_load(&p->forgotten))
 			continue;
 		for (size_t k = i; k < end; k++)
-			batch->messages[k].sequence = df_partition_fill(p, batch->messages[k].position);
+			batch->messages[k].sequence = df_partition_fill(p, &batch->messages[k]);
 		atomic_fetch_add(&p->open, end - i);
 		atomic_fetch_add(&p->ledger->open, end - i);
 	}
@@ -350,7 +351,7 @@ static void df_partition_done(struct df_partition *p, struct df_message *const *
 	df_ledger_settle(ledger, retired, list ? p : NULL);
 	if (done && atomic_fetch_sub(&ledger->open, done) == done)
 		last = true;
-	if (last)
+	if (last || (done && atomic_load(&ledger->awaiters)))
 		df_ledger_wake(ledger);
 }
 
@@ -525,6 +526,30 @@ int df_ledger_drain(struct df_ledger *ledger, struct df_partition *p, struct df_
 			break;
 		df_wait(&ledger->drained, &ledger->drain, ctx, INT64_MAX);
 	}
+	atomic_fetch_sub(&ledger->drainers, 1);
+	pthread_mutex_unlock(&ledger->drain);
+	df_context_off_cancel(ctx, &callback);
+	return rc;
+}
+
+int df_ledger_await(struct df_ledger *ledger, struct df_message *const *messages, size_t count, struct df_context *ctx,
+		    struct df_error *err)
+{
+	struct df_context_callback callback = { .fn = df_ledger_canceled, .arg = ledger };
+	int rc = 0;
+
+	if (df_ledger_outlook(messages, count) != DF_OUTLOOK_BLOCKED)
+		return 0;
+	df_context_on_cancel(ctx, &callback);
+	pthread_mutex_lock(&ledger->drain);
+	atomic_fetch_add(&ledger->drainers, 1);
+	atomic_fetch_add(&ledger->awaiters, 1);
+	while (rc == 0 && df_ledger_outlook(messages, count) == DF_OUTLOOK_BLOCKED) {
+		rc = df_context_check(ctx, err);
+		if (rc == 0)
+			df_wait(&ledger->drained, &ledger->drain, ctx, INT64_MAX);
+	}
+	atomic_fetch_sub(&ledger->awaiters, 1);
 	atomic_fetch_sub(&ledger->drainers, 1);
 	pthread_mutex_unlock(&ledger->drain);
 	df_context_off_cancel(ctx, &callback);

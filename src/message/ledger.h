@@ -57,6 +57,27 @@ struct df_commit {
 int df_ledger_collect(struct df_ledger *ledger, struct df_arena *arena, struct df_commit **ret, size_t *ret_count,
 		      struct df_error *err) df_must_check;
 
+/* ---- looking ahead: for a sink that stores the position with the messages -------------------------------------- */
+
+enum df_outlook {
+	DF_OUTLOOK_CLEAR,   /* once these messages are done, reading can go on right behind them */
+	DF_OUTLOOK_BLOCKED, /* something in front of them, or a sibling of theirs, is open elsewhere */
+	DF_OUTLOOK_JOINED,  /* more messages belong to the position of the last one */
+	DF_OUTLOOK_GONE,    /* a partition of theirs is forgotten */
+};
+
+/* What will be once these messages, and nothing else, are done. They are open, and in the order of reading. */
+enum df_outlook df_ledger_outlook(struct df_message *const *messages, size_t count);
+
+/* Waits until the outlook is not blocked. 0, DF_ERR_CANCELED, DF_ERR_TIMEOUT. */
+int df_ledger_await(struct df_ledger *ledger, struct df_message *const *messages, size_t count, struct df_context *ctx,
+		    struct df_error *err) df_must_check;
+
+/* What a collect would give for their partitions then, and nothing changes. *ret is in the arena. DF_ERR_TRANSIENT: the
+ * outlook is not clear. */
+int df_ledger_preview(struct df_message *const *messages, size_t count, struct df_arena *arena, struct df_commit **ret,
+		      size_t *ret_count, struct df_error *err) df_must_check;
+
 /* How far the source is behind, as it says; -1: not known, as at first. Kept for df_ledger_lags. */
 void df_partition_set_lag(struct df_partition *p, int64_t messages);
 
@@ -74,6 +95,8 @@ size_t df_ledger_open_count(struct df_ledger *ledger);
 /* Waits until nothing of the partition is open; with p NULL: of any partition. 0, DF_ERR_CANCELED, DF_ERR_TIMEOUT. */
 int df_ledger_drain(struct df_ledger *ledger, struct df_partition *p, struct df_context *ctx,
 		    struct df_error *err) df_must_check;
+
+bool df_partition_forgotten(const struct df_partition *p);
 
 /* The partition is no longer ours: it is never collected again and completions are ignored. */
 void df_partition_forget(struct df_partition *p);

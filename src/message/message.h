@@ -119,7 +119,9 @@ struct df_batch {
 /* Pools keep up to keep_bytes of arena blocks and some batches. Thread-safe. NULL when out of memory. */
 struct df_batch_pool *df_batch_pool_new(size_t keep_bytes);
 void df_batch_pool_free(struct df_batch_pool *pool); /* all batches must be back */
-/* Bytes of arena blocks that are in batches now. */
+/* Where its batches' arenas get their blocks, for others that are to be counted with them. */
+struct df_arena_pool *df_batch_pool_arenas(struct df_batch_pool *pool);
+/* Bytes of arena blocks that are in batches (and those others) now. */
 size_t df_batch_pool_used(const struct df_batch_pool *pool);
 
 struct df_batch *df_batch_new(struct df_batch_pool *pool); /* NULL when out of memory */

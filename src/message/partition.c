@@ -158,7 +158,7 @@ int df_partition_plan(struct df_partition *p, size_t len)
 {
 	uint64_t n = p->planned / DF_CHUNK;
 
-	if (len > UINT32_MAX)
+	if (len > INT32_MAX)
 		return DF_ERR_NO_MEMORY;
 	if (n == p->end) {
 		if (p->end - p->head / DF_CHUNK == p->ring_cap && df_partition_grow_ring(p) != 0)
@@ -191,12 +191,15 @@ void df_partition_unplan(struct df_partition *p, struct df_chunk **retired)
 	p->planned = p->tail;
 }
 
-uint64_t df_partition_fill(struct df_partition *p, struct df_position position)
+uint64_t df_partition_fill(struct df_partition *p, const struct df_message *m)
 {
+	struct df_position position = m->position;
 	struct df_chunk *chunk = *df_partition_place(p, p->tail / DF_CHUNK);
 	struct df_slot *slot = &chunk->slots[p->tail % DF_CHUNK];
 
-	*slot = (struct df_slot){ .number = position.number, .pending = 1, .len = (uint32_t)position.data.len };
+	*slot = (struct df_slot){
+		.number = position.number, .pending = 1, .len = position.data.len & INT32_MAX, .joined = m->joined
+	};
 	if (slot->len)
 		memcpy(chunk->data + chunk->data_len, position.data.ptr, slot->len);
 	chunk->data_len += slot->len;

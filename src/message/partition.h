@@ -10,8 +10,9 @@
 
 struct df_slot {
 	int64_t number;
-	uint32_t pending; /* completions still needed; 0: done */
-	uint32_t len;	  /* of the position's data, which stand in slot order in the chunk's */
+	uint32_t pending;    /* completions still needed; 0: done */
+	uint32_t len : 31;   /* of the position's data, which stand in slot order in the chunk's */
+	uint32_t joined : 1; /* see struct df_message */
 };
 
 _Static_assert(sizeof(struct df_slot) == 16, "the header promises 16 bytes a message");
@@ -59,7 +60,7 @@ int df_partition_plan(struct df_partition *p, size_t len) df_must_check;
 /* Takes back what was planned and not filled in. */
 void df_partition_unplan(struct df_partition *p, struct df_chunk **retired);
 /* Opens a planned position; returns its sequence. */
-uint64_t df_partition_fill(struct df_partition *p, struct df_position position);
+uint64_t df_partition_fill(struct df_partition *p, const struct df_message *m);
 
 /* The slot of an open position and its chunk; NULL for one that is done already, or never was there. */
 struct df_slot *df_partition_slot(const struct df_partition *p, uint64_t sequence, struct df_chunk **ret);

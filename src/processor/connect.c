@@ -1,42 +1,66 @@
 /* Creating, connecting and reconnecting sources and sinks. */
 #include "processor/internal.h"
 
-#define AUTH_ATTEMPTS 5
+/* Wrong credentials may be right soon (a Secret that is being replaced), but must not lock an account. */
+static const struct df_retry_policy auth_policy = {
+	.first_ns = DF_NS_PER_S, .cap_ns = 60 * DF_NS_PER_S, .factor = 2, .jitter = 0.2, .max_attempts = 5
+};
 
-/*
- * One connect after the other: for ever on retryable errors, five times on authentication, once on the rest. `attempt`
- * does one; what stays the same for source and sink is only here.
- */
-static int connect_with_backoff(struct df_processor *p, const struct df_logger *logger,
-				struct df_connector_metrics *metrics, struct df_context *ctx,
-				int (*attempt)(void *arg, struct df_context *ctx, struct df_error *err), void *arg,
+/* What does one attempt for a source or a sink. */
+struct connecting {
+	const struct df_logger *logger;
+	struct df_connector_metrics *metrics;
+	int (*attempt)(void *arg, struct df_context *ctx, struct df_error *err);
+	void *arg;
+};
+
+/* A server that is away for long is not told about at every attempt. */
+static void tell_failure(const struct connecting *c, int tries, int64_t since, int64_t *told,
+			 const struct df_error *err)
+{
+	int64_t now = df_clock_monotonic();
+
+	if (tries > 1 && now - *told < DF_SAY_AGAIN)
+		return;
+	*told = now;
+	if (tries == 1)
+		df_log_error(c->logger, DF_LOG_WARN, err, "connecting failed, tried again until it succeeds");
+	else
+		df_log_error(c->logger, DF_LOG_WARN, err, "still not connected after %.0f s and %d attempts",
+			     (double)(now - since) / (double)DF_NS_PER_S, tries);
+}
+
+/* One attempt after the other: for ever on retryable errors, five times on authentication, once on the rest. */
+static int connect_with_backoff(struct df_processor *p, const struct connecting *c, struct df_context *ctx,
 				struct df_error *err)
 {
-	struct df_retry retry;
+	struct df_retry retry, auth;
+	int64_t since = df_clock_monotonic(), told = 0, delay;
+	int tries = 1, r;
 
-	metrics->connected = false;
-	df_retry_init(&retry, &df_retry_connect, (uint64_t)df_clock_monotonic());
-	for (int tries = 1;; tries++) {
-		int r = attempt(arg, ctx, err);
-		bool again = df_code_retryable(r) || (r == DF_ERR_AUTH && tries < AUTH_ATTEMPTS);
-		int64_t delay;
-
+	c->metrics->connected = false;
+	df_retry_init(&retry, &p->connect_policy, (uint64_t)since);
+	df_retry_init(&auth, &auth_policy, (uint64_t)since);
+	for (;; tries++) {
+		r = c->attempt(c->arg, ctx, err);
+		delay = r == DF_ERR_AUTH ? df_retry_next(&auth) : df_code_retryable(r) ? df_retry_next(&retry) : -1;
 		if (r < 0 && !df_context_canceled(ctx))
-			df_errors_add(&metrics->errors[DF_OP_CONNECT], r, 1);
-		metrics->connected = r == 0;
-		if (r == 0 || df_context_canceled(ctx) || !again)
+			df_errors_add(&c->metrics->errors[DF_OP_CONNECT], r, 1);
+		if (r == 0 || df_context_canceled(ctx) || delay < 0)
 			break;
-		delay = df_retry_next(&retry);
-		df_log_error(logger, DF_LOG_WARN, err, "connecting failed, again in %.1f s",
-			     (double)delay / (double)DF_NS_PER_S);
+		tell_failure(c, tries, since, &told, err);
 		atomic_store(&p->waiting, "connecting");
 		if (df_context_sleep(ctx, delay) < 0)
 			break;
 	}
+	c->metrics->connected = r == 0;
 	atomic_store(&p->waiting, NULL);
 	if (df_context_canceled(ctx))
 		return df_error_set(err, DF_ERR_CANCELED, "stopped while connecting");
-	return err->code;
+	if (r == 0 && tries > 1)
+		df_info(c->logger, "connected after %.1f s and %d attempts",
+			(double)(df_clock_monotonic() - since) / (double)DF_NS_PER_S, tries);
+	return r < 0 ? err->code : 0;
 }
 
 /* ---- source ---------------------------------------------------------------------------------------------- */
@@ -45,8 +69,12 @@ int df_processor_create_source(struct df_processor *p, struct df_error *err)
 {
 	const struct df_component *c = &p->spec->source;
 	struct df_source *fresh = NULL, *old;
-	int r = df_source_create(df_str_c(c->type->name), c->settings, &p->source_env, &fresh, err);
+	int r;
 
+	if (p->options.make_source)
+		r = p->options.make_source(p->options.make_source_arg, c, &p->source_env, &fresh, err);
+	else
+		r = df_source_create(df_str_c(c->type->name), c->settings, &p->source_env, &fresh, err);
 	/* One that keeps its own position is told only what a sink holds. */
 	if (r == 0 && fresh->ops->restore && (!fresh->ops->keeps_own_position || p->source_checkpoint->len > 0))
 		r = fresh->ops->restore(fresh, p->source_checkpoint, err);
@@ -73,7 +101,8 @@ static int source_attempt(void *arg, struct df_context *ctx, struct df_error *er
 
 int df_processor_connect_source(struct df_processor *p, struct df_context *ctx, struct df_error *err)
 {
-	int r = connect_with_backoff(p, &p->source_logger, &p->metrics.source, ctx, source_attempt, p, err);
+	const struct connecting c = { &p->source_logger, &p->metrics.source, source_attempt, p };
+	int r = connect_with_backoff(p, &c, ctx, err);
 
 	if (r < 0 && r != DF_ERR_CANCELED)
 		df_error_prefix(err, "source %s", p->source_type);
@@ -110,6 +139,7 @@ static int sink_attempt(void *arg, struct df_context *ctx, struct df_error *err)
 	pthread_mutex_lock(&o->sink_lock);
 	old = o->sink;
 	o->sink = fresh;
+	o->instance++;
 	pthread_mutex_unlock(&o->sink_lock);
 	df_sink_free(old);
 	return 0;
@@ -117,7 +147,8 @@ static int sink_attempt(void *arg, struct df_context *ctx, struct df_error *err)
 
 int df_output_connect(struct df_output *o, struct df_context *ctx, struct df_error *err)
 {
-	int r = connect_with_backoff(o->p, &o->logger, &o->metrics.connector, ctx, sink_attempt, o, err);
+	const struct connecting c = { &o->logger, &o->metrics.connector, sink_attempt, o };
+	int r = connect_with_backoff(o->p, &c, ctx, err);
 
 	if (r < 0 && r != DF_ERR_CANCELED)
 		df_error_prefix(err, "%s %s", o->is_error ? "error sink" : "sink", o->component->type->name);

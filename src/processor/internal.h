@@ -25,6 +25,8 @@
 #define DF_GRACE_DEFAULT (30 * DF_NS_PER_S)
 #define DF_COMMIT_INTERVAL DF_NS_PER_S /* sources that keep no checkpoint of ours */
 
+#define DF_SAY_AGAIN (10 * DF_NS_PER_S) /* how often a trouble that lasts is told */
+
 /* Sizes of messages behind the reader: a document that was changed must be written to know its size, so one message is
  * measured, and not again before DF_SIZE_EVERY others have passed. */
 #define DF_SIZE_EVERY 64
@@ -39,6 +41,44 @@ struct df_size_sample {
 bool df_size_sample_begin(struct df_size_sample *s, size_t n);
 /* Counts m's size when this batch is measured. */
 void df_size_sample_add(struct df_size_sample *s, struct df_histogram *h, const struct df_message *m);
+
+/* Messages that wait for a sink or are on their way to it, in the batches they came in. One thread's. */
+struct df_queue {
+	struct df_batch *first, *last; /* batches with messages that have not ended, oldest first */
+	size_t ended;		       /* messages of `first` that have */
+	struct df_batch *next;	       /* the batch of the first message that waits, and its index; NULL: none waits */
+	size_t at;
+	size_t count, bytes; /* messages that wait; bytes of the batches from `next` on */
+	size_t away_bytes;   /* and of those before it */
+};
+
+/* One flush: some messages of the queue and what became of them. */
+struct df_flight {
+	struct df_output *output;
+	struct df_flight *next;	      /* in the order of messages; or the next free one */
+	struct df_message **messages; /* [0..count) as they were in the queue; those that remain move to the front */
+	struct df_message **done;     /* for the results of one attempt */
+	size_t cap, count;
+	size_t ended;		/* written or given up */
+	struct df_batch *batch; /* of the first message, and its index */
+	size_t at;
+	struct df_arena arena; /* results, parsed documents */
+	struct df_write write; /* the attempt under way; at the end: one whose results never came */
+	struct df_attempt {
+		size_t left; /* messages[0..left) are to be written again */
+		bool split;  /* in two halves */
+		int number;
+		int code;	   /* what write said */
+		unsigned instance; /* of the sink */
+		uint64_t token;
+		size_t token_count; /* of how many messages it is */
+		int64_t started_ns;
+		struct df_error last; /* why they remain */
+	} attempt;
+	int64_t started_ns;
+	bool pending;	    /* the attempt's results come later ... */
+	atomic_bool landed; /* ... or are there */
+};
 
 /* Where messages end: a sink with its queue, its batching and its thread. */
 struct df_output {
@@ -55,21 +95,24 @@ struct df_output {
 				      committer */
 	struct df_sink *sink;	   /* replaced by reconnects under the lock */
 
+	unsigned instance; /* how many there were */
+
 	/* the flush rule, from the settings */
 	size_t wait_for;     /* rows a flush waits for */
 	size_t together;     /* rows a flush has at most */
 	int64_t interval_ns; /* after the first waiting row; 0: no timer */
+	size_t max_flights;
 
 	/* owned by the thread */
-	struct df_batch *first, *last; /* batches with messages that wait, oldest first */
-	size_t cursor;		       /* messages of `first` that are already in flight or done */
-	size_t waiting, waiting_bytes;
-	struct df_message **flush; /* the messages of one flush */
-	struct df_message **done;  /* those of them that are done */
-	size_t flush_cap;
-	size_t flushing;       /* messages of the flush under way */
-	struct df_arena arena; /* of one flush */
-	int64_t warned_ns;     /* when it was last told that the position is held back; 0: never */
+	struct df_queue queue;
+	struct df_flight *flights, *free_flights; /* oldest first */
+	size_t pending_count;
+	bool grounded;	   /* something waits to be written again: nothing new before it */
+	uint64_t tokens;   /* random state of df_write.token */
+	int64_t warned_ns; /* when it was last told that the position is held back; 0: never */
+
+	pthread_mutex_t landed_lock;
+	pthread_cond_t landed; /* a pending flight has its results */
 
 	pthread_t thread;
 	bool started;
@@ -113,6 +156,10 @@ struct df_processor {
 	bool reader_started;
 	uint64_t emitted; /* the reader's: messages so far, for the limit */
 	uint64_t batches; /* the reader's: sequence of the next batch */
+
+	/* from spec.retry */
+	struct df_retry_policy write_policy, connect_policy;
+	int64_t write_total_ns; /* 0: no limit */
 
 	struct df_batch_pool *batches_pool;
 	struct df_ledger *ledger;
@@ -194,7 +241,47 @@ int df_processor_create_source(struct df_processor *p, struct df_error *err) df_
 
 int df_reader_start(struct df_processor *p, struct df_error *err) df_must_check;
 int df_worker_start(struct df_worker *w, struct df_error *err) df_must_check;
+/* The batch table of the manifest reference, section 7. ops may be NULL: as for a sink that does not batch. */
+void df_output_set_rule(struct df_output *o, const struct df_sink_ops *ops);
 int df_output_start(struct df_output *o, struct df_error *err) df_must_check;
+
+/* ---- queue.c --------------------------------------------------------------------------------------------- */
+
+void df_queue_add(struct df_queue *q, struct df_batch *batch);
+/* Moves the first n waiting messages out; they stay in their batches until df_queue_end. */
+void df_queue_take(struct df_queue *q, struct df_message **messages, size_t n);
+/* The n oldest messages have ended: gives back the batches that are through. */
+void df_queue_end(struct df_queue *q, size_t n);
+/* At the end, whatever is in it. */
+void df_queue_done(struct df_queue *q);
+/* The oldest message that waits; there is one. */
+static inline const struct df_message *df_queue_oldest(const struct df_queue *q)
+{
+	return &q->next->messages[q->at];
+}
+
+/* ---- flight.c -------------------------------------------------------------------------------------------- */
+
+/* Writes the next n waiting messages. Results may come later: df_flights_land looks at them. DF_ERR_NO_MEMORY. */
+int df_flight_start(struct df_output *o, size_t n, struct df_error *err) df_must_check;
+/* What came back is settled. Once nothing is pending, what failed is tried again until it has ended. 0, or the code
+ * that stops the pipeline. */
+int df_flights_land(struct df_output *o, struct df_error *err) df_must_check;
+/* Waits until a pending flight is back. DF_ERR_CANCELED. */
+int df_flights_wait(struct df_output *o, struct df_error *err) df_must_check;
+/* The output has failed: what is under way is waited for, and what was written counts. */
+void df_flights_abandon(struct df_output *o);
+/* After the sink was freed. */
+void df_flights_done(struct df_output *o);
+
+/* ---- measure.c: what an output's histograms and counters get ---------------------------------------------- */
+
+/* The messages of a flight have waited until now. */
+void df_measure_wait(struct df_flight *f, int64_t now);
+/* f->done[0..n) were confirmed. */
+void df_measure_written(struct df_flight *f, size_t n);
+/* One call of the sink's write: n messages, of which so many were written. took_ns: -1 when it was not measured. */
+void df_measure_attempt(struct df_output *o, size_t n, size_t written, const struct df_error *why, int64_t took_ns);
 
 /* A batch of which the caller is the only user: df_batch_release gives it (and its parent's last user the parent) back.
  */

@@ -99,34 +99,6 @@ static int new_chains(struct df_processor *p, struct df_diags *diags, struct df_
 	return 0;
 }
 
-static size_t at_least_one(int64_t n)
-{
-	return n < 1 ? 1 : (size_t)n;
-}
-
-/* The batch table of the manifest reference, section 7. */
-static void set_flush_rule(struct df_output *o, const struct df_sink_ops *ops)
-{
-	const struct df_dataflow_spec *spec = o->p->spec;
-	struct df_batching b = { .default_size = 1, .default_together = DF_BATCH_MESSAGES_MAX };
-
-	if (ops && ops->batching)
-		ops->batching(o->component->settings, &b);
-	o->interval_ns = (int64_t)b.interval_seconds * DF_NS_PER_S;
-	if (strcmp(spec->ack_granularity, "message") == 0 && spec->collapse_batch_on_message_ack) {
-		o->wait_for = o->together = 1;
-	} else if (!b.size.set) {
-		o->wait_for = at_least_one(b.default_size);
-		o->together = at_least_one(b.default_together);
-	} else if (b.size.value > 0) {
-		o->wait_for = o->together = (size_t)b.size.value;
-	} else {
-		o->wait_for = o->together = DF_FLUSH_MESSAGES_MAX;
-	}
-	if (o->together < o->wait_for)
-		o->together = o->wait_for;
-}
-
 /* The reference's label. It also names the output's queue beside `routing` and `output`: a condition that reads like
  * one of these is put in parentheses, and one that was there before gets a number. */
 static void set_route(struct df_output *o, struct df_str condition)
@@ -161,8 +133,9 @@ static int new_output(struct df_processor *p, struct df_output *o, const struct 
 	o->env = p->source_env;
 	o->env.logger = &o->logger;
 	pthread_mutex_init(&o->sink_lock, NULL);
-	df_arena_init(&o->arena, NULL);
-	set_flush_rule(o, connector ? connector->sink_ops : NULL);
+	pthread_mutex_init(&o->landed_lock, NULL);
+	pthread_cond_init(&o->landed, NULL);
+	df_output_set_rule(o, connector ? connector->sink_ops : NULL);
 	o->channel = df_channel_new((size_t)p->spec->channel_buffer_size, DF_CHANNEL_BYTES);
 	return o->channel ? 0 : df_error_no_memory(err);
 }
@@ -196,6 +169,23 @@ static int new_outputs(struct df_processor *p, struct df_error *err)
 	return new_output(p, p->error_output, &p->spec->errors, "error_sink", err);
 }
 
+static void set_policies(struct df_processor *p)
+{
+	const struct df_retry_settings *retry = df_flow_retry(p->spec);
+	int64_t quick = 100 * DF_NS_PER_MS;
+
+	p->write_policy = (struct df_retry_policy){ .first_ns = retry->initial.ns,
+						    .cap_ns = retry->max.ns,
+						    .factor = 2,
+						    .full_jitter = true,
+						    .max_attempts = retry->attempts };
+	p->write_total_ns = retry->total.ns;
+	p->connect_policy = (struct df_retry_policy){ .first_ns = quick < retry->connect.ns ? quick : retry->connect.ns,
+						      .cap_ns = retry->connect.ns,
+						      .factor = 2,
+						      .jitter = 0.2 };
+}
+
 static int setup(struct df_processor *p, struct df_diags *diags, struct df_error *err)
 {
 	const struct df_processor_options *options = &p->options;
@@ -215,6 +205,7 @@ static int setup(struct df_processor *p, struct df_diags *diags, struct df_error
 						   options->once };
 	if (getrandom(&p->source_env.run, sizeof(p->source_env.run), 0) < 0)
 		p->source_env.run = (uint64_t)df_clock_monotonic() ^ (uint64_t)getpid();
+	set_policies(p);
 	df_arena_init(&p->checkpoint_arena, NULL);
 	df_arena_init(&p->held_arena, NULL);
 	p->batches_pool = df_batch_pool_new(DF_CHANNEL_BYTES);
@@ -255,12 +246,8 @@ static void output_done(struct df_output *o)
 	if (!o->p)
 		return;
 	df_sink_free(o->sink);
-	while (o->first) {
-		struct df_batch *next = o->first->next;
-
-		df_batch_release(o->first);
-		o->first = next;
-	}
+	df_flights_done(o);
+	df_queue_done(&o->queue);
 	for (struct df_batch *batch = NULL; o->channel;) {
 		df_channel_close(o->channel);
 		if (df_channel_receive(o->channel, NULL, 0, &batch, NULL) < 0 || !batch)
@@ -268,10 +255,9 @@ static void output_done(struct df_output *o)
 		df_batch_release(batch);
 	}
 	df_channel_free(o->channel);
-	df_arena_done(&o->arena);
-	free(o->flush);
-	free(o->done);
 	df_buf_done(&o->sizes.scratch);
+	pthread_cond_destroy(&o->landed);
+	pthread_mutex_destroy(&o->landed_lock);
 	pthread_mutex_destroy(&o->sink_lock);
 }
 

@@ -26,6 +26,10 @@ struct df_processor_options {
 	int (*make_sink)(void *arg, const struct df_component *component, const struct df_connector_env *env,
 			 struct df_sink **ret, struct df_error *err);
 	void *make_sink_arg;
+	/* Likewise for the source (tests). */
+	int (*make_source)(void *arg, const struct df_component *component, const struct df_connector_env *env,
+			   struct df_source **ret, struct df_error *err);
+	void *make_source_arg;
 };
 
 enum df_phase { DF_PHASE_CONNECTING, DF_PHASE_RUNNING, DF_PHASE_STOPPING, DF_PHASE_DONE };

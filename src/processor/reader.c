@@ -165,9 +165,10 @@ static int reopen(struct df_processor *p, struct df_error *err)
 static int read_until_end(struct df_processor *p, struct df_error *err)
 {
 	struct df_retry retry;
+	int64_t told = 0;
 	int r;
 
-	df_retry_init(&retry, &df_retry_connect, (uint64_t)df_clock_monotonic());
+	df_retry_init(&retry, &p->connect_policy, (uint64_t)df_clock_monotonic());
 	for (;;) {
 		uint64_t before = p->emitted;
 
@@ -179,7 +180,10 @@ static int read_until_end(struct df_processor *p, struct df_error *err)
 		if (r == 0 || df_context_canceled(p->read_ctx) || !df_code_retryable(r))
 			return r;
 		p->metrics.source.connected = false;
-		df_log_error(&p->source_logger, DF_LOG_WARN, err, "reading failed, the source is opened again");
+		if (p->emitted != before || told == 0 || df_clock_monotonic() - told >= DF_SAY_AGAIN) {
+			df_log_error(&p->source_logger, DF_LOG_WARN, err, "reading failed, the source is opened again");
+			told = df_clock_monotonic();
+		}
 		atomic_store(&p->waiting, "the source's connection is lost");
 		if (p->emitted != before)
 			df_retry_reset(&retry);

@@ -8,6 +8,9 @@
 #include "base/clock.h"
 #include "base/retry.h"
 
+static const struct df_retry_policy few = { 2 * DF_NS_PER_S, 60 * DF_NS_PER_S, 2, 0.2, false, 5 };
+static const struct df_retry_policy many = { DF_NS_PER_S, 120 * DF_NS_PER_S, 2, 0.2, false, 0 };
+
 static void assert_near(int64_t ns, double seconds)
 {
 	double s = (double)ns / (double)DF_NS_PER_S;
@@ -15,11 +18,11 @@ static void assert_near(int64_t ns, double seconds)
 		fail_msg("%f s is not within 20 %% of %f s", s, seconds);
 }
 
-static void test_write_policy(void **state)
+static void test_few_attempts(void **state)
 {
 	(void)state;
 	struct df_retry retry;
-	df_retry_init(&retry, &df_retry_write, 42);
+	df_retry_init(&retry, &few, 42);
 	for (int round = 0; round < 2; round++) {
 		assert_near(df_retry_next(&retry), 2);
 		assert_near(df_retry_next(&retry), 4);
@@ -31,11 +34,11 @@ static void test_write_policy(void **state)
 	}
 }
 
-static void test_connect_policy(void **state)
+static void test_no_limit(void **state)
 {
 	(void)state;
 	struct df_retry retry;
-	df_retry_init(&retry, &df_retry_connect, 0);
+	df_retry_init(&retry, &many, 0);
 	for (double seconds = 1; seconds < 100; seconds *= 2)
 		assert_near(df_retry_next(&retry), seconds);
 	for (int i = 0; i < 5000; i++) {
@@ -51,7 +54,7 @@ static void test_jitter_spreads(void **state)
 	int64_t last = 0;
 	for (uint64_t seed = 0; seed < 1000; seed++) {
 		struct df_retry retry;
-		df_retry_init(&retry, &df_retry_write, seed);
+		df_retry_init(&retry, &few, seed);
 		int64_t ns = df_retry_next(&retry);
 		assert_true(ns != last); /* seeds side by side do not give the same delay */
 		last = ns;
@@ -60,6 +63,28 @@ static void test_jitter_spreads(void **state)
 	}
 	assert_in_range(low, 60, 190);
 	assert_in_range(high, 60, 190);
+}
+
+static void test_full_jitter(void **state)
+{
+	(void)state;
+	const struct df_retry_policy policy = {
+		.first_ns = 1000000, .cap_ns = 8000000, .factor = 2, .full_jitter = true
+	};
+	int64_t longest = 0, sum = 0;
+	for (uint64_t seed = 0; seed < 1000; seed++) {
+		struct df_retry retry;
+		df_retry_init(&retry, &policy, seed);
+		assert_in_range(df_retry_next(&retry), 0, 1000000);
+		assert_in_range(df_retry_next(&retry), 0, 2000000);
+		for (int i = 0; i < 5; i++)
+			(void)df_retry_next(&retry);
+		int64_t ns = df_retry_next(&retry);
+		sum += ns;
+		longest = ns > longest ? ns : longest;
+	}
+	assert_in_range(longest, 7800000, 8000000);
+	assert_in_range(sum / 1000, 3600000, 4400000);
 }
 
 static void test_without_jitter(void **state)
@@ -87,9 +112,9 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_write_policy),   cmocka_unit_test(test_connect_policy),
-		cmocka_unit_test(test_jitter_spreads), cmocka_unit_test(test_without_jitter),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_few_attempts),   cmocka_unit_test(test_no_limit),
+		cmocka_unit_test(test_jitter_spreads), cmocka_unit_test(test_full_jitter),
+		cmocka_unit_test(test_without_jitter), cmocka_unit_test(test_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
