@@ -30,16 +30,30 @@ static const struct df_rule tls_rules[] = {
 
 const struct df_table df_tls_table = DF_TABLE_RULES(struct df_tls_settings, tls_fields, tls_rules);
 
-static const char *const sasl_mechanisms[] = { "plain", "scram-sha-256", "scram-sha-512", NULL };
+static const char *const sasl_mechanisms[] = { "plain", "scram-sha-256", "scram-sha-512", "oauthbearer", NULL };
 
 static const struct df_field sasl_fields[] = {
 	DF_FIELD(struct df_sasl_settings, mechanism, "mechanism", DF_ANY_CASE, .def = "plain",
-		 .values = sasl_mechanisms, .doc = "How the password is proven."),
-	DF_FIELD(struct df_sasl_settings, username, "username", DF_REQUIRED, .example = "dataflow", .doc = "The user."),
-	DF_FIELD(struct df_sasl_settings, password, "password", DF_REQUIRED | DF_SENSITIVE, .doc = "The password."),
+		 .values = sasl_mechanisms,
+		 .doc = "How the password is proven. `oauthbearer` gets tokens for client credentials."),
+	DF_FIELD(struct df_sasl_settings, username, "username", DF_REQUIRED, .example = "dataflow",
+		 .doc = "The user; with `oauthbearer` the client id."),
+	DF_FIELD(struct df_sasl_settings, password, "password", DF_REQUIRED | DF_SENSITIVE,
+		 .doc = "The password; with `oauthbearer` the client secret."),
+	DF_FIELD(struct df_sasl_settings, token_endpoint, "tokenEndpoint", DF_OURS, .check = df_check_http_url,
+		 .example = "https://login.example/realms/main/protocol/openid-connect/token",
+		 .doc = "With `oauthbearer`: where tokens come from (grant `client_credentials`)."),
+	DF_FIELD(struct df_sasl_settings, scope, "scope", DF_OURS, .example = "kafka",
+		 .doc = "With `oauthbearer`: the scope to ask for."),
 };
 
-const struct df_table df_sasl_table = DF_TABLE(struct df_sasl_settings, sasl_fields);
+static const struct df_rule sasl_rules[] = {
+	{ DF_RULE_REQUIRES, { "mechanism", "tokenEndpoint" }, .value = "oauthbearer" },
+	{ DF_RULE_POINTLESS, { "tokenEndpoint", "mechanism" }, .value = "oauthbearer" },
+	{ DF_RULE_POINTLESS, { "scope", "mechanism" }, .value = "oauthbearer" },
+};
+
+const struct df_table df_sasl_table = DF_TABLE_RULES(struct df_sasl_settings, sasl_fields, sasl_rules);
 
 static const struct df_field basic_auth_fields[] = {
 	DF_FIELD(struct df_basic_auth_settings, username, "username", 0, .example = "dataflow", .doc = "The user."),

@@ -132,7 +132,16 @@ extern const char *const df_unknown_fields_values[];
 
 /* Rows for a struct S with a member `struct df_table_sink_settings table_sink`. default_size, default_conflict_key:
  * text for people; default_unknown: "error" or "ignore"; table_check: a df_field_check or NULL. */
-#define DF_TABLE_SINK_FIELDS(S, default_size, default_conflict_key, default_unknown, table_check)                      \
+#define DF_TABLE_SINK_FIELDS(S, default_size, default_conflict_key, default_unknown, table_check)                \
+	DF_TABLE_SINK_FIELDS_TO_KEY(S, default_size, default_conflict_key, table_check),                         \
+		DF_FIELD(S, table_sink.unknown_fields, "unknownFields", DF_OURS, .def = default_unknown,         \
+			 .values = df_unknown_fields_values,                                                     \
+			 .doc = "What a key without a column means: `error` refuses the message (error sink or " \
+				"stop), `ignore` leaves the key out."),                                          \
+		DF_FLATTEN_METADATA_FIELDS_AT(S, table_sink.flatten_metadata)
+
+/* The first of these, for a sink that has more values for `unknownFields`. */
+#define DF_TABLE_SINK_FIELDS_TO_KEY(S, default_size, default_conflict_key, table_check)                                \
 	DF_FIELD(S, table_sink.table, "table", DF_REQUIRED | DF_NO_BLANK, .check = table_check, .example = "orders",   \
 		 .doc = "The table to write."),                                                                        \
 		DF_BATCH_FIELDS_AT(S, table_sink.batch, default_size),                                                 \
@@ -146,13 +155,7 @@ extern const char *const df_unknown_fields_values[];
 		DF_FIELD(S, table_sink.conflict_key, "conflictKey", 0, .def_doc = default_conflict_key,                \
 			 .check = df_check_identifier_list, .example = "id",                                           \
 			 .doc = "The column, or columns separated by commas, that tell whether two rows are the "      \
-				"same."),                                                                              \
-		DF_FIELD(S, table_sink.unknown_fields, "unknownFields", DF_OURS, .def = default_unknown,               \
-			 .values = df_unknown_fields_values,                                                           \
-			 .doc = "What a key without a column means: `error` refuses the message (error sink or "       \
-				"stop), `ignore` "                                                                     \
-				"leaves the key out."),                                                                \
-		DF_FLATTEN_METADATA_FIELDS_AT(S, table_sink.flatten_metadata)
+				"same.")
 
 /* A row for a sink's struct S with a member `bool member`: its transactional(settings) asks for it. */
 #define DF_EXACTLY_ONCE_FIELD(S, member)                                                                               \
@@ -173,7 +176,8 @@ extern const struct df_table df_tls_table;
 
 struct df_sasl_settings {
 	char *mechanism;
-	struct df_secret username, password;
+	struct df_secret username, password; /* oauthbearer: client id and secret */
+	char *token_endpoint, *scope;	     /* oauthbearer */
 };
 extern const struct df_table df_sasl_table;
 

@@ -56,6 +56,97 @@ static void check_block(const char *key, bool given, bool wanted, const char *pr
 		df_diag_error(diags, place, "securityProtocol", "%s needs the block `%s`", protocol, key);
 }
 
+/* ---- extra ----------------------------------------------------------------------------------------------- */
+
+#define OWN_FIELD "it has a field of its own"
+#define FIXED "delivery depends on it"
+#define NO_CODE "it would load code or call into the program"
+
+/* Properties that `extra` may not hold; a name with `.` or `_` at its end stands for all that begin with it. */
+static const struct {
+	const char *name;
+	const char *why;
+} denied[] = {
+	{ "bootstrap.servers", OWN_FIELD ": brokers" },
+	{ "metadata.broker.list", OWN_FIELD ": brokers" },
+	{ "security.protocol", OWN_FIELD ": securityProtocol" },
+	{ "ssl.ca.", OWN_FIELD ": tls" },
+	{ "ssl.certificate.", OWN_FIELD ": tls" },
+	{ "ssl.key.", OWN_FIELD ": tls" },
+	{ "ssl.keystore.", OWN_FIELD ": tls" },
+	{ "ssl.engine.", NO_CODE },
+	{ "ssl.providers", NO_CODE },
+	{ "ssl_", NO_CODE },
+	{ "enable.ssl.certificate.verification", OWN_FIELD ": tls.insecureSkipVerify" },
+	{ "ssl.endpoint.identification.algorithm", OWN_FIELD ": tls.insecureSkipVerify" },
+	{ "sasl.", OWN_FIELD ": sasl" },
+	{ "group.id", OWN_FIELD ": consumerGroup" },
+	{ "group.instance.id", OWN_FIELD ": groupInstanceId" },
+	{ "group.protocol", "only the classic protocol is supported" },
+	{ "group.remote.assignor", "only the classic protocol is supported" },
+	{ "auto.offset.reset", OWN_FIELD ": initialOffset, offsetOutOfRange" },
+	{ "partition.assignment.strategy", OWN_FIELD ": assignmentStrategy" },
+	{ "session.timeout.ms", OWN_FIELD ": sessionTimeoutSeconds" },
+	{ "heartbeat.interval.ms", OWN_FIELD ": heartbeatIntervalSeconds" },
+	{ "fetch.wait.max.ms", OWN_FIELD ": consumerMaxWait" },
+	{ "fetch.min.bytes", OWN_FIELD ": fetchMinBytes" },
+	{ "fetch.max.bytes", OWN_FIELD ": fetchMaxBytes" },
+	{ "max.partition.fetch.bytes", OWN_FIELD ": maxPartitionFetchBytes" },
+	{ "fetch.message.max.bytes", OWN_FIELD ": maxPartitionFetchBytes" },
+	{ "socket.timeout.ms", OWN_FIELD ": netReadTimeout, netWriteTimeout" },
+	{ "acks", OWN_FIELD ": requiredAcks" },
+	{ "request.required.acks", OWN_FIELD ": requiredAcks" },
+	{ "enable.idempotence", OWN_FIELD ": idempotent" },
+	{ "max.in.flight", OWN_FIELD ": maxOpenRequests" },
+	{ "max.in.flight.requests.per.connection", OWN_FIELD ": maxOpenRequests" },
+	{ "compression.codec", OWN_FIELD ": compression" },
+	{ "compression.type", OWN_FIELD ": compression" },
+	{ "linger.ms", OWN_FIELD ": flushFrequency" },
+	{ "queue.buffering.max.ms", OWN_FIELD ": flushFrequency" },
+	{ "batch.num.messages", OWN_FIELD ": flushMessages" },
+	{ "batch.size", OWN_FIELD ": flushBytes" },
+	{ "partitioner", OWN_FIELD ": partitioner" },
+	{ "transactional.id", OWN_FIELD ": transactionalId" },
+	{ "enable.auto.commit", FIXED },
+	{ "auto.commit.", FIXED },
+	{ "enable.auto.offset.store", FIXED },
+	{ "offset.store.", FIXED },
+	{ "enable.partition.eof", FIXED },
+	{ "enable.gapless.guarantee", FIXED },
+	{ "delivery.report.only.error", FIXED },
+	{ "delivery.timeout.ms", FIXED },
+	{ "message.timeout.ms", FIXED },
+	{ "queuing.strategy", FIXED },
+	{ "message.send.max.retries", FIXED },
+	{ "retries", FIXED },
+	{ "plugin.", NO_CODE },
+	{ "interceptors", NO_CODE },
+	{ "enabled_events", NO_CODE },
+	{ "log.queue", NO_CODE },
+	{ "opaque", NO_CODE },
+	{ "default_topic_conf", NO_CODE },
+};
+
+const char *df_kafka_denied(struct df_str property)
+{
+	for (size_t i = 0; i < DF_ARRAY_SIZE(denied); i++) {
+		struct df_str name = df_str_c(denied[i].name);
+		bool prefix = df_str_ends(name, DF_STR(".")) || df_str_ends(name, DF_STR("_"));
+
+		if (prefix ? df_str_starts(property, name) : df_str_equal(property, name))
+			return denied[i].why;
+	}
+	return df_str_ends(property, DF_STR("_cb")) ? NO_CODE : NULL;
+}
+
+static int check_extra(struct df_str text, struct df_error *err)
+{
+	const char *why = df_kafka_denied(text);
+
+	return why ? df_error_set(err, DF_ERR_CONFIG, "`" DF_STR_FMT "` cannot be set here: %s", DF_STR_ARG(text), why)
+		   : 0;
+}
+
 static void check_connection(const struct df_kafka_connection *c, const struct df_place *place, struct df_diags *diags)
 {
 	int security = c->security_protocol ? security_find(df_str_c(c->security_protocol)) : -1;
@@ -84,13 +175,21 @@ static void check_connection(const struct df_kafka_connection *c, const struct d
 		DF_FIELD(S, connection.tls, "tls", 0, .table = &df_tls_table,                                          \
 			 .doc = "Encrypt the connection. An empty object verifies with the system's CAs."),            \
 		DF_FIELD(S, connection.sasl, "sasl", 0, .table = &df_sasl_table,                                       \
-			 .doc = "Log in with user and password.")
+			 .doc = "Log in with user and password."),                                                     \
+		DF_FIELD(S, connection.extra, "extra", DF_OURS, .check = check_extra,                                  \
+			 .example = "{client.rack: zone-a}",                                                           \
+			 .doc = "Properties of librdkafka by its own names, for what has no field here. Those that "   \
+				"delivery depends on are refused.")
 
 /* ---- source ---------------------------------------------------------------------------------------------- */
 
 #define DEFAULT_GROUP "dataflow-operator"
 
-static const char *const formats[] = { "json", "avro", NULL };
+static const char *const formats[] = { "json", "avro", "raw", NULL };
+static const char *const raw_encodings[] = { "text", "base64", NULL };
+static const char *const initial_offsets[] = { "earliest", "latest", NULL };
+static const char *const out_of_range[] = { "earliest", "latest", "error", NULL };
+static const char *const strategies[] = { "roundrobin", "range", "cooperative-sticky", NULL };
 
 static int check_json(struct df_str text, struct df_error *err)
 {
@@ -118,8 +217,24 @@ static const struct df_field source_fields[] = {
 		S, consumer_group, "consumerGroup", DF_NO_BLANK, .def = DEFAULT_GROUP, .example = "orders-to-postgres",
 		.doc = "The consumer group, which keeps the position. Give every flow its own: two flows that read one "
 		       "topic with one group share the messages between them."),
+	DF_FIELD(S, initial_offset, "initialOffset", DF_OURS, .def = "earliest", .values = initial_offsets,
+		 .doc = "Where a group that has no position yet begins."),
+	DF_FIELD(S, offset_out_of_range, "offsetOutOfRange", DF_OURS, .def = "earliest", .values = out_of_range,
+		 .doc = "Where to go on when the group's position is not in the topic any more because retention "
+			"deleted it: at one of its ends, with a warning that names both offsets, or `error`: stop."),
+	DF_FIELD(S, assignment_strategy, "assignmentStrategy", DF_OURS, .def = "roundrobin", .values = strategies,
+		 .doc = "How the group shares the partitions. All members must agree. `cooperative-sticky` lets a "
+			"member go on reading the partitions that it keeps."),
+	DF_FIELD(S, group_instance_id, "groupInstanceId", DF_OURS, .example = "orders-${POD_NAME}",
+		 .doc = "Static membership: a member that comes back under this name within `sessionTimeoutSeconds` "
+			"gets its partitions back without a rebalance. `${POD_NAME}` stands for the name of the pod, "
+			"elsewhere of the host; give every replica its own."),
 	DF_FIELD(S, format, "format", 0, .def = "json", .values = formats,
-		 .doc = "`json` leaves the bytes untouched, JSON or not. `avro` decodes them."),
+		 .doc = "`json` leaves the bytes untouched and lets transformations see what is JSON. `avro` decodes "
+			"them. `raw` leaves them untouched too, and they are one text, never JSON."),
+	DF_FIELD(S, raw_encoding, "rawEncoding", DF_OURS, .def = "text", .values = raw_encodings,
+		 .doc = "With `raw`, what transformations and tables see: `text` when the bytes are UTF-8, else their "
+			"base64; or always `base64`."),
 	DF_FIELD(S, avro_schema, "avroSchema", 0, .check = check_json, .doc = "With `avro`: the schema as JSON text."),
 	DF_FIELD(S, avro_schema_file, "avroSchemaFile", 0, .example = "/etc/dataflow/orders.avsc",
 		 .doc = "With `avro`: the path of a file with the schema."),
@@ -173,6 +288,7 @@ static const struct df_rule source_rules[] = {
 	{ DF_RULE_POINTLESS, { "avroSchema", "format" }, .value = "avro" },
 	{ DF_RULE_POINTLESS, { "avroSchemaFile", "format" }, .value = "avro" },
 	{ DF_RULE_POINTLESS, { "schemaRegistry", "format" }, .value = "avro" },
+	{ DF_RULE_POINTLESS, { "rawEncoding", "format" }, .value = "raw" },
 	{ DF_RULE_CHECK, .fn = check_source,
 	  .text = "`format: avro` needs one of `avroSchema`, `avroSchemaSecretRef`, `avroSchemaFile`, "
 		  "`schemaRegistry`." },
@@ -237,6 +353,25 @@ static const struct df_field sink_fields[] = {
 	DF_FIELD(S, partitioner, "partitioner", DF_OURS, .def = "fnv1a_random", .values = partitioners,
 		 .doc = "How a key chooses its partition. The default agrees with the Go project's client, "
 			"`murmur2_random` with Java's."),
+	DF_FIELD(S, key_field, "keyField", DF_OURS, .check = df_check_path_reading, .example = "customer.id",
+		 .doc = "The value at this path of the document is the key: a text as it is, anything else as JSON. "
+			"A message without it is refused (error sink or stop)."),
+	DF_FIELD(S, topic_from, "topicFrom", DF_OURS, .example = "target_topic",
+		 .doc = "The metadata key whose text is the topic. A message without it goes to `topic`."),
+	DF_FIELD(S, auto_create_topic, "autoCreateTopic", DF_OURS, .def = "false",
+		 .doc = "Create a topic that is missing."),
+	DF_FIELD(S, topic_partitions, "topicPartitions", DF_OURS, .min = 1, .max = 1000000, .def_doc = "the broker's",
+		 .doc = "With `autoCreateTopic`: its partitions."),
+	DF_FIELD(S, topic_replication, "topicReplication", DF_OURS, .min = 1, .max = INT16_MAX,
+		 .def_doc = "the broker's", .doc = "With `autoCreateTopic`: copies of each partition."),
+	DF_FIELD(S, exactly_once, "exactlyOnce", DF_OURS, .def = "false",
+		 .doc = "Behind a `kafka` source of the same cluster: messages and the group's position are written in "
+			"one transaction, so a reader with `isolation.level=read_committed` sees every message once, "
+			"whenever a process is killed. Needs `idempotent`, and there may be no `router`."),
+	DF_FIELD(S, transactional_id, "transactionalId", DF_OURS, .def_doc = "dataflow-<namespace>-<name>-${POD_NAME}",
+		 .example = "orders-${POD_NAME}",
+		 .doc = "With `exactlyOnce`: the producer's name; a second process with it shuts the first one out. "
+			"`${POD_NAME}` stands for the name of the pod, elsewhere of the host."),
 };
 
 #undef S
@@ -259,6 +394,10 @@ static void check_sink(const void *settings, const struct df_place *place, struc
 }
 
 static const struct df_rule sink_rules[] = {
+	{ DF_RULE_POINTLESS, { "topicPartitions", "autoCreateTopic" } },
+	{ DF_RULE_POINTLESS, { "topicReplication", "autoCreateTopic" } },
+	{ DF_RULE_POINTLESS, { "transactionalId", "exactlyOnce" } },
+	{ DF_RULE_REQUIRES, { "exactlyOnce", "idempotent" } },
 	{ DF_RULE_CHECK, .fn = check_sink,
 	  .text = "`idempotent` needs `requiredAcks: all` and at most 5 `maxOpenRequests`." },
 };
@@ -282,4 +421,6 @@ static const struct df_type sink_type = {
 const struct df_connector df_connector_kafka = {
 	.source = &source_type,
 	.sink = &sink_type,
+	.source_ops = DF_WITH_KAFKA ? &df_kafka_source_ops : NULL,
+	.sink_ops = DF_WITH_KAFKA ? &df_kafka_sink_ops : NULL,
 };

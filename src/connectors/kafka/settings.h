@@ -11,6 +11,7 @@ struct df_kafka_connection {
 	char *security_protocol; /* as written; NULL: inferred. See df_kafka_security */
 	struct df_object tls;	 /* struct df_tls_settings; also present when written as {} */
 	struct df_object sasl;	 /* struct df_sasl_settings */
+	struct df_pairs extra;	 /* properties of librdkafka; none of them denied (df_kafka_denied) */
 };
 
 struct df_schema_registry_settings {
@@ -22,7 +23,11 @@ struct df_schema_registry_settings {
 struct df_kafka_source_settings {
 	struct df_kafka_connection connection;
 	struct df_secret consumer_group;
-	char *format; /* json, avro */
+	char *initial_offset, *offset_out_of_range; /* earliest, latest, error */
+	char *assignment_strategy;		    /* librdkafka's name */
+	char *group_instance_id;		    /* NULL: none. See df_kafka_expand_pod */
+	char *format;				    /* json, avro, raw */
+	char *raw_encoding;			    /* text, base64 */
 	struct df_secret avro_schema;
 	char *avro_schema_file;
 	struct df_object schema_registry; /* struct df_schema_registry_settings */
@@ -40,6 +45,12 @@ struct df_kafka_sink_settings {
 	struct df_opt_int flush_messages, flush_bytes;
 	struct df_duration flush_frequency;
 	char *partitioner; /* librdkafka's name */
+	char *key_field;   /* a reading path; NULL: the key is the record's, or that of the metadata */
+	char *topic_from;  /* a metadata key; NULL: always `topic` */
+	bool auto_create_topic;
+	struct df_opt_int topic_partitions, topic_replication;
+	bool exactly_once;
+	char *transactional_id; /* NULL: made of the flow's and the pod's names */
 };
 
 enum df_kafka_security {
@@ -49,7 +60,13 @@ enum df_kafka_security {
 	DF_KAFKA_SASL_SSL,
 };
 
+/* Why a property of librdkafka may not be in `extra`: what to use instead; NULL: it may. */
+const char *df_kafka_denied(struct df_str property);
+
 /* The protocol in effect: as written (any case, `-` and blanks as `_`), else inferred from tls and sasl. */
 enum df_kafka_security df_kafka_security(const struct df_kafka_connection *connection);
+
+extern const struct df_source_ops df_kafka_source_ops;
+extern const struct df_sink_ops df_kafka_sink_ops;
 
 #endif

@@ -1,0 +1,475 @@
+/*
+ * The Kafka source: one consumer of a group. The reader's loop polls librdkafka, makes batches of one partition each,
+ * and hands them over. It never stops polling for long: what does not fit downstream waits in a list while the
+ * partitions are paused.
+ */
+#include "connectors/kafka/source.h"
+
+#include <stdlib.h>
+
+#define POLL_MS 1000			 /* without messages; a cancel wakes it */
+#define POLL_MESSAGES 1024		 /* librdkafka hands out at once */
+#define BLOCKED (500 * DF_NS_PER_MS)	 /* downstream may be full that long before partitions are paused */
+#define PAUSED_WAIT (100 * DF_NS_PER_MS) /* between two polls while they are */
+#define IDLE (60 * DF_NS_PER_S)
+#define CLOSE_TIMEOUT (5 * DF_NS_PER_S)
+
+/* librdkafka's own defaults would hold 64 MiB and 100,000 records of some 400 bytes beside them. */
+#define QUEUE_RECORDS 20000
+#define QUEUE_KBYTES 8192
+#define QUEUE_BACKOFF_MS 5 /* how soon a partition that had enough is asked for more */
+
+static struct df_kafka_source *source_of(struct df_source *s)
+{
+	return (struct df_kafka_source *)s;
+}
+
+static int source_create(const void *settings, const struct df_connector_env *env, struct df_source **ret,
+			 struct df_error *err)
+{
+	struct df_kafka_source *s = df_base_source_new(sizeof(*s), &df_kafka_source_ops, env, err);
+
+	if (!s)
+		return DF_ERR_NO_MEMORY;
+	s->settings = settings;
+	s->cooperative = df_str_equal_c(df_str_c(s->settings->assignment_strategy), "cooperative-sticky");
+	s->raw = df_str_equal_c(df_str_c(s->settings->format), "raw");
+	pthread_mutex_init(&s->lock, NULL);
+	df_kafka_client_init(&s->client, env->logger);
+	df_kafka_source_template(s);
+	*ret = &s->base.state.source;
+	return 0;
+}
+
+/* ---- connecting ------------------------------------------------------------------------------------------ */
+
+static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+	struct df_kafka_source *s = DF_CONTAINER_OF((struct df_kafka_client *)opaque, struct df_kafka_source, client);
+	struct df_error err;
+
+	(void)rk;
+	(void)list;
+	if (!code || code == RD_KAFKA_RESP_ERR__NO_OFFSET)
+		return;
+	s->commit_again = true;
+	if (!df_kafka_say(&s->commit_said_ns))
+		return;
+	df_kafka_error(&err, code, "committing offsets");
+	df_log_error(s->client.logger, DF_LOG_WARN, &err,
+		     "the group's position stays behind, tried again every second");
+}
+
+static void set_timeouts(struct df_kafka_conf *c, const struct df_kafka_source_settings *s)
+{
+	struct df_duration longer = s->net_read_timeout;
+
+	if (!longer.set || (s->net_write_timeout.set && s->net_write_timeout.ns > longer.ns))
+		longer = s->net_write_timeout;
+	df_kafka_set_ms(c, "socket.timeout.ms", longer);
+	df_kafka_set_ms(c, "fetch.wait.max.ms", s->consumer_max_wait);
+	df_kafka_set_int(c, "session.timeout.ms", (int64_t)s->session_timeout_seconds * 1000);
+	df_kafka_set_int(c, "heartbeat.interval.ms", (int64_t)s->heartbeat_interval_seconds * 1000);
+}
+
+static void set_fetching(struct df_kafka_conf *c, const struct df_kafka_source_settings *s)
+{
+	struct df_opt_int min = s->fetch_min_bytes;
+
+	if (min.set && min.value == 0)
+		min.value = 1;
+	df_kafka_set_opt(c, "fetch.min.bytes", min);
+	df_kafka_set_opt(c, "fetch.max.bytes", s->fetch_max_bytes);
+	df_kafka_set_opt(c, "max.partition.fetch.bytes", s->max_partition_fetch_bytes);
+	if (s->fetch_max_bytes.set) /* librdkafka wants what it receives at least 512 bytes longer */
+		df_kafka_set_int(c, "receive.message.max.bytes",
+				 s->fetch_max_bytes.value > 99000000 ? s->fetch_max_bytes.value + INT64_C(1024)
+								     : 100000000);
+	df_kafka_set_int(c, "queued.min.messages", QUEUE_RECORDS);
+	df_kafka_set_int(c, "queued.max.messages.kbytes", QUEUE_KBYTES);
+	df_kafka_set_int(c, "fetch.queue.backoff.ms", QUEUE_BACKOFF_MS);
+}
+
+static int make_client(struct df_kafka_source *s, struct df_error *err)
+{
+	const struct df_kafka_source_settings *settings = s->settings;
+	struct df_kafka_conf c;
+
+	df_kafka_conf_begin(&c, &settings->connection, &s->client, err);
+	rd_kafka_conf_set_rebalance_cb(c.conf, df_kafka_source_rebalance);
+	rd_kafka_conf_set_offset_commit_cb(c.conf, on_commit);
+	df_kafka_set(&c, "group.id", settings->consumer_group.value);
+	if (settings->group_instance_id) {
+		df_cleanup(df_freep) char *id = df_kafka_expand_pod(settings->group_instance_id);
+
+		df_kafka_set(&c, "group.instance.id", id ? id : "");
+	}
+	/* What has no position or lost it is looked after here: an error tells which. */
+	df_kafka_set(&c, "auto.offset.reset", "error");
+	df_kafka_set(&c, "enable.auto.commit", "false");
+	df_kafka_set(&c, "enable.auto.offset.store", "false");
+	df_kafka_set(&c, "isolation.level", "read_committed");
+	df_kafka_set(&c, "partition.assignment.strategy", settings->assignment_strategy);
+	df_kafka_set(&c, "enable.partition.eof", s->base.state.env.once ? "true" : "false");
+	set_timeouts(&c, settings);
+	set_fetching(&c, settings);
+	return df_kafka_conf_finish(&c, &settings->connection, RD_KAFKA_CONSUMER, &s->rk);
+}
+
+static int connect_locked(struct df_kafka_source *s, struct df_context *ctx, struct df_error *err)
+{
+	int partitions, r = make_client(s, err);
+
+	if (r == 0)
+		r = df_kafka_await_topic(&s->client, s->rk, ctx, df_kafka_source_topic(s), 0, &partitions, err);
+	if (r < 0)
+		return r;
+	if (partitions == 0) {
+		/* It may come: retried like any connect. */
+		df_error_set(err, DF_ERR_TRANSIENT, "the topic `%s` does not exist (yet)", df_kafka_source_topic(s));
+		df_error_remote(err, rd_kafka_err2name(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART));
+		return DF_ERR_TRANSIENT;
+	}
+	rd_kafka_poll_set_consumer(s->rk);
+	s->queue = rd_kafka_queue_get_consumer(s->rk);
+	s->commits = rd_kafka_queue_new(s->rk);
+	s->base.state.connected = true;
+	return 0;
+}
+
+static int source_connect(struct df_source *source, struct df_context *ctx, struct df_error *err)
+{
+	struct df_kafka_source *s = source_of(source);
+	struct df_base_scope scope;
+	int r;
+
+	if (!df_base_guard_connect(&s->base, err))
+		return DF_ERR_CLOSED;
+	DF_UNLOCK_ON_RETURN(&s->base);
+	r = df_base_scope_begin(&s->base.state, ctx, &scope, err);
+	if (r == 0)
+		r = connect_locked(s, scope.ctx, err);
+	df_base_scope_end(&scope);
+	return r;
+}
+
+/* ---- handing over ---------------------------------------------------------------------------------------- */
+
+static void pause_all(struct df_kafka_source *s, bool pause)
+{
+	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list = df_kafka_source_ours(s);
+
+	if (s->paused == pause)
+		return;
+	s->paused = pause;
+	if (pause)
+		(void)rd_kafka_pause_partitions(s->rk, list);
+	else
+		(void)rd_kafka_resume_partitions(s->rk, list);
+	df_debug(s->client.logger, pause ? "downstream is full: reading pauses" : "reading goes on");
+}
+
+/* Blocks until a time. 1: it did not fit until then. */
+static int emit_until(struct df_kafka_source *s, struct df_context *ctx, struct df_batch **batch, int64_t until,
+		      struct df_error *err)
+{
+	df_cleanup(df_context_freep) struct df_context *limited = NULL;
+	int r = df_emitter_try_emit(s->out, batch, err);
+
+	if (r != DF_ERR_TRANSIENT || until <= df_clock_monotonic())
+		return r == DF_ERR_TRANSIENT ? 1 : r;
+	limited = df_context_new(ctx);
+	if (!limited)
+		return df_error_no_memory(err);
+	df_context_deadline(limited, until);
+	r = df_emitter_emit(s->out, limited, batch, err);
+	return r == DF_ERR_TIMEOUT ? 1 : r;
+}
+
+int df_kafka_source_flush(struct df_kafka_source *s, struct df_context *ctx, int64_t until, struct df_error *err)
+{
+	while (s->first) {
+		struct df_batch *batch = s->first, *next = batch->next;
+		int r = emit_until(s, ctx, &batch, until, err);
+
+		if (r)
+			return r < 0 ? r : 0;
+		s->first = next;
+		if (!next)
+			s->last = NULL;
+	}
+	return 0;
+}
+
+static void keep(struct df_kafka_source *s, struct df_batch *batch)
+{
+	batch->next = NULL;
+	if (s->last)
+		s->last->next = batch;
+	else
+		s->first = batch;
+	s->last = batch;
+}
+
+/* The batch that was being filled goes downstream, or behind those that wait. */
+static int hand_over(struct df_kafka_source *s, struct df_error *err)
+{
+	struct df_batch *batch = DF_TAKE(s->batch);
+	int r = 1;
+
+	if (!batch)
+		return 0;
+	if (batch->count == 0) {
+		df_batch_free(batch);
+		return 0;
+	}
+	if (!s->first)
+		r = emit_until(s, s->ctx, &batch, s->paused ? 0 : df_clock_monotonic() + BLOCKED, err);
+	if (r == 0)
+		return 0;
+	keep(s, batch);
+	if (r == 1)
+		pause_all(s, true);
+	return r < 0 ? r : 0;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------- */
+
+static int take_message(struct df_kafka_source *s, const rd_kafka_message_t *m, struct df_error *err)
+{
+	struct df_kafka_partition *p = df_kafka_source_partition(s, m->partition);
+	int r;
+
+	if (!p)
+		return 0; /* read before the group took the partition away */
+	if (s->batch && (s->of != p || s->batch->count >= s->out->batch_messages ||
+			 s->batch->bytes + m->len > s->out->batch_bytes)) {
+		r = hand_over(s, err);
+		if (r < 0)
+			return r;
+	}
+	if (!s->batch) {
+		s->batch = df_emitter_batch(s->out);
+		s->of = p;
+		if (!s->batch || df_batch_reserve(s->batch, s->out->batch_messages) < 0)
+			return df_error_no_memory(err);
+	}
+	r = df_kafka_source_add(s, s->batch, p, m, err);
+	if (r < 0)
+		return r;
+	p->next = m->offset + 1;
+	if (p->end >= 0 && p->next >= p->end)
+		p->ended = true;
+	return 0;
+}
+
+static int take(struct df_kafka_source *s, rd_kafka_message_t *const *messages, ssize_t n, struct df_error *err)
+{
+	int r = 0;
+
+	for (ssize_t i = 0; i < n; i++) {
+		if (r == 0)
+			r = messages[i]->err ? df_kafka_source_event(s, messages[i], err)
+					     : take_message(s, messages[i], err);
+		rd_kafka_message_destroy(messages[i]);
+	}
+	if (r == 0)
+		r = hand_over(s, err);
+	if (r == 0 && s->failure.code) {
+		*err = s->failure;
+		r = err->code;
+	}
+	return r;
+}
+
+/* What is there, or the first thing that comes: librdkafka would wait until all places are taken. */
+static ssize_t poll_messages(struct df_kafka_source *s, rd_kafka_message_t **messages)
+{
+	ssize_t n = rd_kafka_consume_batch_queue(s->queue, 0, messages, POLL_MESSAGES);
+
+	if (n == 0 && !s->first && !s->failure.code && !df_context_canceled(s->ctx))
+		n = rd_kafka_consume_batch_queue(s->queue, POLL_MS, messages, 1);
+	return n;
+}
+
+static void look_around(struct df_kafka_source *s, bool moved)
+{
+	int64_t now = df_clock_monotonic();
+
+	if (moved) {
+		df_kafka_client_working(&s->client);
+		s->moved_ns = now;
+	} else if (s->assigned && !s->first && now - s->moved_ns >= IDLE) {
+		df_emitter_idle(s->out);
+		s->moved_ns = now;
+	}
+	if (now - s->lag_ns >= DF_NS_PER_S) {
+		df_kafka_source_tell_lag(s);
+		s->lag_ns = now;
+		if (s->commit_again) {
+			s->commit_again = false;
+			df_kafka_source_commit_again(s);
+		}
+	}
+}
+
+static int read_loop(struct df_kafka_source *s, struct df_error *err)
+{
+	rd_kafka_message_t *messages[POLL_MESSAGES];
+
+	for (;;) {
+		ssize_t n = poll_messages(s, messages);
+		int r = take(s, messages, n, err);
+
+		if (r == 0 && s->first)
+			r = df_kafka_source_flush(s, s->ctx, df_clock_monotonic() + PAUSED_WAIT, err);
+		if (r < 0)
+			return r;
+		if (!s->first)
+			pause_all(s, false);
+		if (df_context_check(s->ctx, err) < 0)
+			return df_error_set(err, DF_ERR_CANCELED, "cancelled");
+		look_around(s, n > 0);
+		if (s->base.state.env.once && !s->first && df_kafka_source_ended(s))
+			return 0;
+	}
+}
+
+static int subscribe(struct df_kafka_source *s, struct df_error *err)
+{
+	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *topics =
+		rd_kafka_topic_partition_list_new(1);
+	rd_kafka_resp_err_t code;
+
+	rd_kafka_topic_partition_list_add(topics, df_kafka_source_topic(s), RD_KAFKA_PARTITION_UA);
+	code = rd_kafka_subscribe(s->rk, topics);
+	return code ? df_kafka_error(err, code, "subscribing to the topic `%s`", df_kafka_source_topic(s)) : 0;
+}
+
+static void wake(void *queue)
+{
+	rd_kafka_queue_yield(queue);
+}
+
+static void drop_waiting(struct df_kafka_source *s)
+{
+	df_batch_free(DF_TAKE(s->batch));
+	while (s->first) {
+		struct df_batch *batch = s->first;
+
+		s->first = batch->next;
+		df_batch_free(batch);
+	}
+	s->last = NULL;
+}
+
+static int read_borrowed(struct df_kafka_source *s, struct df_context *ctx, struct df_emitter *out,
+			 struct df_error *err)
+{
+	struct df_context_callback on_cancel = { .fn = wake, .arg = s->queue };
+	struct df_base_scope scope;
+	int r = df_base_scope_begin(&s->base.state, ctx, &scope, err);
+
+	if (r == 0) {
+		s->out = out;
+		s->ctx = scope.ctx;
+		s->moved_ns = df_clock_monotonic();
+		df_context_on_cancel(scope.ctx, &on_cancel);
+		r = subscribe(s, err);
+		if (r == 0)
+			r = read_loop(s, err);
+		df_context_off_cancel(scope.ctx, &on_cancel);
+		drop_waiting(s);
+		s->out = NULL;
+	}
+	df_base_scope_end(&scope);
+	return r;
+}
+
+static int source_read(struct df_source *source, struct df_context *ctx, struct df_emitter *out, struct df_error *err)
+{
+	struct df_kafka_source *s = source_of(source);
+	int r;
+
+	if (!df_base_guard_use(&s->base, err))
+		return DF_ERR_CLOSED;
+	df_base_unlock(&s->base);
+	if (!df_base_borrow(&s->base.state))
+		return df_error_set(err, DF_ERR_CLOSED, "connector is closed");
+	r = read_borrowed(s, ctx, out, err);
+	df_base_return(&s->base.state);
+	return r;
+}
+
+/* ---- closing --------------------------------------------------------------------------------------------- */
+
+/* Leaves the group, so that the others need not wait for the session to end; a static member stays. */
+static void leave(rd_kafka_t *rk)
+{
+	rd_kafka_queue_t *closing = rd_kafka_queue_new(rk);
+	int64_t end = df_clock_monotonic() + CLOSE_TIMEOUT;
+	df_cleanup(df_kafka_error_freep) rd_kafka_error_t *error = rd_kafka_consumer_close_queue(rk, closing);
+
+	while (!error && !rd_kafka_consumer_closed(rk) && df_clock_monotonic() < end)
+		(void)rd_kafka_queue_poll_callback(closing, 100);
+	rd_kafka_queue_destroy(closing);
+}
+
+static void release(struct df_kafka_source *s)
+{
+	rd_kafka_t *rk;
+
+	if (s->queue)
+		df_kafka_source_commit_now(s, NULL);
+	pthread_mutex_lock(&s->lock);
+	rk = DF_TAKE(s->rk);
+	pthread_mutex_unlock(&s->lock);
+	if (!rk)
+		return;
+	if (s->queue) {
+		leave(rk);
+		rd_kafka_queue_destroy(s->queue);
+		rd_kafka_queue_destroy(s->commits);
+	}
+	df_kafka_oauth_cancel(s->client.oauth);
+	rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+static int source_close(struct df_source *source, struct df_error *err)
+{
+	struct df_kafka_source *s = source_of(source);
+
+	(void)err;
+	if (df_base_guard_close(&s->base))
+		return 0;
+	s->base.state.connected = false;
+	df_base_unlock(&s->base);
+	df_base_wait_returned(&s->base.state);
+	release(s);
+	return 0;
+}
+
+static void source_free(struct df_source *source)
+{
+	struct df_kafka_source *s = source_of(source);
+
+	if (!s)
+		return;
+	(void)!source_close(source, NULL);
+	df_kafka_client_done(&s->client);
+	free(s->partitions);
+	pthread_mutex_destroy(&s->lock);
+	df_base_connector_free(&s->base);
+}
+
+const struct df_source_ops df_kafka_source_ops = {
+	.create = source_create,
+	.restore = df_kafka_source_restore,
+	.keeps_own_position = true,
+	.connect = source_connect,
+	.read = source_read,
+	.commit = df_kafka_source_commit,
+	.describe = df_kafka_source_describe,
+	.close = source_close,
+	.free = source_free,
+};

@@ -1,0 +1,257 @@
+/*
+ * Positions of the Kafka source. They are the group's: what the ledger says is done is committed to it. Behind a
+ * transactional sink they are the sink's: `describe` says what its transaction has to store, and nothing is committed
+ * here, where it could overtake that.
+ */
+#include <stdlib.h>
+
+#include "connectors/kafka/source.h"
+
+#define COMMIT_WAIT_MS 5000
+
+static struct df_kafka_source *source_of(struct df_source *s)
+{
+	return (struct df_kafka_source *)s;
+}
+
+int df_kafka_source_room(struct df_kafka_source *s, int32_t number, struct df_error *err)
+{
+	size_t count = (size_t)number + 1;
+	struct df_kafka_partition *grown;
+
+	if (count <= s->partition_count)
+		return 0;
+	grown = realloc(s->partitions, count * sizeof(*grown));
+	if (!grown)
+		return df_error_no_memory(err);
+	s->partitions = grown;
+	for (size_t i = s->partition_count; i < count; i++) {
+		grown[i] =
+			(struct df_kafka_partition){ .done = -1, .begin = -1, .restored = -1, .next = -1, .end = -1 };
+		snprintf(grown[i].key, sizeof(grown[i].key), "%zu", i);
+	}
+	s->partition_count = count;
+	return 0;
+}
+
+/* The partition of the ledger's, when it is still ours. Under the lock. */
+static struct df_kafka_partition *partition_of(struct df_kafka_source *s, const struct df_commit *commit)
+{
+	int64_t number;
+
+	if (!df_str_to_int64(commit->key, &number) || number < 0 || (size_t)number >= s->partition_count)
+		return NULL;
+	return s->partitions[number].ledger == commit->partition ? &s->partitions[number] : NULL;
+}
+
+static void add(struct df_kafka_source *s, rd_kafka_topic_partition_list_t *list, const struct df_kafka_partition *p)
+{
+	if (p->ledger && p->done >= 0)
+		rd_kafka_topic_partition_list_add(list, df_kafka_source_topic(s), (int32_t)(p - s->partitions))
+			->offset = p->done;
+}
+
+/* ---- the group's ----------------------------------------------------------------------------------------- */
+
+int df_kafka_source_commit(struct df_source *source, const struct df_commit *commits, size_t count,
+			   struct df_value *checkpoint, struct df_arena *arena, struct df_error *err)
+{
+	struct df_kafka_source *s = source_of(source);
+	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new((int)count);
+
+	(void)checkpoint;
+	(void)arena;
+	(void)err;
+	DF_LOCK_SCOPE(&s->lock);
+	for (size_t i = 0; i < count; i++) {
+		struct df_kafka_partition *p = partition_of(s, &commits[i]);
+
+		if (!p)
+			continue; /* it went to another member, whose business it is now */
+		p->done = commits[i].position.number + 1;
+		add(s, list, p);
+	}
+	if (list->cnt > 0 && s->rk && !s->described)
+		(void)rd_kafka_commit(s->rk, list, true); /* what came of it: on_commit */
+	return 0;
+}
+
+static rd_kafka_topic_partition_list_t *done_of(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *of)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+
+	DF_LOCK_SCOPE(&s->lock);
+	for (size_t i = 0; i < s->partition_count && !of && !s->described; i++)
+		add(s, list, &s->partitions[i]);
+	for (int i = 0; of && i < of->cnt && !s->described; i++) {
+		if ((size_t)of->elems[i].partition < s->partition_count)
+			add(s, list, &s->partitions[of->elems[i].partition]);
+	}
+	return list;
+}
+
+void df_kafka_source_commit_again(struct df_kafka_source *s)
+{
+	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list = done_of(s, NULL);
+
+	if (list->cnt > 0)
+		(void)rd_kafka_commit(s->rk, list, true);
+}
+
+void df_kafka_source_commit_now(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *of)
+{
+	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list = done_of(s, of);
+	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	rd_kafka_event_t *event;
+	struct df_error why;
+
+	if (list->cnt == 0)
+		return;
+	code = rd_kafka_commit_queue(s->rk, list, s->commits, NULL, NULL);
+	if (!code) {
+		event = rd_kafka_queue_poll(s->commits, COMMIT_WAIT_MS);
+		code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+		rd_kafka_event_destroy(event);
+	}
+	if (!code)
+		return;
+	df_kafka_error(&why, code, "committing offsets");
+	df_log_error(s->client.logger, DF_LOG_WARN, &why, "messages that are done will be read again");
+}
+
+/* ---- a transactional sink's ------------------------------------------------------------------------------ */
+
+static struct df_value *text_value(struct df_arena *arena, const char *text)
+{
+	return df_value_string_copy(arena, df_str_c(text));
+}
+
+/* The consumer's membership, with which a producer of the same cluster commits in its name. */
+static struct df_value *membership(rd_kafka_t *rk, struct df_arena *arena)
+{
+	rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata(rk);
+	struct df_value *value = NULL;
+	void *bytes = NULL;
+	size_t len = 0;
+
+	if (!metadata)
+		return NULL;
+	{
+		df_cleanup(df_kafka_error_freep) rd_kafka_error_t *error =
+			rd_kafka_consumer_group_metadata_write(metadata, &bytes, &len);
+		struct df_str copy = error ? (struct df_str){ 0 } : df_arena_dup(arena, df_str(bytes, len));
+
+		value = copy.ptr ? df_value_bytes(arena, copy) : NULL;
+	}
+	free(bytes);
+	rd_kafka_consumer_group_metadata_destroy(metadata);
+	return value;
+}
+
+/* Where partition i goes on: the commit's word, else what was described before, unless others have read on since. */
+static int64_t described_offset(const struct df_kafka_source *s, size_t i, const struct df_commit *commits,
+				size_t count, const struct df_value *before)
+{
+	const struct df_kafka_partition *p = &s->partitions[i];
+	int64_t offset;
+
+	for (size_t n = 0; n < count; n++) {
+		if (commits[n].partition == p->ledger)
+			return commits[n].position.number + 1;
+	}
+	if (!before || !df_value_to_int64(before, &offset) || p->begin < 0 || offset < p->begin)
+		return -1;
+	return offset;
+}
+
+static int describe_offsets(struct df_kafka_source *s, const struct df_commit *commits, size_t count,
+			    struct df_value *checkpoint, struct df_arena *arena, struct df_error *err)
+{
+	const struct df_value *before = df_object_get_c(checkpoint, "offsets");
+	struct df_value *offsets = df_value_new(arena, DF_OBJECT);
+
+	for (size_t i = 0; offsets && i < s->partition_count; i++) {
+		int64_t offset = -1;
+		struct df_value *number;
+		struct df_str key;
+
+		if (s->partitions[i].ledger)
+			offset = described_offset(s, i, commits, count, df_object_get_c(before, s->partitions[i].key));
+		if (offset < 0)
+			continue;
+		key = df_arena_dup(arena, df_str_c(s->partitions[i].key));
+		number = df_value_int64(arena, offset);
+		if (!key.ptr || !number)
+			return df_error_no_memory(err);
+		df_object_append(offsets, key, number);
+	}
+	if (!offsets)
+		return df_error_no_memory(err);
+	df_object_set(checkpoint, DF_STR("offsets"), offsets);
+	return 0;
+}
+
+int df_kafka_source_describe(struct df_source *source, const struct df_commit *commits, size_t count,
+			     struct df_value *checkpoint, struct df_arena *arena, struct df_error *err)
+{
+	struct df_kafka_source *s = source_of(source);
+	struct df_value *topic = text_value(arena, df_kafka_source_topic(s));
+	struct df_value *member = NULL;
+	int r = 0;
+
+	DF_LOCK_SCOPE(&s->lock);
+	s->described = true;
+	if (!topic)
+		return df_error_no_memory(err);
+	df_object_set(checkpoint, DF_STR("topic"), topic);
+	if (count == 0)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!partition_of(s, &commits[i]))
+			return df_error_set(err, DF_ERR_UNKNOWN,
+					    "the group gave partition " DF_STR_FMT
+					    " to another member while its messages were in flight; they are read again "
+					    "after a restart",
+					    DF_STR_ARG(commits[i].key));
+	}
+	r = describe_offsets(s, commits, count, checkpoint, arena, err);
+	if (r == 0 && s->rk)
+		member = membership(s->rk, arena);
+	if (member)
+		df_object_set(checkpoint, DF_STR("member"), member);
+	return r;
+}
+
+int df_kafka_source_restore(struct df_source *source, const struct df_value *checkpoint, struct df_error *err)
+{
+	struct df_kafka_source *s = source_of(source);
+	struct df_value *topic = df_object_get_c(checkpoint, "topic"),
+			*offsets = df_object_get_c(checkpoint, "offsets");
+
+	if (topic && !df_value_string_equal(topic, df_str_c(df_kafka_source_topic(s))))
+		return df_error_set(
+			err, DF_ERR_CONFIG,
+			"the position that is held is of another topic, not of `%s`: set checkpointReset to "
+			"begin where the group stands",
+			df_kafka_source_topic(s));
+	if (!offsets)
+		return 0;
+	DF_LOCK_SCOPE(&s->lock);
+	df_for_each (child, offsets) {
+		int64_t number, offset;
+		int r;
+
+		if (!df_str_to_int64(df_value_key(child), &number) || number < 0 || number > 1000000 ||
+		    !df_value_to_int64(child, &offset) || offset < 0)
+			return df_error_set(
+				err, DF_ERR_CONFIG,
+				"the offsets that are held are damaged: set checkpointReset to begin where the "
+				"group stands");
+		r = df_kafka_source_room(s, (int32_t)number, err);
+		if (r < 0)
+			return r;
+		s->partitions[number].restored = offset;
+	}
+	return 0;
+}
