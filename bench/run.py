@@ -2,7 +2,7 @@
 """Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
 
     bench/run.py              everything
-    bench/run.py chain file   some of it (chain, transformers, file, idle, start, size, sqlite)
+    bench/run.py chain file   some of it (chain, transformers, processor, metrics, stop, file, idle, start, size, sqlite)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
 """
@@ -10,10 +10,12 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build-bench"
@@ -164,6 +166,101 @@ def bench_transformers():
             ns, count, allocations = steady(chain, WORK / f"steady{name if name in files else ''}.jsonl", n)
             print(f"    {name:46}{ns:12.0f} {count:14.0f} {allocations:13.2f}  {goals.get(name, '') if make is document else ''}"
                   f"{'  allocations: at most 0' if allocations else ''}", flush=True)
+
+
+PROCESSOR_FLOW = """
+apiVersion: dataflow.dataflow.io/v1
+kind: DataFlow
+metadata: {{name: bench}}
+spec:
+  checkpointPersistence: false
+  channelBufferSize: {buffer}
+  source: {{type: generate, config: {{count: {count}, template: '{{"id": ${{counter}}, "text": "{text}"}}'}}}}
+  transformations: {transformations}
+  sink: {{type: discard}}
+"""
+
+
+def processor_flow(count, transformations=(), buffer=100):
+    """Messages of 300 bytes."""
+    path = WORK / f"processor-{count}-{len(transformations)}-{buffer}.yaml"
+    path.write_text(PROCESSOR_FLOW.format(count=count, text="x" * 275, buffer=buffer, transformations=json.dumps(list(transformations))))
+    return path
+
+
+def best_rate(command, n, rounds=5):
+    """Messages a second of wall time, both cores."""
+    return max(n / measure(command)[1] for _ in range(rounds))
+
+
+def bench_processor():
+    """the processor alone, generate -> discard of 300 bytes on two cores, beside handing over single pointers"""
+    n = LINES * 10
+    run = lambda count, program=DATAFLOW, *more: [program, "run", "--progress", "none", *more, processor_flow(count)]
+    ours = best_rate(run(n), n)
+    row("messages/s", f"{ours:,.0f}", "at least 3,000,000")
+    wide = best_rate([DATAFLOW, "run", "--progress", "none", processor_flow(n, buffer=1000)], n)
+    row("messages/s with channelBufferSize 1000", f"{wide:,.0f}")
+    single = {"a mutex and conditions": [BUILD / "bench/bench-handover"]}
+    go = shutil.which("go") or ("/usr/local/go/bin/go" if os.access("/usr/local/go/bin/go", os.X_OK) else None)
+    if go:
+        subprocess.run([go, "build", "-o", WORK / "handover-go", ROOT / "bench/handover.go"], check=True)
+        single["Go's channels"] = [WORK / "handover-go"]
+    for name, command in single.items():
+        rate = best_rate([*command, LINES * 2], LINES * 2)
+        row(f"two hand-overs of single pointers, {name}: messages/s", f"{rate:,.0f}", "nothing but that")
+    part = LINES // 5
+    per = (instructions(run(2 * part)) - instructions(run(part))) / part
+    row("instructions a message (all threads)", f"{per:.0f}")
+
+    def allocations(count):
+        path = WORK / "allocations"
+        subprocess.run(run(count, BUILD / "bench/bench-allocations"), check=True, capture_output=True, cwd=WORK,
+                       env=dict(os.environ, DATAFLOW_COUNT_FILE=str(path)))
+        return int(path.read_text())
+    row("heap allocations a message", f"{(allocations(2 * LINES) - allocations(LINES)) / LINES:.5f}", "0")
+
+
+def bench_metrics():
+    """metrics on beside off: instructions (they repeat) and CPU seconds (they do not)"""
+    chain = [{"type": "snakeCase", "config": {"deep": True}}, {"type": "filter", "config": {"condition": "id > 0"}}]
+    for name, transformations in (("generate -> discard", []), ("with two transformations", chain)):
+        part = LINES // 10
+        run = lambda count, *more: [DATAFLOW, "run", "--progress", "none", *more, processor_flow(count, transformations)]
+        off, on = [instructions(run(2 * part, *m)) - instructions(run(part, *m)) for m in ([], ["--metrics", "127.0.0.1:0"])]
+        row(f"{name}: instructions, on against off", f"{(on / off - 1) * 100:+.2f} %", "at most 3 %")
+        off, on = [min(measure(run(LINES * 2, *m))[0] for _ in range(5)) for m in ([], ["--metrics", "127.0.0.1:0"])]
+        row(f"{name}: CPU seconds, on against off", f"{(on / off - 1) * 100:+.2f} %")
+
+
+def bench_stop():
+    """from SIGTERM to the exit, with 10,000 messages in flight"""
+    lines = WORK / "stop.jsonl"
+    lines.write_text("".join(json.dumps({"id": i, "text": "x" * 280}) + "\n" for i in range(10_000)))
+    path = WORK / "stop.yaml"
+    path.write_text(FILE_FLOW.format(source=lines, sink="sqlite", transformations="[]", config=json.dumps({
+        "path": str(WORK / "stop.db"), "table": "t", "autoCreateTable": True, "batchSize": 20000,
+        "batchFlushIntervalSeconds": 3600})).replace("checkpointPersistence: false", "checkpointSaveInterval: 60s").replace(
+            "stop.jsonl}", "stop.jsonl, follow: true}"))
+    times = []
+    for _ in range(5):
+        for old in (*WORK.glob("stop.db*"), *WORK.glob("stop-state/**/checkpoint.json")):
+            old.unlink()
+        process = subprocess.Popen([DATAFLOW, "run", "--progress", "none", "--metrics", "127.0.0.1:0", "--state-dir",
+                                    WORK / "stop-state", path], cwd=WORK, stderr=subprocess.PIPE, text=True)
+        address = re.search(r"http://[0-9.:]+", process.stderr.readline())[0]
+        while not re.search(r"dataflow_task_active_messages{.*} 10000\n",
+                            urllib.request.urlopen(address + "/metrics").read().decode()):
+            time.sleep(0.02)
+        started = time.perf_counter()
+        process.terminate()
+        process.wait()
+        times.append(time.perf_counter() - started)
+        process.stderr.close()
+        count = subprocess.run(["sqlite3", WORK / "stop.db", "SELECT count(*) FROM t"], capture_output=True, text=True).stdout
+        if process.returncode or int(count) != 10_000:
+            raise RuntimeError(f"exit {process.returncode}, {count} rows")
+    row("ms to write 10,000 rows, save the position and exit (median of 5)", f"{sorted(times)[2] * 1000:.0f}")
 
 
 FILE_FLOW = """
