@@ -12,7 +12,7 @@ FLOORS = [
     ["src/value"],
     ["src/message"],
     ["src/spec"],
-    ["src/net", "src/kube"],
+    ["src/net", "src/kube", "src/avro"],
     ["src/table"],
     ["api/v1"],
     ["src/transformers"],
