@@ -298,35 +298,35 @@ static int encode_jsonb(DF_PG_ENCODE_ARGS)
 
 /* ---- the table ------------------------------------------------------------------------------------------- */
 
-const struct df_pg_encoder df_pg_encoder_text = { "textrecv", true, encode_text };
-const struct df_pg_encoder df_pg_encoder_array = { "array_recv", false, df_pg_encode_array };
+const struct df_pg_encoder df_pg_encoder_text = { "textrecv", DF_PG_EQUAL_BYTES, encode_text };
+const struct df_pg_encoder df_pg_encoder_array = { "array_recv", DF_PG_EQUAL_UNKNOWN, df_pg_encode_array };
 
 static const struct df_pg_encoder encoders[] = {
-	{ "textrecv", true, encode_text },
-	{ "int8recv", true, encode_int8 },
-	{ "int4recv", true, encode_int4 },
-	{ "int2recv", true, encode_int2 },
-	{ "numeric_recv", false, df_pg_encode_numeric },
-	{ "timestamptz_recv", true, df_pg_encode_timestamp },
-	{ "timestamp_recv", true, df_pg_encode_timestamp },
-	{ "date_recv", true, df_pg_encode_date },
-	{ "boolrecv", true, encode_bool },
-	{ "float8recv", false, encode_float8 },
-	{ "float4recv", false, encode_float4 },
-	{ "varcharrecv", true, encode_varchar },
-	{ "bpcharrecv", false, encode_varchar },
-	{ "uuid_recv", true, encode_uuid },
-	{ "jsonb_recv", false, encode_jsonb },
-	{ "json_recv", false, encode_json },
-	{ "bytearecv", true, encode_bytea },
-	{ "time_recv", true, df_pg_encode_time },
-	{ "timetz_recv", false, df_pg_encode_timetz },
-	{ "interval_recv", false, df_pg_encode_interval },
-	{ "enum_recv", true, encode_enum },
-	{ "oidrecv", true, encode_oid },
-	{ "namerecv", true, encode_text },
-	{ "xml_recv", false, encode_text },
-	{ "citextrecv", false, encode_text },
+	{ "textrecv", DF_PG_EQUAL_BYTES, encode_text },
+	{ "int8recv", DF_PG_EQUAL_BYTES, encode_int8 },
+	{ "int4recv", DF_PG_EQUAL_BYTES, encode_int4 },
+	{ "int2recv", DF_PG_EQUAL_BYTES, encode_int2 },
+	{ "numeric_recv", DF_PG_EQUAL_NUMERIC, df_pg_encode_numeric },
+	{ "timestamptz_recv", DF_PG_EQUAL_BYTES, df_pg_encode_timestamp },
+	{ "timestamp_recv", DF_PG_EQUAL_BYTES, df_pg_encode_timestamp },
+	{ "date_recv", DF_PG_EQUAL_BYTES, df_pg_encode_date },
+	{ "boolrecv", DF_PG_EQUAL_BYTES, encode_bool },
+	{ "float8recv", DF_PG_EQUAL_UNKNOWN, encode_float8 },
+	{ "float4recv", DF_PG_EQUAL_UNKNOWN, encode_float4 },
+	{ "varcharrecv", DF_PG_EQUAL_BYTES, encode_varchar },
+	{ "bpcharrecv", DF_PG_EQUAL_UNKNOWN, encode_varchar },
+	{ "uuid_recv", DF_PG_EQUAL_BYTES, encode_uuid },
+	{ "jsonb_recv", DF_PG_EQUAL_UNKNOWN, encode_jsonb },
+	{ "json_recv", DF_PG_EQUAL_UNKNOWN, encode_json },
+	{ "bytearecv", DF_PG_EQUAL_BYTES, encode_bytea },
+	{ "time_recv", DF_PG_EQUAL_BYTES, df_pg_encode_time },
+	{ "timetz_recv", DF_PG_EQUAL_UNKNOWN, df_pg_encode_timetz },
+	{ "interval_recv", DF_PG_EQUAL_UNKNOWN, df_pg_encode_interval },
+	{ "enum_recv", DF_PG_EQUAL_BYTES, encode_enum },
+	{ "oidrecv", DF_PG_EQUAL_BYTES, encode_oid },
+	{ "namerecv", DF_PG_EQUAL_BYTES, encode_text },
+	{ "xml_recv", DF_PG_EQUAL_UNKNOWN, encode_text },
+	{ "citextrecv", DF_PG_EQUAL_UNKNOWN, encode_text },
 };
 
 const struct df_pg_encoder *df_pg_encoder_find(struct df_str receive)

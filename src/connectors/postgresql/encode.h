@@ -15,10 +15,16 @@
 
 struct df_pg_field;
 
+/* When are two values of a type equal? */
+enum df_pg_equality {
+	DF_PG_EQUAL_UNKNOWN, /* ask the server: -0 and 0, texts without case */
+	DF_PG_EQUAL_BYTES,
+	DF_PG_EQUAL_NUMERIC, /* equal bytes but for the display scale: 1.0 and 1.00 */
+};
+
 struct df_pg_encoder {
 	const char *receive; /* the type's receive function in pg_catalog */
-	/* Are equal values equal bytes? Not for numeric (1.0 = 1.00) or text that may be compared without case. */
-	bool canonical;
+	enum df_pg_equality equality;
 	/* Appends the content, without its length. DF_ERR_INVALID_DATA with err->remote the SQLSTATE that the server
 	 * would answer; DF_ERR_NO_MEMORY. */
 	int (*encode)(const struct df_pg_field *f, struct df_value *v, struct df_arena *arena, struct df_buf *out,

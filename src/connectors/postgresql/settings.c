@@ -60,12 +60,18 @@ static const struct df_type source_type = {
 /* ---- sink ------------------------------------------------------------------------------------------------ */
 
 static const char *const strategies[] = { "always", "ifNewer", NULL };
+static const char *const unknown_values[] = { "error", "ignore", "addColumn", NULL };
 
 #define S struct df_postgresql_sink_settings
 
 static const struct df_field sink_fields[] = {
 	CONNECTION_FIELDS(S),
-	DF_TABLE_SINK_FIELDS(S, "1", "the primary key", "error", df_check_table_name),
+	DF_TABLE_SINK_FIELDS_TO_KEY(S, "1", "the primary key", df_check_table_name),
+	DF_FIELD(S, table_sink.unknown_fields, "unknownFields", DF_OURS, .def = "error", .values = unknown_values,
+		 .doc = "What a key without a column means: `error` refuses the message (error sink or stop), `ignore` "
+			"leaves the key out, `addColumn` adds the column to the table, of the type that the batch's "
+			"values have."),
+	DF_FLATTEN_METADATA_FIELDS_AT(S, table_sink.flatten_metadata),
 	DF_FIELD(S, upsert_strategy, "upsertStrategy", 0, .def = "always", .values = strategies,
 		 .doc = "With `upsertMode`: replace the old row always, or only by one with a greater "
 			"`upsertVersionColumn`."),
@@ -74,6 +80,7 @@ static const struct df_field sink_fields[] = {
 	DF_FIELD(S, soft_delete_column, "softDeleteColumn", 0, .check = df_check_identifier, .example = "deleted_at",
 		 .doc = "A message with the operation `delete` sets this column to the time instead of removing the "
 			"row."),
+	DF_EXACTLY_ONCE_FIELD(S, exactly_once),
 };
 
 #undef S
@@ -111,7 +118,7 @@ static bool sink_repeatable(const void *settings)
 {
 	const struct df_postgresql_sink_settings *s = settings;
 
-	return s->table_sink.upsert_mode;
+	return s->table_sink.upsert_mode || s->exactly_once;
 }
 
 static const struct df_type sink_type = {
@@ -140,4 +147,5 @@ const struct df_connector df_connector_postgresql = {
 	.source = &source_type,
 	.sink = &sink_type,
 	.source_ops = DF_WITH_POSTGRESQL ? &df_postgresql_source_ops : NULL,
+	.sink_ops = DF_WITH_POSTGRESQL ? &df_postgresql_sink_ops : NULL,
 };

@@ -19,7 +19,14 @@ struct df_postgresql_sink_settings {
 	char *upsert_strategy; /* always, ifNewer */
 	char *upsert_version_column;
 	char *soft_delete_column;
+	bool exactly_once;
 };
+
+/* Rows that already wait travel together up to this many when batchSize is absent. */
+#define DF_POSTGRESQL_TOGETHER 100
+
+/* The driver's: sink.c. */
+extern const struct df_sink_ops df_postgresql_sink_ops;
 
 /* The driver: source.c and sink.c. */
 extern const struct df_source_ops df_postgresql_source_ops;
