@@ -88,6 +88,7 @@ static void sink_free(struct df_sink *sink)
 	free(s->done);
 	free(s->positions);
 	free(s->flow);
+	free(s->held);
 	df_buf_done(&s->leftovers);
 	df_buf_done(&s->row);
 	df_buf_done(&s->position_sql);
@@ -443,18 +444,16 @@ static int sink_held(struct df_sink *sink, struct df_context *ctx, struct df_are
 		     struct df_error *err)
 {
 	struct df_pg_sink *s = sink_of(sink);
-	struct df_base_scope scope;
 
+	(void)ctx;
 	*ret = df_str(NULL, 0);
 	if (!df_base_guard_use(&s->base, err))
 		return DF_ERR_CLOSED;
 	DF_UNLOCK_ON_RETURN(&s->base);
-	int code = df_base_scope_begin(&s->base.state, ctx, &scope, err);
-	if (code != 0)
-		return code;
-	code = df_pg_position_held(s, scope.ctx, arena, ret, err);
-	df_base_scope_end(&scope);
-	return code;
+	if (!s->held)
+		return 0;
+	*ret = df_arena_dup(arena, df_str_c(s->held));
+	return ret->ptr ? 0 : df_error_no_memory(err);
 }
 
 static void sink_batching(const void *settings, struct df_batching *ret)

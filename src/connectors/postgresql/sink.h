@@ -84,6 +84,7 @@ struct df_pg_sink {
 	char *positions;	    /* "schema".dataflow_positions, quoted */
 	char *flow;		    /* "namespace/name" */
 	char writer[64];	    /* what this instance is called in the table of positions */
+	char *held;		    /* the checkpoint that stood there at connect; NULL: none */
 	uint64_t *done;		    /* this write: messages that were refused, a bit each */
 	size_t done_cap;
 };
@@ -126,11 +127,9 @@ int df_pg_flush_rows(struct df_pg_job *job, struct df_error *err) df_must_check;
 
 /* ---- sink_position.c ------------------------------------------------------------------------------------- */
 
-/* At connect: the table of positions, made when it is missing. */
+/* At connect: the table of positions, made when it is missing; s->held is what it holds. From now on only this instance
+ * may replace that. */
 int df_pg_position_open(struct df_pg_sink *s, struct df_context *ctx, struct df_error *err) df_must_check;
-/* The stored checkpoint, in the arena; from now on only this instance may replace it. */
-int df_pg_position_held(struct df_pg_sink *s, struct df_context *ctx, struct df_arena *arena, struct df_str *ret,
-			struct df_error *err) df_must_check;
 /* The statement that stores a checkpoint; division_by_zero (22012) when another process took over. Good until the next
  * call; NULL: no memory. */
 const char *df_pg_position_sql(struct df_pg_sink *s, struct df_str checkpoint);

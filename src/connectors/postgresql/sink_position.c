@@ -1,8 +1,8 @@
 /*
  * exactlyOnce: the source's position in the transaction of the rows, in the table dataflow_positions beside the rows'
- * table. Every instance gives itself a name in the flow's row when it asks for the position, and stores a position only
- * while that name stands there: a process that was taken for dead cannot commit any more. Asking waits for a
- * transaction that stored a position and is just committing.
+ * table. Every instance writes a name of its own into the flow's row when it connects, and stores a position only while
+ * that name stands there: a process that was taken for dead cannot commit any more. Connecting waits for a transaction
+ * that stored a position and is just committing.
  */
 #include <stdlib.h>
 
@@ -34,24 +34,21 @@ static int set_names(struct df_pg_sink *s, struct df_error *err)
 	return s->positions && s->flow ? 0 : df_error_no_memory(err);
 }
 
-int df_pg_position_open(struct df_pg_sink *s, struct df_context *ctx, struct df_error *err)
+/* Asking first: CREATE needs a right on the schema even when the table is there. */
+static int make_table(struct df_pg_sink *s, struct df_context *ctx, struct df_error *err)
 {
 	df_cleanup(df_buf_done) struct df_buf sql = { 0 };
 	df_cleanup(PQclearp) PGresult *result = NULL;
-	int code = set_names(s, err);
-
-	if (code != 0)
-		return code;
-	/* Asking first: CREATE needs a right on the schema even when the table is there. */
 	const char *params[] = { s->positions };
-	code = df_pg_query(&s->pg, ctx, "SELECT pg_catalog.to_regclass($1) IS NOT NULL", params, 1, &result, err);
+	struct df_error why = DF_ERROR_INIT;
+	int code = df_pg_query(&s->pg, ctx, "SELECT pg_catalog.to_regclass($1) IS NOT NULL", params, 1, &result, err);
+
 	if (code != 0 || *PQgetvalue(result, 0, 0) == 't')
 		return code;
 	df_buf_printf(&sql,
 		      "CREATE TABLE IF NOT EXISTS %s (flow text PRIMARY KEY, checkpoint text, writer text, "
 		      "updated_at timestamptz)",
 		      s->positions);
-	struct df_error why = DF_ERROR_INIT;
 	code = df_pg_exec_buf(&s->pg, ctx, &sql, &why);
 	if (code == 0 || strcmp(why.remote, "42P07") == 0 || strcmp(why.remote, "23505") == 0)
 		return 0;
@@ -61,8 +58,8 @@ int df_pg_position_open(struct df_pg_sink *s, struct df_context *ctx, struct df_
 	return code;
 }
 
-int df_pg_position_held(struct df_pg_sink *s, struct df_context *ctx, struct df_arena *arena, struct df_str *ret,
-			struct df_error *err)
+/* This instance's name into the flow's row, which is made when it is missing, and what stands there. */
+static int take_over(struct df_pg_sink *s, struct df_context *ctx, struct df_error *err)
 {
 	df_cleanup(df_buf_done) struct df_buf sql = { 0 };
 	df_cleanup(PQclearp) PGresult *result = NULL;
@@ -78,11 +75,19 @@ int df_pg_position_held(struct df_pg_sink *s, struct df_context *ctx, struct df_
 	if (code != 0)
 		return df_error_prefix(err, "cannot read the position from %s", s->positions);
 	snprintf(s->writer, sizeof(s->writer), "%s", PQgetvalue(result, 0, 0));
-	*ret = df_str(NULL, 0);
-	if (PQgetisnull(result, 0, 1))
-		return 0;
-	*ret = df_arena_dup(arena, df_str(PQgetvalue(result, 0, 1), (size_t)PQgetlength(result, 0, 1)));
-	return ret->ptr ? 0 : df_error_no_memory(err);
+	free(DF_TAKE(s->held));
+	if (!PQgetisnull(result, 0, 1))
+		s->held = strdup(PQgetvalue(result, 0, 1));
+	return s->held || PQgetisnull(result, 0, 1) ? 0 : df_error_no_memory(err);
+}
+
+int df_pg_position_open(struct df_pg_sink *s, struct df_context *ctx, struct df_error *err)
+{
+	int code = set_names(s, err);
+
+	if (code == 0)
+		code = make_table(s, ctx, err);
+	return code == 0 ? take_over(s, ctx, err) : code;
 }
 
 const char *df_pg_position_sql(struct df_pg_sink *s, struct df_str checkpoint)

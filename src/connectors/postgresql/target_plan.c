@@ -307,7 +307,9 @@ static void fill_slot(const struct df_pg_target *target, struct df_pg_slot *slot
 	const struct df_postgresql_sink_settings *settings = target->settings;
 	const struct df_column *c = &target->columns.items[column];
 
-	*slot = (struct df_pg_slot){ .column = c, .detail = &target->details[column], .key = is_key(target, c->name) };
+	*slot = (struct df_pg_slot){ .column = c,
+				     .detail = &target->details[column],
+				     .key = df_pg_removes(settings) && is_key(target, c->name) };
 	slot->required = c->not_null && !target->fills;
 	if (df_pg_upserts(settings))
 		slot->required |= slot->key;
