@@ -130,23 +130,15 @@ static int check_names(const struct df_trino_query *q, struct df_error *err)
 	return 0;
 }
 
-/* A copy of a type outlives the query it came with. */
+/* The type of T or K, which their literals have. */
 static int keep_type(struct source *s, const struct df_trino_type *type, const struct df_trino_type **ret,
 		     struct df_error *err)
 {
-	struct df_trino_type *copy = df_arena_alloc(&s->plan, sizeof(*copy));
-
-	if (!copy)
-		return df_error_no_memory(err);
-	*copy = *type;
-	copy->text = df_arena_dup(&s->plan, type->text);
-	if (!copy->text.ptr)
-		return df_error_no_memory(err);
 	if (type->count)
 		return df_error_set(err, DF_ERR_CONFIG, "a column of the type " DF_STR_FMT " cannot order rows",
 				    DF_STR_ARG(type->text));
-	*ret = copy;
-	return 0;
+	*ret = df_trino_type_copy(type, &s->plan);
+	return *ret ? 0 : df_error_no_memory(err);
 }
 
 /* T and K as the result has them. A query must give both that are named; of a table one is enough. */

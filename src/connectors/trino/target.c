@@ -36,47 +36,47 @@ void df_trino_target_done(struct df_trino_target *t)
 
 /* ---- loading --------------------------------------------------------------------------------------------- */
 
-static int add_column(struct df_trino_target *t, struct df_value *row, struct df_arena *page, struct df_error *err)
+static int add_column(struct df_trino_target *t, const struct df_trino_column *from, struct df_error *err)
 {
-	struct df_str name = df_trino_text(df_array_get(row, 0), page);
-	struct df_str type = df_trino_text(df_array_get(row, 1), page);
 	size_t n = t->columns.count;
-	struct df_column *column = df_columns_add(&t->columns, name, type);
+	struct df_column *column = df_columns_add(&t->columns, from->name, from->type->text);
 
 	if (!column)
 		return df_error_no_memory(err);
 	column->kind = (int)n;
-	column->not_null = df_str_equal_c(df_trino_text(df_array_get(row, 2), page), "NO");
 	column->has_default = true; /* what is left out is NULL, or the connector's business */
-	t->types = df_arena_extend(&t->arena, t->types, n * sizeof(struct df_trino_type *),
-				   (n + 1) * sizeof(struct df_trino_type *));
-	if (!t->types)
-		return df_error_no_memory(err);
-	int code = df_trino_type_parse(type, &t->arena, &t->types[n], err);
-	if (code != 0)
-		return df_error_prefix(err, "column \"" DF_STR_FMT "\"", DF_STR_ARG(name));
-	column->read_only = df_trino_writable(t->types[n], NULL) != 0;
-	return 0;
+	column->read_only = df_trino_writable(from->type, NULL) != 0;
+	t->types[n] = df_trino_type_copy(from->type, &t->arena);
+	return t->types[n] ? 0 : df_error_no_memory(err);
 }
 
+/* The header of an empty result has all that counts. A table that is not there has no columns. */
 static int load_columns(struct df_trino_target *t, struct df_context *ctx, struct df_error *err)
 {
 	df_cleanup(df_trino_query_done) struct df_trino_query q = { 0 };
 	df_cleanup(df_buf_done) struct df_buf sql = { 0 };
-	struct df_value *row = NULL;
+	struct df_error why = DF_ERROR_INIT;
 
 	forget(t);
-	df_buf_add_c(&sql, "SELECT column_name, data_type, is_nullable");
-	df_trino_from_columns(&sql, &t->settings->connection, t->settings->table_sink.table.value);
-	df_buf_add_c(&sql, " ORDER BY ordinal_position");
+	df_buf_add_c(&sql, "SELECT * FROM ");
+	df_buf_add_str(&sql, df_buf_str(&t->name));
+	df_buf_add_c(&sql, " WHERE 1 = 0");
 	if (sql.failed)
 		return df_error_no_memory(err);
-	int code = df_trino_query_start(t->client, ctx, df_buf_str(&sql), &q, err);
-	while (code == 0 && (code = df_trino_query_row(&q, &row, err)) == 0 && row) {
-		code = add_column(t, row, &q.arena, err);
-		if (code != 0)
-			return code;
+	int code = df_trino_query_start(t->client, ctx, df_buf_str(&sql), &q, &why);
+	if (code == 0)
+		code = df_trino_query_finish(&q, &why);
+	if (code != 0 && strcmp(why.remote, "TABLE_NOT_FOUND") == 0)
+		return 0;
+	if (code != 0) {
+		*err = why;
+		return code;
 	}
+	t->types = df_arena_alloc(&t->arena, q.column_count * sizeof(struct df_trino_type *));
+	if (!t->types)
+		return df_error_no_memory(err);
+	for (size_t i = 0; code == 0 && i < q.column_count; i++)
+		code = add_column(t, &q.columns[i], err);
 	return code;
 }
 

@@ -1,5 +1,6 @@
 #include "connectors/trino/types.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 #include "base/cleanup.h"
@@ -105,6 +106,57 @@ static int check_parts(const struct df_trino_type *type, struct df_error *err)
 	return 0;
 }
 
+/* ---- SQL ------------------------------------------------------------------------------------------------- */
+
+static void add_parts(const struct df_trino_type *type, struct df_buf *sql)
+{
+	for (size_t i = 0; i < type->count; i++) {
+		df_buf_add_c(sql, i ? ", " : "");
+		if (type->names[i].len) {
+			df_name_quote(sql, DF_QUOTE_DOUBLE, type->names[i]);
+			df_buf_add_char(sql, ' ');
+		}
+		df_buf_add_str(sql, type->parts[i]->text);
+	}
+}
+
+/* The type as SQL writes it, in the place of its name. */
+static int set_text(struct df_trino_type *type, struct df_arena *arena, struct df_error *err)
+{
+	df_cleanup(df_buf_done) struct df_buf sql = { 0 };
+	size_t word = strcspn(type->text.ptr, " ");
+
+	df_buf_add(&sql, type->text.ptr, word);
+	switch (type->kind) {
+	case DF_TRINO_DECIMAL:
+		df_buf_printf(&sql, "(%lld, %d)", (long long)type->precision, (int)type->scale);
+		break;
+	case DF_TRINO_VARCHAR:
+		if (type->precision == DF_TRINO_UNBOUNDED)
+			break;
+		/* fall through */
+	case DF_TRINO_CHAR:
+	case DF_TRINO_TIME:
+	case DF_TRINO_TIME_TZ:
+	case DF_TRINO_TIMESTAMP:
+	case DF_TRINO_TIMESTAMP_TZ:
+		df_buf_printf(&sql, "(%lld)", (long long)type->precision);
+		break;
+	case DF_TRINO_ARRAY:
+	case DF_TRINO_MAP:
+	case DF_TRINO_ROW:
+		df_buf_add_char(&sql, '(');
+		add_parts(type, &sql);
+		df_buf_add_char(&sql, ')');
+		break;
+	default:
+		break;
+	}
+	df_buf_add(&sql, type->text.ptr + word, type->text.len - word);
+	type->text = sql.failed ? df_str(NULL, 0) : df_arena_dup(arena, df_buf_str(&sql));
+	return type->text.ptr ? 0 : df_error_no_memory(err);
+}
+
 /* ---- typeSignature --------------------------------------------------------------------------------------- */
 
 static int from_signature(const struct df_value *signature, unsigned depth, struct df_arena *arena,
@@ -161,8 +213,9 @@ static int from_signature(const struct df_value *signature, unsigned depth, stru
 			if (code != 0)
 				return code;
 		}
+	int code = check_parts(type, err);
 	*ret = type;
-	return check_parts(type, err);
+	return code == 0 ? set_text(type, arena, err) : code;
 }
 
 int df_trino_type_from_signature(const struct df_value *signature, struct df_arena *arena, struct df_trino_type **ret,
@@ -171,184 +224,23 @@ int df_trino_type_from_signature(const struct df_value *signature, struct df_are
 	return from_signature(signature, 0, arena, ret, err);
 }
 
-/* ---- text ------------------------------------------------------------------------------------------------ */
-
-struct parser {
-	struct df_str left;
-	struct df_str all;
-	struct df_arena *arena;
-	struct df_error *err;
-};
-
-static int bad(const struct parser *p)
+struct df_trino_type *df_trino_type_copy(const struct df_trino_type *type, struct df_arena *arena)
 {
-	return df_error_set(p->err, DF_ERR_UNKNOWN, "the type `" DF_STR_FMT "` cannot be read (at character %zu)",
-			    DF_STR_ARG(p->all), p->all.len - p->left.len + 1);
-}
+	struct df_trino_type *copy = df_arena_alloc(arena, sizeof(*copy));
 
-static void skip(struct parser *p, size_t n)
-{
-	p->left.ptr += n;
-	p->left.len -= n;
-}
-
-static void skip_blanks(struct parser *p)
-{
-	while (p->left.len && p->left.ptr[0] == ' ')
-		skip(p, 1);
-}
-
-static bool take(struct parser *p, char c)
-{
-	skip_blanks(p);
-	if (!p->left.len || p->left.ptr[0] != c)
-		return false;
-	skip(p, 1);
-	return true;
-}
-
-static bool starts_with_word(struct df_str text, const char *word)
-{
-	size_t n = strlen(word);
-
-	return text.len >= n && strncasecmp(text.ptr, word, n) == 0;
-}
-
-/* "a""b": in the arena. */
-static int quoted_name(struct parser *p, struct df_str *ret)
-{
-	size_t end = 1, len = 0;
-	char *out = df_arena_alloc(p->arena, p->left.len);
-
-	if (!out)
-		return df_error_no_memory(p->err);
-	for (; end < p->left.len; end++) {
-		if (p->left.ptr[end] == '"') {
-			if (end + 1 == p->left.len || p->left.ptr[end + 1] != '"')
-				break;
-			end++;
-		}
-		out[len++] = p->left.ptr[end];
+	if (!copy)
+		return NULL;
+	*copy = *type;
+	copy->text = df_arena_dup(arena, type->text);
+	copy->parts = df_arena_alloc(arena, type->count * sizeof(struct df_trino_type *));
+	copy->names = df_arena_alloc(arena, type->count * sizeof(struct df_str));
+	if (!copy->text.ptr || !copy->parts || !copy->names)
+		return NULL;
+	for (size_t i = 0; i < type->count; i++) {
+		copy->parts[i] = df_trino_type_copy(type->parts[i], arena);
+		copy->names[i] = df_arena_dup(arena, type->names[i]);
+		if (!copy->parts[i] || !copy->names[i].ptr)
+			return NULL;
 	}
-	if (end >= p->left.len)
-		return bad(p);
-	skip(p, end + 1);
-	*ret = df_str(out, len);
-	return 0;
-}
-
-static int parse_type(struct parser *p, unsigned depth, struct df_trino_type **ret);
-
-/* Length of the type's name: letters and what follows them as words of the same type (`interval day to second`). */
-static size_t name_length(struct df_str text)
-{
-	static const char *const intervals[] = { "interval year to month", "interval day to second" };
-	size_t n = 0;
-
-	for (size_t i = 0; i < DF_ARRAY_SIZE(intervals); i++)
-		if (starts_with_word(text, intervals[i]))
-			return strlen(intervals[i]);
-	while (n < text.len && !strchr("(), ", text.ptr[n]))
-		n++;
-	return n;
-}
-
-/* A field of a row: `"name" type`, `name type`, or `type` alone. A bare name is one word, as it is only quoted when it
- * is more; without one the whole must be a type. */
-static int parse_field(struct parser *p, unsigned depth, struct df_trino_type *row)
-{
-	struct df_trino_type *part;
-	struct df_str name = { 0 };
-	int code = 0;
-
-	skip_blanks(p);
-	if (p->left.len && p->left.ptr[0] == '"') {
-		code = quoted_name(p, &name);
-	} else {
-		size_t n = name_length(p->left);
-		bool anonymous = n == p->left.len || p->left.ptr[n] != ' ' ||
-				 starts_with_word(df_str(p->left.ptr + n, p->left.len - n), " with time zone");
-		if (!anonymous) {
-			name = df_str(p->left.ptr, n);
-			skip(p, n);
-		}
-	}
-	if (code == 0)
-		code = parse_type(p, depth + 1, &part);
-	return code == 0 ? add_part(row, name, part, p->arena, p->err) : code;
-}
-
-static int parse_parameters(struct parser *p, unsigned depth, struct df_trino_type *type)
-{
-	size_t index = 0;
-
-	do {
-		struct df_trino_type *part;
-		int64_t n = 0;
-		int code = 0;
-
-		skip_blanks(p);
-		size_t digits = strspn(p->left.ptr, "0123456789");
-		if (digits > p->left.len)
-			digits = p->left.len;
-		if (digits) {
-			if (!df_str_to_int64(df_str(p->left.ptr, digits), &n))
-				return bad(p);
-			set_number(type, index++, n);
-			skip(p, digits);
-		} else if (type->kind == DF_TRINO_ROW) {
-			code = parse_field(p, depth, type);
-		} else {
-			code = parse_type(p, depth + 1, &part);
-			if (code == 0)
-				code = add_part(type, df_str(NULL, 0), part, p->arena, p->err);
-		}
-		if (code != 0)
-			return code;
-	} while (take(p, ','));
-	return take(p, ')') ? 0 : bad(p);
-}
-
-static int parse_type(struct parser *p, unsigned depth, struct df_trino_type **ret)
-{
-	int code = 0;
-
-	skip_blanks(p);
-	struct df_str begin = p->left;
-	size_t n = name_length(p->left);
-	if (n == 0 || depth > DEPTH_MAX)
-		return bad(p);
-	struct df_trino_type *type = new_type(df_str(p->left.ptr, n), p->arena);
-	if (!type)
-		return df_error_no_memory(p->err);
-	skip(p, n);
-	if (p->left.len && p->left.ptr[0] == '(') {
-		skip(p, 1);
-		code = parse_parameters(p, depth, type);
-	}
-	if (code == 0 && (type->kind == DF_TRINO_TIME || type->kind == DF_TRINO_TIMESTAMP) &&
-	    starts_with_word(p->left, " with time zone")) {
-		skip(p, strlen(" with time zone"));
-		type->kind = type->kind == DF_TRINO_TIME ? DF_TRINO_TIME_TZ : DF_TRINO_TIMESTAMP_TZ;
-	}
-	if (code != 0)
-		return code;
-	type->text = df_str(begin.ptr, begin.len - p->left.len);
-	*ret = type;
-	return check_parts(type, p->err);
-}
-
-int df_trino_type_parse(struct df_str text, struct df_arena *arena, struct df_trino_type **ret, struct df_error *err)
-{
-	/* strspn above needs an end. */
-	struct df_str copy = df_arena_dup(arena, text);
-	struct parser p = { .left = copy, .all = copy, .arena = arena, .err = err };
-
-	if (!copy.ptr)
-		return df_error_no_memory(err);
-	int code = parse_type(&p, 0, ret);
-	if (code != 0)
-		return code;
-	skip_blanks(&p);
-	return p.left.len ? bad(&p) : 0;
+	return copy;
 }

@@ -1,7 +1,5 @@
-/*
- * Trino's types, compiled from what the server says: a column's typeSignature (results) or its name as text
- * (information_schema).
- */
+/* Trino's types, compiled from the typeSignature of a result's column. (information_schema prints the names of a row's
+ * fields without quotes, which cannot be read back.) */
 #ifndef DF_CONNECTORS_TRINO_TYPES_H
 #define DF_CONNECTORS_TRINO_TYPES_H
 
@@ -55,9 +53,7 @@ struct df_trino_type {
 /* All in the arena. DF_ERR_UNKNOWN: not a signature; DF_ERR_NO_MEMORY. */
 int df_trino_type_from_signature(const struct df_value *signature, struct df_arena *arena, struct df_trino_type **ret,
 				 struct df_error *err) df_must_check;
-/* `decimal(38,10)`, `array(row("a" bigint, b varchar(3)))`, `timestamp(3) with time zone`. text must outlive the type.
- */
-int df_trino_type_parse(struct df_str text, struct df_arena *arena, struct df_trino_type **ret,
-			struct df_error *err) df_must_check;
+/* A copy that lives in the arena; NULL when out of memory. */
+struct df_trino_type *df_trino_type_copy(const struct df_trino_type *type, struct df_arena *arena) df_must_check;
 
 #endif
