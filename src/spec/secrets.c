@@ -234,15 +234,34 @@ static bool is_safe(const char *part)
 	return *part && !strchr(part, '/') && strcmp(part, ".") != 0 && strncmp(part, "..", 2) != 0;
 }
 
-static char *file_name(const struct df_secret_store *store, const struct df_secret_ref *ref)
+/* As mounted in a pod, DIR/<secret>/<key>; or, flat, as systemd names the credentials of a directory (LoadCredential in
+ * systemd.exec(5)), DIR/<secret>_<key>: a Secret's name has no `_`. */
+static char *file_name(const struct df_secret_store *store, const struct df_secret_ref *ref, bool flat)
 {
 	bool foreign = ref->namespace && !same(ref->namespace, store->namespace);
 	char *path = NULL;
 
-	if (asprintf(&path, "%s/%s%s%s/%s", store->directory, ref->name, foreign ? "@" : "",
-		     foreign ? ref->namespace : "", ref->key) < 0)
+	if (asprintf(&path, "%s/%s%s%s%c%s", store->directory, ref->name, foreign ? "@" : "",
+		     foreign ? ref->namespace : "", flat ? '_' : '/', ref->key) < 0)
 		return NULL;
 	return path;
+}
+
+/* The descriptor, -1 with errno, or -2 when out of memory. Not blocking: a FIFO must not hang the program. */
+static int open_file(const struct df_secret_store *store, const struct df_secret_ref *ref)
+{
+	int fd = -1;
+
+	for (int flat = 0; flat < 2; flat++) {
+		df_cleanup(df_freep) char *path = file_name(store, ref, flat);
+
+		if (!path)
+			return -2;
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd >= 0 || (errno != ENOENT && errno != ENOTDIR))
+			return fd;
+	}
+	return fd;
 }
 
 static int read_fd(int fd, const struct df_secret_ref *ref, struct bytes *ret, struct df_error *err)
@@ -277,11 +296,9 @@ static int read_file(const struct df_secret_store *store, const struct df_secret
 	if (!store->directory || !is_safe(ref->name) || !is_safe(ref->key) ||
 	    (ref->namespace && !is_safe(ref->namespace)))
 		return 0;
-	df_cleanup(df_freep) char *path = file_name(store, ref);
-	if (!path)
+	df_cleanup(df_closep) int fd = open_file(store, ref);
+	if (fd == -2)
 		return df_error_no_memory(err);
-	/* Not blocking: a FIFO must not hang the program. */
-	df_cleanup(df_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return 0;
 	if (fd < 0)

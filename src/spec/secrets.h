@@ -1,5 +1,6 @@
 /* Where Secret references find their values: `kind: Secret` documents of the same file, then a directory laid out as
- * mounted Secrets (DIR/<secret>/<key>, DIR/<secret>@<namespace>/<key>; kubernetes reference, section 3). */
+ * mounted Secrets (DIR/<secret>/<key>, DIR/<secret>@<namespace>/<key>; kubernetes reference, section 3), or as
+ * systemd's credentials (DIR/<secret>_<key>). */
 #ifndef DF_SPEC_SECRETS_H
 #define DF_SPEC_SECRETS_H
 
