@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transformers/chain.h"
+
 int df_report_diags(const struct df_diags *diags)
 {
 	struct df_buf buf = { 0 };
@@ -15,6 +17,23 @@ int df_report_diags(const struct df_diags *diags)
 		fprintf(stderr, "dataflow: out of memory\n");
 	df_buf_done(&buf);
 	return diags->errors || diags->failed ? DF_EXIT_USAGE : DF_EXIT_OK;
+}
+
+void df_check_chain(const struct df_dataflow_spec *spec, struct df_diags *diags)
+{
+	df_cleanup(df_chain_freep) struct df_chain *chain = NULL;
+
+	if (diags->errors == 0 && df_chain_new(&spec->transformations, NULL, &chain, diags) == DF_ERR_NO_MEMORY)
+		diags->failed = true;
+}
+
+const char *const df_log_choices[] = { "auto", "text", "json", NULL };
+
+enum df_log_format df_log_format_of(const char *text)
+{
+	if (!text || strcmp(text, "auto") == 0)
+		return DF_LOG_AUTO;
+	return strcmp(text, "json") == 0 ? DF_LOG_JSON : DF_LOG_TEXT;
 }
 
 const char *df_human_count(uint64_t n, char *out)
@@ -42,6 +61,14 @@ const char *df_human_bytes(uint64_t n, char *out)
 		unit++;
 	}
 	snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", d, units[unit]);
+	return out;
+}
+
+const char *df_time_text(int64_t unix_seconds, const struct df_zone *zone, char *out)
+{
+	int32_t offset = zone ? df_zone_offset(zone, unix_seconds) : 0;
+
+	out[df_rfc3339_format((struct df_instant){ .seconds = unix_seconds }, offset, DF_FRACTION_NONE, out)] = '\0';
 	return out;
 }
 

@@ -3,15 +3,28 @@
 #define DF_CMD_COMMON_H
 
 #include "api/v1/dataflow.h"
+#include "base/log.h"
+#include "base/time.h"
 #include "cmd/cli.h"
 
 /* Prints diagnostics to stderr; DF_EXIT_USAGE when one is an error, else DF_EXIT_OK. */
 int df_report_diags(const struct df_diags *diags);
 
+/* What only compiling the transformations finds: conditions, pairs of renames. Nothing when there are errors. */
+void df_check_chain(const struct df_dataflow_spec *spec, struct df_diags *diags);
+
+/* Of --log-format: the choices, and what one means (NULL: auto). */
+extern const char *const df_log_choices[];
+enum df_log_format df_log_format_of(const char *text);
+
 /* "1,234,567"; out has 32 bytes. */
 const char *df_human_count(uint64_t n, char *out);
 /* "12.3 MiB"; out has 32 bytes. */
 const char *df_human_bytes(uint64_t n, char *out);
+
+/* RFC 3339, to the second, at the zone's offset (NULL: UTC); out has DF_TIME_TEXT bytes. */
+#define DF_TIME_TEXT (DF_RFC3339_MAX + 1)
+const char *df_time_text(int64_t unix_seconds, const struct df_zone *zone, char *out);
 
 /* The flow that a command works on: the only one of the file, or the one called `name`. NULL, with a message, when
  * there is no such one or several. */

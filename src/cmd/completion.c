@@ -35,6 +35,8 @@ static void add_operands(const struct df_command *command, struct df_buf *buf)
 		df_buf_add_c(buf, "bash zsh fish");
 	} else if (strcmp(command->name, "generate") == 0) {
 		df_buf_add_c(buf, "crd docs schema");
+	} else if (strcmp(command->name, "cron") == 0) {
+		df_buf_add_c(buf, "next");
 	}
 }
 

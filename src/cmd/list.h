@@ -1,7 +1,9 @@
 /* The only list of subcommands, in the order of the help. No include guard. */
 DF_COMMAND(run)
+DF_COMMAND(up)
 DF_COMMAND(transform)
 DF_COMMAND(validate)
+DF_COMMAND(cron)
 DF_COMMAND(explain)
 DF_COMMAND(connectors)
 DF_COMMAND(transformations)

@@ -14,7 +14,6 @@ struct run_options {
 #define DRY_RUN_RESULTS 10
 
 static const char *const progress_choices[] = { "auto", "plain", "json", "none", NULL };
-static const char *const log_choices[] = { "auto", "text", "json", NULL };
 
 static const struct df_option run_option_rows[] = {
 	DF_OPTION(struct run_options, once, "once", 0,
@@ -41,16 +40,9 @@ static const struct df_option run_option_rows[] = {
 		struct run_options, metrics, "metrics", 0, .argument = "[HOST:]PORT",
 		.doc = "serve /metrics, /readyz, /livez and /healthz while it runs (host: 127.0.0.1; port 0: any, see "
 		       "the log)"),
-	DF_OPTION(struct run_options, log_format, "log-format", 0, .choices = log_choices,
+	DF_OPTION(struct run_options, log_format, "log-format", 0, .choices = df_log_choices,
 		  .doc = "auto: text on a terminal, else JSON lines (level: LOG_LEVEL)"),
 };
-
-static enum df_log_format log_format(const char *text)
-{
-	if (!text || strcmp(text, "auto") == 0)
-		return DF_LOG_AUTO;
-	return strcmp(text, "json") == 0 ? DF_LOG_JSON : DF_LOG_TEXT;
-}
 
 static int run_manifest(struct df_manifest *manifest, const struct run_options *o)
 {
@@ -88,7 +80,7 @@ static int run_run(const struct df_command *command, void *options, int operands
 	int r;
 
 	(void)operands;
-	df_log_setup(log_format(o->log_format), getenv("LOG_LEVEL"));
+	df_log_setup(df_log_format_of(o->log_format), getenv("LOG_LEVEL"));
 	df_manifests_load(operand[0],
 			  &(struct df_manifest_options){ .registry = df_registry(),
 							 .secrets_dir = o->secrets,

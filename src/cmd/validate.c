@@ -2,7 +2,6 @@
 
 #include "cmd/common.h"
 #include "connectors/factory.h"
-#include "transformers/chain.h"
 
 struct validate_options {
 	bool quiet;
@@ -19,15 +18,6 @@ static const struct df_option validate_option_rows[] = {
 		  .doc = "change one place of the manifest before it is checked; repeatable"),
 };
 
-/* What only compiling the transformations finds: conditions, pairs of renames. */
-static void check_chain(const struct df_dataflow_spec *spec, struct df_diags *diags)
-{
-	df_cleanup(df_chain_freep) struct df_chain *chain = NULL;
-
-	if (diags->errors == 0 && df_chain_new(&spec->transformations, NULL, &chain, diags) == DF_ERR_NO_MEMORY)
-		diags->failed = true;
-}
-
 static int validate_file(const char *file, const struct validate_options *o)
 {
 	struct df_manifests manifests = { 0 };
@@ -42,7 +32,7 @@ static int validate_file(const char *file, const struct validate_options *o)
 							 .resolve_secrets = o->secrets != NULL },
 			  &manifests, &diags);
 	for (size_t i = 0; i < manifests.count; i++)
-		check_chain(&manifests.items[i].spec.flow, &diags);
+		df_check_chain(&manifests.items[i].spec.flow, &diags);
 	r = df_report_diags(&diags);
 	for (size_t i = 0; r == DF_EXIT_OK && !o->quiet && i < manifests.count; i++) {
 		const struct df_manifest *m = &manifests.items[i];

@@ -3,7 +3,7 @@ import subprocess
 
 from cli import DATAFLOW, ROOT, CliTest
 
-COMMANDS = ["run", "transform", "validate", "explain", "connectors", "transformations", "generate", "processor", "completion", "version"]
+COMMANDS = ["run", "up", "cron", "transform", "validate", "explain", "connectors", "transformations", "generate", "processor", "completion", "version"]
 
 
 class Help(CliTest):

@@ -1,0 +1,310 @@
+/* What `up` tells: metrics of all flows in one text, health, a JSON object, the service manager's status line. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/time.h"
+#include "cmd/health.h"
+#include "cmd/up.h"
+
+/* How long a thread that was told to stop may take beyond its grace period. */
+#define STUCK_NS (60 * DF_NS_PER_S)
+
+/* ---- states ---------------------------------------------------------------------------------------------- */
+
+enum state {
+	STATE_STARTING,
+	STATE_RUNNING,
+	STATE_FAILING,
+	STATE_TRIGGERS,
+	STATE_STOPPING,
+	STATE_PAUSED,
+	STATE_SCHEDULED,
+	STATE_DONE,
+	STATES
+};
+
+static const char *const state_names[STATES] = { "starting", "running",	  "failing",   "running triggers",
+						 "stopping", "suspended", "scheduled", "done" };
+
+static enum state state_of(const struct up_flow *f)
+{
+	static const enum state of_phase[] = { STATE_STARTING, STATE_RUNNING, STATE_FAILING, STATE_TRIGGERS,
+					       STATE_STOPPING };
+
+	if (f->runs)
+		return f->removed || f->runs->stopped_ns ? STATE_STOPPING : of_phase[f->runs->phase];
+	if (f->maintenance.suspended || f->maintenance.in_window || (up_is_cron(f) && f->manifest->m->spec.suspend))
+		return STATE_PAUSED;
+	if (up_is_cron(f))
+		return STATE_SCHEDULED;
+	return f->done ? STATE_DONE : STATE_STARTING;
+}
+
+const char *up_flow_state(const struct up_flow *f)
+{
+	return state_names[state_of(f)];
+}
+
+void up_status_line(struct up *up, struct df_buf *buf)
+{
+	size_t counts[STATES] = { 0 }, files, invalid, flows = 0;
+
+	DF_LOCK_SCOPE(&up->lock);
+	for (const struct up_flow *f = up->flows; f; f = f->next, flows++)
+		counts[state_of(f)]++;
+	df_buf_printf(buf, "%zu flows", flows);
+	for (size_t i = 0; i < STATES; i++)
+		if (counts[i])
+			df_buf_printf(buf, ", %zu %s", counts[i], state_names[i]);
+	up_files_counts(up, &files, &invalid);
+	if (invalid)
+		df_buf_printf(buf, "; %zu of %zu files are not valid", invalid, files);
+}
+
+/* ---- is it stuck? ---------------------------------------------------------------------------------------- */
+
+static uint64_t in_flight(const struct df_processor_stats *s)
+{
+	uint64_t begun = s->read + s->made, ended = s->written + s->filtered + s->error_sinked + s->dropped + s->failed;
+
+	return begun > ended ? begun - ended : 0;
+}
+
+/* Told to stop, and still there long after it should have gone; or it holds messages that nothing moves, and does not
+ * wait for a server. */
+static const char *why_stuck(const struct up *up, const struct up_run *run, int64_t now)
+{
+	int64_t grace = (int64_t)up->options.grace_seconds * DF_NS_PER_S;
+	struct df_processor_stats s;
+
+	if (run->phase == UP_ENDED)
+		return NULL;
+	if (run->stopped_ns && now - run->stopped_ns > grace + STUCK_NS)
+		return "was told to stop and does not end";
+	if (run->phase != UP_RUNNING || up->progress_timeout_ns == 0 || !df_processor_ready(run->pipeline.processor) ||
+	    df_processor_alive(run->pipeline.processor, up->progress_timeout_ns))
+		return NULL;
+	df_processor_get_stats(run->pipeline.processor, &s);
+	return in_flight(&s) > 0 && !s.waiting ? "has messages in flight that nothing moves" : NULL;
+}
+
+bool up_not_stuck(struct up *up, struct df_buf *why)
+{
+	int64_t now = df_clock_monotonic();
+	bool well = true;
+
+	DF_LOCK_SCOPE(&up->lock);
+	for (const struct up_flow *f = up->flows; f; f = f->next)
+		for (const struct up_run *run = f->runs; run; run = run->next) {
+			const char *text = why_stuck(up, run, now);
+
+			if (!text)
+				continue;
+			df_buf_printf(why, "%s%s/%s %s", well ? "stuck: " : "; ", run->manifest->m->namespace,
+				      run->manifest->m->name, text);
+			well = false;
+		}
+	return well;
+}
+
+/* ---- metrics --------------------------------------------------------------------------------------------- */
+
+/* A family stands once in the text, whoever has samples of it. */
+struct family {
+	char *name;
+	struct df_buf head, samples;
+};
+
+struct families {
+	struct family *items;
+	size_t count;
+};
+
+static struct family *family_of(struct families *all, struct df_str name)
+{
+	struct family *items;
+
+	for (size_t i = 0; i < all->count; i++)
+		if (df_str_equal_c(name, all->items[i].name))
+			return &all->items[i];
+	items = reallocarray(all->items, all->count + 1, sizeof(*items));
+	if (!items)
+		return NULL;
+	all->items = items;
+	items[all->count] = (struct family){ .name = df_str_dup(name) };
+	return items[all->count].name ? &items[all->count++] : NULL;
+}
+
+static struct df_str next_line(struct df_str *text)
+{
+	const char *end = memchr(text->ptr, '\n', text->len);
+	size_t len = end ? (size_t)(end - text->ptr) + 1 : text->len;
+	struct df_str line = df_str(text->ptr, len);
+
+	*text = df_str(text->ptr + len, text->len - len);
+	return line;
+}
+
+static struct df_str metric_name(struct df_str head)
+{
+	struct df_str name = df_str(head.ptr + 7, head.len - 7); /* behind "# HELP " */
+	const char *blank = memchr(name.ptr, ' ', name.len);
+
+	return df_str(name.ptr, blank ? (size_t)(blank - name.ptr) : name.len);
+}
+
+/* Sorts the lines of one processor's text into the families. False: no memory. */
+static bool add_text(struct families *all, struct df_str text)
+{
+	struct family *family = NULL;
+	bool first = false;
+
+	while (text.len) {
+		struct df_str line = next_line(&text);
+
+		if (df_str_starts(line, DF_STR("# HELP "))) {
+			family = family_of(all, metric_name(line));
+			first = family && family->head.len == 0;
+		}
+		if (!family)
+			return false;
+		if (line.ptr[0] != '#')
+			df_buf_add_str(&family->samples, line);
+		else if (first)
+			df_buf_add_str(&family->head, line);
+	}
+	return true;
+}
+
+static void families_write(struct families *all, struct df_buf *buf)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		struct family *f = &all->items[i];
+
+		df_buf_add_str(buf, df_buf_str(&f->head));
+		df_buf_add_str(buf, df_buf_str(&f->samples));
+		buf->failed = buf->failed || f->head.failed || f->samples.failed;
+		df_buf_done(&f->head);
+		df_buf_done(&f->samples);
+		free(f->name);
+	}
+	free(all->items);
+}
+
+static void own_metrics(const struct up *up, struct df_buf *buf)
+{
+	df_buf_add_c(buf, "# HELP dataflow_flow_state 1 for the state that the flow is in, of `dataflow up`.\n"
+			  "# TYPE dataflow_flow_state gauge\n");
+	for (const struct up_flow *f = up->flows; f; f = f->next)
+		for (size_t i = 0; i < STATES; i++)
+			df_buf_printf(buf, "dataflow_flow_state{namespace=\"%s\",name=\"%s\",state=\"%s\"} %d\n",
+				      f->manifest->m->namespace, f->manifest->m->name, state_names[i],
+				      state_of(f) == i);
+	df_buf_add_c(buf, "# HELP dataflow_flow_attempts_total Pipelines that were started for the run that is shown.\n"
+			  "# TYPE dataflow_flow_attempts_total counter\n");
+	for (const struct up_flow *f = up->flows; f; f = f->next)
+		df_buf_printf(buf, "dataflow_flow_attempts_total{namespace=\"%s\",name=\"%s\"} %llu\n",
+			      f->manifest->m->namespace, f->manifest->m->name,
+			      (unsigned long long)(f->shown ? f->shown->attempts : 0));
+}
+
+static void write_metrics(void *arg, struct df_buf *buf)
+{
+	struct up *up = arg;
+	struct families all = { 0 };
+	bool complete = true;
+
+	DF_LOCK_SCOPE(&up->lock);
+	for (const struct up_flow *f = up->flows; f; f = f->next) {
+		struct df_buf text = { 0 };
+
+		if (f->shown && f->shown->pipeline.processor)
+			df_processor_metrics(f->shown->pipeline.processor, &text);
+		complete = !text.failed && add_text(&all, df_buf_str(&text)) && complete;
+		df_buf_done(&text);
+	}
+	families_write(&all, buf);
+	own_metrics(up, buf);
+	buf->failed = buf->failed || !complete;
+}
+
+/* ---- health ---------------------------------------------------------------------------------------------- */
+
+/* What shall run is connected. */
+static bool ready(void *arg, struct df_buf *why)
+{
+	struct up *up = arg;
+
+	DF_LOCK_SCOPE(&up->lock);
+	for (const struct up_flow *f = up->flows; f; f = f->next) {
+		enum state state = state_of(f);
+		bool connected =
+			f->shown && f->shown->pipeline.processor && df_processor_ready(f->shown->pipeline.processor);
+
+		if (up_is_cron(f) ||
+		    (state != STATE_STARTING && state != STATE_FAILING && (state != STATE_RUNNING || connected)))
+			continue;
+		df_buf_printf(why, "%s%s/%s", why->len ? ", " : "not ready: ", f->manifest->m->namespace,
+			      f->manifest->m->name);
+	}
+	return why->len == 0;
+}
+
+static bool alive(void *arg, int64_t timeout_ns, struct df_buf *why)
+{
+	(void)timeout_ns;
+	return up_not_stuck(arg, why);
+}
+
+static void add_member(struct df_buf *json, const char *key, const char *text)
+{
+	df_buf_printf(json, "\"%s\":", key);
+	df_json_write_string(df_str_c(text), json);
+}
+
+static void add_flow(const struct up_flow *f, struct df_buf *json)
+{
+	char time[DF_TIME_TEXT];
+	int64_t next = DF_CRON_NEVER;
+
+	df_buf_add_char(json, '{');
+	add_member(json, "namespace", f->manifest->m->namespace);
+	df_buf_add_char(json, ',');
+	add_member(json, "name", f->manifest->m->name);
+	df_buf_add_char(json, ',');
+	add_member(json, "kind", up_is_cron(f) ? "DataFlowCron" : "DataFlow");
+	df_buf_add_char(json, ',');
+	add_member(json, "file", f->file);
+	df_buf_add_char(json, ',');
+	add_member(json, "state", up_flow_state(f));
+	df_buf_printf(json, ",\"attempts\":%llu", (unsigned long long)(f->shown ? f->shown->attempts : 0));
+	if (f->shown && f->shown->err.code) {
+		df_buf_add_char(json, ',');
+		add_member(json, "error", f->shown->err.text);
+	}
+	if (up_is_cron(f))
+		next = df_cron_next(&f->manifest->cron, f->manifest->zone, df_clock_now(NULL) / DF_NS_PER_S);
+	if (next != DF_CRON_NEVER) {
+		df_buf_add_char(json, ',');
+		add_member(json, "next", df_time_text(next, f->manifest->zone, time));
+	}
+	df_buf_add_char(json, '}');
+}
+
+static void write_status(void *arg, struct df_buf *json)
+{
+	struct up *up = arg;
+
+	DF_LOCK_SCOPE(&up->lock);
+	df_buf_add_c(json, "{\"flows\":[");
+	for (const struct up_flow *f = up->flows; f; f = f->next) {
+		df_buf_add_c(json, f == up->flows ? "\n" : ",\n");
+		add_flow(f, json);
+	}
+	df_buf_add_c(json, "\n]}\n");
+}
+
+struct df_health_source up_health(struct up *up)
+{
+	return (struct df_health_source){ write_metrics, ready, alive, write_status, up };
+}
