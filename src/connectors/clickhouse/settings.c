@@ -128,4 +128,6 @@ static const struct df_type sink_type = {
 const struct df_connector df_connector_clickhouse = {
 	.source = &source_type,
 	.sink = &sink_type,
+	.source_ops = DF_WITH_CLICKHOUSE ? &df_clickhouse_source_ops : NULL,
+	.sink_ops = DF_WITH_CLICKHOUSE ? &df_clickhouse_sink_ops : NULL,
 };

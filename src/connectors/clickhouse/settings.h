@@ -20,4 +20,11 @@ struct df_clickhouse_sink_settings {
 /* Does the table that the sink creates replace rows of one key? */
 bool df_clickhouse_replacing(const struct df_clickhouse_sink_settings *settings);
 
+/* Rows that already wait travel together up to this many when batchSize is absent. */
+#define DF_CLICKHOUSE_TOGETHER 500
+
+/* The driver: source.c and sink.c. */
+extern const struct df_source_ops df_clickhouse_source_ops;
+extern const struct df_sink_ops df_clickhouse_sink_ops;
+
 #endif
