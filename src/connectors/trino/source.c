@@ -420,7 +420,7 @@ static int add_metadata(struct source *s, struct df_message *m, struct df_arena 
 {
 	const struct df_trino_connection *c = &s->settings->connection;
 	struct df_value *metadata = df_value_new(arena, DF_OBJECT);
-	const struct df_value *k = s->k == SIZE_MAX ? NULL : df_array_get(m->document, s->k);
+	const struct df_value *k = s->k == SIZE_MAX ? NULL : df_object_get(m->document, s->keys[s->k]);
 
 	if (!metadata || !add_text(metadata, "catalog", c->catalog.value, arena) ||
 	    !add_text(metadata, "schema", c->schema.value, arena) ||
