@@ -298,11 +298,13 @@ int df_pg_rows_key(struct df_pg_rows *r, struct df_polling_key *ret, struct df_e
 
 /* ---- messages -------------------------------------------------------------------------------------------- */
 
-static void make_template(struct df_value *v, struct df_value *object, struct df_str key)
+/* A null with a key, in no container. */
+static void make_template(struct df_value *v, struct df_str key)
 {
+	struct df_value object = { .kind = DF_OBJECT };
+
 	*v = (struct df_value){ .kind = DF_NULL };
-	df_object_append(object, key, v);
-	v->next = NULL;
+	df_object_append(&object, key, v);
 }
 
 /* Nodes with their keys, to be copied for every row. */
@@ -316,7 +318,6 @@ int df_pg_rows_begin(struct df_pg_rows *r, struct df_arena *arena, struct df_err
 	};
 	const struct df_pg_source_plan *p = r->plan;
 	const char *table = p->settings->polling.table.value;
-	struct df_value object = { .kind = DF_OBJECT };
 
 	r->template = df_arena_alloc(arena, (p->count + META_COUNT) * sizeof(*r->template));
 	if (!r->template)
@@ -326,11 +327,11 @@ int df_pg_rows_begin(struct df_pg_rows *r, struct df_arena *arena, struct df_err
 
 		if (!key.ptr)
 			return df_error_no_memory(err);
-		make_template(&r->template[i], &object, key);
+		make_template(&r->template[i], key);
 	}
 	struct df_value *meta = r->template + p->count;
 	for (size_t i = 0; i < META_COUNT; i++)
-		make_template(&meta[i], &object, meta_keys[i]);
+		make_template(&meta[i], meta_keys[i]);
 	struct df_str name = df_arena_dup(arena, df_str_c(table));
 	if (!name.ptr)
 		return df_error_no_memory(err);
