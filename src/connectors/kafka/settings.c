@@ -181,15 +181,7 @@ static void check_connection(const struct df_kafka_connection *c, const struct d
 			 .doc = "Properties of librdkafka by its own names, for what has no field here. Those that "   \
 				"delivery depends on are refused.")
 
-/* ---- source ---------------------------------------------------------------------------------------------- */
-
-#define DEFAULT_GROUP "dataflow-operator"
-
-static const char *const formats[] = { "json", "avro", "raw", NULL };
-static const char *const raw_encodings[] = { "text", "base64", NULL };
-static const char *const initial_offsets[] = { "earliest", "latest", NULL };
-static const char *const out_of_range[] = { "earliest", "latest", "error", NULL };
-static const char *const strategies[] = { "roundrobin", "range", "cooperative-sticky", NULL };
+/* ---- avro ------------------------------------------------------------------------------------------------ */
 
 static int check_json(struct df_str text, struct df_error *err)
 {
@@ -203,11 +195,56 @@ static const struct df_field registry_fields[] = {
 		 .example = "https://registry.example:8081", .doc = "Where the registry answers."),
 	DF_FIELD(struct df_schema_registry_settings, basic_auth, "basicAuth", 0, .table = &df_basic_auth_table,
 		 .doc = "User and password for the registry."),
+	DF_FIELD(struct df_schema_registry_settings, bearer_token, "bearerToken", DF_OURS | DF_SENSITIVE,
+		 .doc = "A token for the registry, in place of user and password."),
 	DF_FIELD(struct df_schema_registry_settings, tls, "tls", 0, .table = &df_tls_table,
 		 .doc = "CA and client certificate for an https registry. Absent: verified with the system's CAs."),
 };
 
-static const struct df_table registry_table = DF_TABLE(struct df_schema_registry_settings, registry_fields);
+static const struct df_rule registry_rules[] = {
+	{ DF_RULE_EXCLUSIVE, { "basicAuth", "bearerToken" } },
+};
+
+static const struct df_table registry_table =
+	DF_TABLE_RULES(struct df_schema_registry_settings, registry_fields, registry_rules);
+
+/* Rows of a struct S with a member `struct df_kafka_avro_settings avro`. */
+#define AVRO_FIELDS(S, schema_doc, registry_doc)                                                               \
+	DF_FIELD(S, avro.schema, "avroSchema", 0, .check = check_json, .doc = schema_doc),                     \
+		DF_FIELD(S, avro.schema_file, "avroSchemaFile", 0, .example = "/etc/dataflow/orders.avsc",     \
+			 .doc = "With `avro`: the path of a file with the schema, in place of `avroSchema`."), \
+		DF_FIELD(S, avro.registry, "schemaRegistry", 0, .table = &registry_table, .doc = registry_doc)
+
+#define AVRO_RULES                                                                      \
+	{ DF_RULE_EXCLUSIVE, { "avroSchema", "avroSchemaFile" } },                      \
+		{ DF_RULE_POINTLESS, { "avroSchema", "format" }, .value = "avro" },     \
+		{ DF_RULE_POINTLESS, { "avroSchemaFile", "format" }, .value = "avro" }, \
+	{                                                                               \
+		DF_RULE_POINTLESS, { "schemaRegistry", "format" }, .value = "avro"      \
+	}
+
+#define AVRO_NEEDS                                                                            \
+	"`format: avro` needs one of `avroSchema`, `avroSchemaSecretRef`, `avroSchemaFile`, " \
+	"`schemaRegistry`."
+
+static void check_avro(const char *format, const struct df_kafka_avro_settings *avro, const struct df_place *place,
+		       struct df_diags *diags)
+{
+	if (df_str_equal_c(df_str_c(format), "avro") && !df_secret_given(&avro->schema) && !avro->schema_file &&
+	    !avro->registry.settings)
+		df_diag_error(diags, place, "format",
+			      "avro needs avroSchema, avroSchemaSecretRef, avroSchemaFile or schemaRegistry");
+}
+
+/* ---- source ---------------------------------------------------------------------------------------------- */
+
+#define DEFAULT_GROUP "dataflow-operator"
+
+static const char *const formats[] = { "json", "avro", "raw", NULL };
+static const char *const raw_encodings[] = { "text", "base64", NULL };
+static const char *const initial_offsets[] = { "earliest", "latest", NULL };
+static const char *const out_of_range[] = { "earliest", "latest", "error", NULL };
+static const char *const strategies[] = { "roundrobin", "range", "cooperative-sticky", NULL };
 
 #define S struct df_kafka_source_settings
 
@@ -235,11 +272,16 @@ static const struct df_field source_fields[] = {
 	DF_FIELD(S, raw_encoding, "rawEncoding", DF_OURS, .def = "text", .values = raw_encodings,
 		 .doc = "With `raw`, what transformations and tables see: `text` when the bytes are UTF-8, else their "
 			"base64; or always `base64`."),
-	DF_FIELD(S, avro_schema, "avroSchema", 0, .check = check_json, .doc = "With `avro`: the schema as JSON text."),
-	DF_FIELD(S, avro_schema_file, "avroSchemaFile", 0, .example = "/etc/dataflow/orders.avsc",
-		 .doc = "With `avro`: the path of a file with the schema."),
-	DF_FIELD(S, schema_registry, "schemaRegistry", 0, .table = &registry_table,
-		 .doc = "With `avro`: a Confluent-compatible registry to take schemas from."),
+	AVRO_FIELDS(
+		S,
+		"With `avro`: the schema that the values were written with, as JSON text. Beside `schemaRegistry` it "
+		"is not used.",
+		"With `avro`: a Confluent-compatible registry to take the schemas from. Every value then begins with "
+		"the id of its schema."),
+	DF_FIELD(S, reader_schema, "readerSchema", DF_OURS, .check = check_json,
+		 .doc = "With `avro`: what documents shall look like, whichever schema a value was written with: a "
+			"schema as JSON text, to which Avro's resolution leads (fields added with their defaults, left "
+			"out, renamed by aliases, types promoted). A value that cannot become it is refused."),
 	DF_FIELD(S, consumer_max_wait, "consumerMaxWait", 0, .min = 1, .max = INT64_MAX, .def_doc = "500ms",
 		 .example = "250ms", .doc = "How long a broker waits for `fetchMinBytes` before it answers."),
 	DF_FIELD(S, fetch_min_bytes, "fetchMinBytes", 0, .min = 0, .max = INT32_MAX, .def_doc = "the client's",
@@ -270,10 +312,7 @@ static void check_source(const void *settings, const struct df_place *place, str
 		df_diag_warning(diags, place, "consumerGroup",
 				"the default group `" DEFAULT_GROUP
 				"`: two flows on one topic would share its messages; name a group per flow");
-	if (df_str_equal_c(df_str_c(s->format), "avro") && !df_secret_given(&s->avro_schema) && !s->avro_schema_file &&
-	    !s->schema_registry.settings)
-		df_diag_error(diags, place, "format",
-			      "avro needs avroSchema, avroSchemaSecretRef, avroSchemaFile or schemaRegistry");
+	check_avro(s->format, &s->avro, place, diags);
 	if (s->net_read_timeout.set && s->consumer_max_wait.set && s->net_read_timeout.ns <= s->consumer_max_wait.ns)
 		df_diag_error(diags, place, "netReadTimeout", "must be greater than consumerMaxWait");
 	if (s->session_timeout_seconds > 0 &&
@@ -284,14 +323,10 @@ static void check_source(const void *settings, const struct df_place *place, str
 }
 
 static const struct df_rule source_rules[] = {
-	{ DF_RULE_EXCLUSIVE, { "avroSchema", "avroSchemaFile" } },
-	{ DF_RULE_POINTLESS, { "avroSchema", "format" }, .value = "avro" },
-	{ DF_RULE_POINTLESS, { "avroSchemaFile", "format" }, .value = "avro" },
-	{ DF_RULE_POINTLESS, { "schemaRegistry", "format" }, .value = "avro" },
+	AVRO_RULES,
+	{ DF_RULE_POINTLESS, { "readerSchema", "format" }, .value = "avro" },
 	{ DF_RULE_POINTLESS, { "rawEncoding", "format" }, .value = "raw" },
-	{ DF_RULE_CHECK, .fn = check_source,
-	  .text = "`format: avro` needs one of `avroSchema`, `avroSchemaSecretRef`, `avroSchemaFile`, "
-		  "`schemaRegistry`." },
+	{ DF_RULE_CHECK, .fn = check_source, .text = AVRO_NEEDS },
 };
 
 static const struct df_table source_table =
@@ -328,6 +363,7 @@ static const struct df_type source_type = {
 
 static const char *const acks[] = { "all", "local", "none", NULL };
 static const char *const compressions[] = { "none", "gzip", "snappy", "lz4", "zstd", NULL };
+static const char *const sink_formats[] = { "json", "avro", NULL };
 static const char *const partitioners[] = { "fnv1a_random", "murmur2_random", "consistent_random", "random", NULL };
 
 #define S struct df_kafka_sink_settings
@@ -364,6 +400,18 @@ static const struct df_field sink_fields[] = {
 		 .doc = "With `autoCreateTopic`: its partitions."),
 	DF_FIELD(S, topic_replication, "topicReplication", DF_OURS, .min = 1, .max = INT16_MAX,
 		 .def_doc = "the broker's", .doc = "With `autoCreateTopic`: copies of each partition."),
+	DF_FIELD(S, format, "format", DF_OURS, .def = "json", .values = sink_formats,
+		 .doc = "`json` writes the payload, byte for byte. `avro` writes the document by a schema, strictly: a "
+			"message that does not fit it is refused (error sink or stop)."),
+	AVRO_FIELDS(S,
+		    "With `avro`: the schema to write by, as JSON text. Beside `schemaRegistry`: the one to look up or "
+		    "register there.",
+		    "With `avro`: a Confluent-compatible registry. Every value then begins with the id of its schema, "
+		    "which is the subject's latest when `avroSchema` is absent."),
+	DF_FIELD(S, subject, "subject", DF_OURS | DF_NO_BLANK, .def_doc = "<topic>-value",
+		 .example = "orders-clean-value", .doc = "The registry's subject that has the schema."),
+	DF_FIELD(S, auto_register, "autoRegister", DF_OURS, .def = "true",
+		 .doc = "Register `avroSchema` under the subject when it is not there yet. `false`: that is an error."),
 	DF_FIELD(S, exactly_once, "exactlyOnce", DF_OURS, .def = "false",
 		 .doc = "Behind a `kafka` source of the same cluster: messages and the group's position are written in "
 			"one transaction, so a reader with `isolation.level=read_committed` sees every message once, "
@@ -382,6 +430,7 @@ static void check_sink(const void *settings, const struct df_place *place, struc
 	struct df_str wanted = df_str_c(s->required_acks);
 
 	check_connection(&s->connection, place, diags);
+	check_avro(s->format, &s->avro, place, diags);
 	if (s->idempotent && wanted.len && !df_str_equal_c(wanted, "all"))
 		df_diag_error(diags, place, "requiredAcks",
 			      "`" DF_STR_FMT "` needs `idempotent: false` (an idempotent producer waits for all)",
@@ -398,8 +447,11 @@ static const struct df_rule sink_rules[] = {
 	{ DF_RULE_POINTLESS, { "topicReplication", "autoCreateTopic" } },
 	{ DF_RULE_POINTLESS, { "transactionalId", "exactlyOnce" } },
 	{ DF_RULE_REQUIRES, { "exactlyOnce", "idempotent" } },
+	AVRO_RULES,
+	{ DF_RULE_POINTLESS, { "subject", "schemaRegistry" } },
+	{ DF_RULE_POINTLESS, { "autoRegister", "schemaRegistry" } },
 	{ DF_RULE_CHECK, .fn = check_sink,
-	  .text = "`idempotent` needs `requiredAcks: all` and at most 5 `maxOpenRequests`." },
+	  .text = AVRO_NEEDS " `idempotent` needs `requiredAcks: all` and at most 5 `maxOpenRequests`." },
 };
 
 static const struct df_table sink_table = DF_TABLE_RULES(struct df_kafka_sink_settings, sink_fields, sink_rules);
@@ -407,7 +459,7 @@ static const struct df_table sink_table = DF_TABLE_RULES(struct df_kafka_sink_se
 static const struct df_type sink_type = {
 	.name = "kafka",
 	.title = "Writes messages to one Kafka topic.",
-	.doc = "The payload is the value, byte for byte; a tombstone becomes a null value. The key is that of the "
+	.doc = "The payload is the value, byte for byte, or Avro made of the document; a tombstone becomes a null value. The key is that of the "
 	       "Kafka record the message came from, else the metadata `key`, else the metadata `id`. Headers are "
 	       "kept. Every message is confirmed by its own delivery report.",
 	.settings = &sink_table,

@@ -17,7 +17,15 @@ struct df_kafka_connection {
 struct df_schema_registry_settings {
 	struct df_secret url;
 	struct df_object basic_auth; /* struct df_basic_auth_settings */
-	struct df_object tls;	     /* struct df_tls_settings */
+	struct df_secret bearer_token;
+	struct df_object tls; /* struct df_tls_settings */
+};
+
+/* Where Avro schemas come from. */
+struct df_kafka_avro_settings {
+	struct df_secret schema; /* JSON text */
+	char *schema_file;
+	struct df_object registry; /* struct df_schema_registry_settings */
 };
 
 struct df_kafka_source_settings {
@@ -28,9 +36,8 @@ struct df_kafka_source_settings {
 	char *group_instance_id;		    /* NULL: none. See df_kafka_expand_pod */
 	char *format;				    /* json, avro, raw */
 	char *raw_encoding;			    /* text, base64 */
-	struct df_secret avro_schema;
-	char *avro_schema_file;
-	struct df_object schema_registry; /* struct df_schema_registry_settings */
+	struct df_kafka_avro_settings avro;
+	struct df_secret reader_schema; /* JSON text */
 	struct df_duration consumer_max_wait, net_read_timeout, net_write_timeout;
 	struct df_opt_int fetch_min_bytes, fetch_max_bytes, max_partition_fetch_bytes;
 	int32_t session_timeout_seconds, heartbeat_interval_seconds;
@@ -49,6 +56,10 @@ struct df_kafka_sink_settings {
 	char *topic_from;  /* a metadata key; NULL: always `topic` */
 	bool auto_create_topic;
 	struct df_opt_int topic_partitions, topic_replication;
+	char *format; /* json, avro */
+	struct df_kafka_avro_settings avro;
+	char *subject; /* NULL: <topic>-value */
+	bool auto_register;
 	bool exactly_once;
 	char *transactional_id; /* NULL: made of the flow's and the pod's names */
 };

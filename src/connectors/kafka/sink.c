@@ -134,12 +134,33 @@ static int make_producer(struct df_kafka_sink *s, struct df_error *err)
 	return df_kafka_conf_finish(&c, &s->settings->connection, RD_KAFKA_PRODUCER, &s->rk);
 }
 
+/* A schema that cannot be had is told before the first message. */
+static int find_schema(struct df_kafka_sink *s, struct df_context *ctx, struct df_error *err)
+{
+	const struct df_kafka_sink_settings *settings = s->settings;
+	const struct df_kafka_avro_options options = {
+		.registry = settings->avro.registry.settings,
+		.schema = settings->avro.schema.value,
+		.schema_file = settings->avro.schema_file,
+		.subject = settings->subject,
+		.auto_register = settings->auto_register,
+	};
+	int r;
+
+	if (!df_str_equal_c(df_str_c(settings->format), "avro"))
+		return 0;
+	r = df_kafka_avro_writer_new(&options, &s->avro, err);
+	return r < 0 ? r : df_kafka_avro_writer_prepare(s->avro, ctx, df_str_c(settings->connection.topic.value), err);
+}
+
 static int connect_locked(struct df_kafka_sink *s, struct df_context *ctx, struct df_error *err)
 {
 	int r = make_producer(s, err);
 
 	if (r == 0)
 		r = df_kafka_sink_find_topic(s, ctx, err);
+	if (r == 0)
+		r = find_schema(s, ctx, err);
 	if (r < 0)
 		return r;
 	s->reports = rd_kafka_queue_get_main(s->rk);
@@ -349,6 +370,8 @@ static void sink_free(struct df_sink *sink)
 	(void)!sink_close(sink, NULL);
 	df_kafka_client_done(&s->client);
 	df_path_free(s->key_path);
+	df_kafka_avro_writer_free(s->avro);
+	df_buf_done(&s->value);
 	free(s->others);
 	pthread_mutex_destroy(&s->lock);
 	df_base_connector_free(&s->base);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "connectors/base.h"
+#include "connectors/kafka/avro.h"
 #include "connectors/kafka/connection.h"
 #include "value/path.h"
 
@@ -20,7 +21,9 @@ struct df_kafka_sink {
 	struct df_base_connector base;
 	const struct df_kafka_sink_settings *settings;
 	struct df_kafka_client client;
-	struct df_path *key_path; /* keyField; NULL: none */
+	struct df_path *key_path;	   /* keyField; NULL: none */
+	struct df_kafka_avro_writer *avro; /* format avro; else NULL */
+	struct df_buf value;		   /* where a value is encoded */
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *reports; /* librdkafka's main queue */
 	pthread_t poller;

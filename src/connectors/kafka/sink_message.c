@@ -53,8 +53,33 @@ static int key_of(struct df_kafka_sink *s, struct df_message *m, struct df_arena
 	return 0;
 }
 
-static int value_of(struct df_message *m, struct df_arena *arena, struct df_str *ret, struct df_error *err)
+static int avro_value(struct df_kafka_sink *s, struct df_context *ctx, struct df_message *m, struct df_str topic,
+		      struct df_arena *arena, struct df_str *ret, struct df_error *err)
 {
+	struct df_value *root = NULL;
+	int r = df_message_document(m, arena, &root, err);
+
+	if (r == 0 && !root && m->state == DF_PAYLOAD_EMPTY) {
+		*ret = m->payload; /* null, as it was */
+		return 0;
+	}
+	if (r == 0 && !root)
+		r = df_error_set(err, DF_ERR_INVALID_DATA,
+				 "the payload is not JSON, so that Avro cannot be made of it");
+	s->value.len = 0;
+	if (r == 0)
+		r = df_kafka_avro_writer_encode(s->avro, ctx, topic, root, arena, &s->value, err);
+	if (r < 0)
+		return r;
+	*ret = df_arena_dup(arena, df_buf_str(&s->value)); /* it lives until the report */
+	return ret->ptr ? 0 : df_error_no_memory(err);
+}
+
+static int value_of(struct df_kafka_sink *s, struct df_context *ctx, struct df_message *m, struct df_str topic,
+		    struct df_arena *arena, struct df_str *ret, struct df_error *err)
+{
+	if (s->avro)
+		return avro_value(s, ctx, m, topic, arena, ret, err);
 	if (df_message_payload(m, arena, ret) < 0)
 		return df_error_no_memory(err);
 	if (!ret->ptr)
@@ -87,7 +112,7 @@ int df_kafka_sink_record(struct df_kafka_sink *s, struct df_context *ctx, struct
 
 	if (r == 0)
 		r = key_of(s, m, arena, &ret->key, err);
-	return r < 0 ? r : value_of(m, arena, &ret->value, err);
+	return r < 0 ? r : value_of(s, ctx, m, df_str(ret->topic->name, ret->topic->name_len), arena, &ret->value, err);
 }
 
 rd_kafka_headers_t *df_kafka_sink_headers(const struct df_message *m, bool *failed)
