@@ -519,9 +519,41 @@ static int parse_type(struct parser *p, struct df_ch_type **ret)
 	return code;
 }
 
-int df_ch_type_parse(struct df_str text, struct df_arena *arena, struct df_ch_type **ret, struct df_error *err)
+/* DESCRIBE breaks long types into indented lines; in blocks they stand on one. */
+static struct df_str on_one_line(struct df_str text, struct df_arena *arena)
 {
 	struct df_str copy = df_arena_dup(arena, text);
+	char *out = (char *)copy.ptr;
+	char quote = '\0';
+	size_t n = 0;
+
+	for (size_t i = 0; out && i < text.len; i++) {
+		char c = text.ptr[i];
+		if (quote) {
+			if (c == '\\' && i + 1 < text.len) {
+				out[n++] = c;
+				c = text.ptr[++i];
+			} else if (c == quote) {
+				quote = '\0';
+			}
+		} else if (c == '\n') {
+			while (i + 1 < text.len && text.ptr[i + 1] == ' ')
+				i++;
+			if (n == 0 || out[n - 1] != ',')
+				continue;
+			c = ' ';
+		} else if (c == '\'' || c == '`' || c == '"') {
+			quote = c;
+		}
+		out[n++] = c;
+	}
+	copy.len = out ? n : 0;
+	return copy;
+}
+
+int df_ch_type_parse(struct df_str text, struct df_arena *arena, struct df_ch_type **ret, struct df_error *err)
+{
+	struct df_str copy = on_one_line(text, arena);
 	struct parser p = { .at = copy.ptr, .end = copy.ptr + copy.len, .arena = arena, .err = err };
 
 	if (!copy.ptr)
