@@ -61,6 +61,8 @@ struct up_run {
 	struct df_pipeline pipeline; /* of the attempt under way or the last one; the run's thread alone replaces it */
 	struct df_error err;	     /* of the last attempt that failed, of a trigger */
 	uint64_t attempts;
+	uint64_t troubles;   /* retries and reconnects, when it was last looked at */
+	int64_t troubled_ns; /* monotonic: when there was a new one, or it waited for something outside */
 };
 
 /* ---- flows ----------------------------------------------------------------------------------------------- */

@@ -70,22 +70,37 @@ static uint64_t in_flight(const struct df_processor_stats *s)
 	return begun > ended ? begun - ended : 0;
 }
 
-/* Told to stop, and still there long after it should have gone; or it holds messages that nothing moves, and does not
- * wait for a server. */
-static const char *why_stuck(const struct up *up, const struct up_run *run, int64_t now)
+/* When the run last had to do with trouble outside: it waited, or tried again since the last look. */
+static int64_t last_trouble(struct up_run *run, const struct df_processor_stats *s, int64_t now)
 {
-	int64_t grace = (int64_t)up->options.grace_seconds * DF_NS_PER_S;
+	uint64_t troubles = s->retries + s->reconnects;
+
+	if (s->waiting || troubles != run->troubles)
+		run->troubled_ns = now;
+	run->troubles = troubles;
+	return run->troubled_ns;
+}
+
+/* Told to stop, and still there long after it should have gone; or it holds messages that nothing moves, and it has not
+ * to do with a server that is down. */
+static const char *why_stuck(const struct up *up, struct up_run *run, int64_t now)
+{
+	int64_t grace = (int64_t)up->options.grace_seconds * DF_NS_PER_S, timeout = up->progress_timeout_ns;
 	struct df_processor_stats s;
+	int64_t troubled;
 
 	if (run->phase == UP_ENDED)
 		return NULL;
 	if (run->stopped_ns && now - run->stopped_ns > grace + STUCK_NS)
 		return "was told to stop and does not end";
-	if (run->phase != UP_RUNNING || up->progress_timeout_ns == 0 || !df_processor_ready(run->pipeline.processor) ||
-	    df_processor_alive(run->pipeline.processor, up->progress_timeout_ns))
+	if (run->phase != UP_RUNNING || timeout == 0)
 		return NULL;
 	df_processor_get_stats(run->pipeline.processor, &s);
-	return in_flight(&s) > 0 && !s.waiting ? "has messages in flight that nothing moves" : NULL;
+	troubled = last_trouble(run, &s, now);
+	if (in_flight(&s) == 0 || (troubled && now - troubled < timeout) ||
+	    !df_processor_ready(run->pipeline.processor) || df_processor_alive(run->pipeline.processor, timeout))
+		return NULL;
+	return "has messages in flight that nothing moves";
 }
 
 bool up_not_stuck(struct up *up, struct df_buf *why)
@@ -95,7 +110,7 @@ bool up_not_stuck(struct up *up, struct df_buf *why)
 
 	DF_LOCK_SCOPE(&up->lock);
 	for (const struct up_flow *f = up->flows; f; f = f->next)
-		for (const struct up_run *run = f->runs; run; run = run->next) {
+		for (struct up_run *run = f->runs; run; run = run->next) {
 			const char *text = why_stuck(up, run, now);
 
 			if (!text)

@@ -695,6 +695,28 @@ class Systemd(Up):
         self.assertTrue(0.7 < time.monotonic() - begun < 5)
         self.stop()
 
+    def test_the_watchdog_is_not_answered_while_a_flow_is_stuck(self):
+        os.mkfifo(self.dir / "a.jsonl")
+        pipe = os.open(self.dir / "a.jsonl", os.O_RDONLY | os.O_NONBLOCK)  # and nobody reads
+        self.addCleanup(os.close, pipe)
+        self.put("a.yaml", self.ticker("a", rate=5000), self.ticker("b"))
+        self.start(NOTIFY_SOCKET=self.listen(), WATCHDOG_USEC="200000", PROCESSOR_PROGRESS_TIMEOUT_SECONDS="1")
+        stuck = "stuck: default/a has messages in flight that nothing moves"
+        self.wait_log("the watchdog is not answered: " + stuck)
+        self.assertEqual(self.get("/livez"), (503, stuck))
+        while True:
+            try:
+                self.receive("WATCHDOG=1")
+            except TimeoutError:
+                break
+            self.notify.settimeout(0.5)
+        n = self.lines("b")
+        self.wait_for(lambda: self.lines("b") > n)
+        os.set_blocking(pipe, True)
+        self.wait_for(lambda: os.read(pipe, 1 << 16) and self.get("/livez")[0] == 200)
+        self.receive("WATCHDOG=1")
+        self.process.kill()
+
     def test_the_watchdog_of_another_process_is_not_answered(self):
         self.put("a.yaml", self.ticker("a"))
         self.start(NOTIFY_SOCKET=self.listen(), WATCHDOG_USEC="100000", WATCHDOG_PID="1")
