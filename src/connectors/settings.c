@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 
+#include "table/identifier.h"
+
 const char *const df_unknown_fields_values[] = { "error", "ignore", NULL };
 
 /* ---- tls, sasl, basic auth ------------------------------------------------------------------------------- */
@@ -155,12 +157,14 @@ struct df_str df_query_trim(struct df_str query)
 
 int df_check_table_name(struct df_str text, struct df_error *err)
 {
-	const char *dot = text.len ? memchr(text.ptr, '.', text.len) : NULL;
-	size_t first = dot ? (size_t)(dot - text.ptr) : text.len;
-	struct df_str second = dot ? df_str(dot + 1, text.len - first - 1) : (struct df_str){ 0 };
+	df_cleanup(df_table_name_done) struct df_table_name name = { 0 };
+	int code = df_table_name_split(text, &name, NULL);
 
-	if (df_str_trim(df_str(text.ptr, first)).len == 0 || (dot && df_str_trim(second).len == 0) ||
-	    (dot && memchr(second.ptr, '.', second.len)))
-		return df_error_set(err, DF_ERR_CONFIG, "must be `name` or `schema.name`");
+	if (code == DF_ERR_NO_MEMORY)
+		return df_error_no_memory(err);
+	if (code != 0 || df_str_trim(df_str_c(name.name)).len == 0 ||
+	    (name.qualifier && df_str_trim(df_str_c(name.qualifier)).len == 0))
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "must be `name` or `schema.name`; a part with a dot in it goes into double quotes");
 	return 0;
 }

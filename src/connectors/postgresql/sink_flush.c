@@ -11,8 +11,8 @@ void df_pg_refuse_message(struct df_pg_job *job, size_t message, const struct df
 /* ---- keys ------------------------------------------------------------------------------------------------ */
 
 #define HASH_START UINT64_C(14695981039346656037)
-#define NUMERIC_SCALE_AT 10 /* of a numeric's field: length, digits, weight, sign; the scale is no part of its value \
-			     */
+/* In a numeric's field: behind length, digits, weight, sign. The scale is no part of the value. */
+#define NUMERIC_SCALE_AT 10
 
 static uint64_t hash_bytes(uint64_t hash, const char *data, size_t len)
 {

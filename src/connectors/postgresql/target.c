@@ -264,8 +264,10 @@ static int check_unique(struct df_pg_target *target, struct df_context *ctx, str
 
 	df_names_quote(&key, DF_QUOTE_DOUBLE, &target->key);
 	const char *columns = df_buf_c(&key);
-	df_buf_printf(&sql, "EXPLAIN INSERT INTO %s (%s) SELECT %s FROM %s WHERE false ON CONFLICT (%s) DO NOTHING",
-		      target->quoted, columns, columns, target->quoted, columns);
+	df_buf_printf(
+		&sql,
+		"EXPLAIN INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s WHERE false ON CONFLICT (%s) DO NOTHING",
+		target->quoted, columns, columns, target->quoted, columns);
 	if (key.failed)
 		return df_error_no_memory(err);
 	int code = df_pg_exec_buf(target->pg, ctx, &sql, err);
