@@ -22,14 +22,18 @@ static struct source *source_of_polling(struct df_polling_source *s)
 	return (struct source *)s;
 }
 
-/* There is no message yet that a refused value could be the fault of: a person must look at the query. */
+/* There is no message yet that a refused value could be the fault of, and what only reads needs no primary: a person
+ * must look at the query. */
 static int source_error(int code, struct df_error *err)
 {
-	if (!df_code_poison(code))
+	bool writes = code != 0 && strcmp(err->remote, "25006") == 0;
+
+	if (!df_code_poison(code) && !writes)
 		return code;
-	if (err)
-		err->code = DF_ERR_CONFIG;
-	return DF_ERR_CONFIG;
+	err->code = DF_ERR_CONFIG;
+	if (writes)
+		df_error_prefix(err, "the query writes, which a source must not");
+	return err->code;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------ */
@@ -145,6 +149,16 @@ static void source_free(struct df_source *source)
 	df_base_connector_free(&s->polling.base);
 }
 
+/* A database without an encoding holds texts of any: they must come as they are, not be refused on the way. */
+static int take_any_text(struct df_pg *pg, struct df_context *ctx, struct df_error *err)
+{
+	const char *encoding = PQparameterStatus(pg->conn, "server_encoding");
+
+	if (!encoding || strcmp(encoding, "SQL_ASCII") != 0)
+		return 0;
+	return df_pg_exec(pg, ctx, "SET client_encoding = 'SQL_ASCII'", err);
+}
+
 static int source_connect(struct df_source *source, struct df_context *ctx, struct df_error *err)
 {
 	struct source *s = source_of(source);
@@ -163,6 +177,8 @@ static int source_connect(struct df_source *source, struct df_context *ctx, stru
 	int code = df_base_scope_begin(&base->state, ctx, &scope, err);
 	if (code == 0)
 		code = df_pg_connect(&s->pg, &options, scope.ctx, err);
+	if (code == 0)
+		code = take_any_text(&s->pg, scope.ctx, err);
 	if (code == 0)
 		code = make_plan(s, scope.ctx, err);
 	if (code != 0)
