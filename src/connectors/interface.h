@@ -90,7 +90,7 @@ static inline void df_emitter_idle(struct df_emitter *e)
 	e->idle(e);
 }
 
-/* Waits until nothing of the partition is open (a revoke), within ctx. */
+/* Waits until nothing of the partition is open (a revoke) and `commit` was told so, within ctx. */
 static inline int df_emitter_drain(struct df_emitter *e, struct df_partition *p, struct df_context *ctx,
 				   struct df_error *err)
 {

@@ -183,6 +183,7 @@ struct df_processor {
 	pthread_mutex_t state_lock;
 	pthread_cond_t state_changed;
 	uint64_t progress;			 /* flushes and drops so far */
+	uint64_t commit_asked, commit_served;	 /* commits that somebody waits for, counted */
 	uint64_t committed;			 /* of those, when the last commit began */
 	size_t workers_running, outputs_running; /* threads that have not ended; outputs without the error sink's */
 	bool error_output_running;

@@ -389,7 +389,9 @@ static int supervise(struct df_processor *p, struct df_context *stop, struct df_
 			df_context_cancel(p->work_ctx);
 			grace_end = INT64_MAX - 1;
 		}
-		if (moved && now >= last + interval && r == 0) {
+		if (((moved && now >= last + interval) || p->commit_served < p->commit_asked) && r == 0) {
+			uint64_t serving = p->commit_asked;
+
 			p->committed = p->progress;
 			pthread_mutex_unlock(&p->state_lock);
 			r = commit_or_wait(p, &again, err);
@@ -397,6 +399,7 @@ static int supervise(struct df_processor *p, struct df_context *stop, struct df_
 				df_processor_fail(p, err);
 			last = df_clock_monotonic();
 			pthread_mutex_lock(&p->state_lock);
+			p->commit_served = serving;
 			if (again) { /* also when nothing moves, but not without a pause */
 				p->committed--;
 				last += interval < DF_COMMIT_INTERVAL ? DF_COMMIT_INTERVAL - interval : 0;

@@ -1,6 +1,8 @@
 /* The reader thread: runs the source's read, opens positions in the ledger, hands batches to the workers. */
 #include "processor/internal.h"
 
+#define COMMIT_LOOK (2 * DF_NS_PER_MS)
+
 static struct df_processor *processor_of(struct df_emitter *e)
 {
 	return DF_CONTAINER_OF(e, struct df_processor, emitter);
@@ -135,10 +137,37 @@ static void emitter_idle(struct df_emitter *e)
 	df_processor_moved(processor_of(e));
 }
 
+/* Waits until the committer has told the source what is done by now. Rare, so it looks again and again. */
+static int await_commit(struct df_processor *p, struct df_context *ctx, struct df_error *err)
+{
+	bool served = false;
+	uint64_t mine;
+
+	pthread_mutex_lock(&p->state_lock);
+	mine = ++p->commit_asked;
+	pthread_cond_broadcast(&p->state_changed);
+	pthread_mutex_unlock(&p->state_lock);
+	while (!served) {
+		int r = df_context_sleep(ctx, COMMIT_LOOK);
+
+		if (r < 0)
+			return df_error_set(err, r, "what is done could not be committed in time");
+		pthread_mutex_lock(&p->state_lock);
+		served = p->commit_served >= mine;
+		pthread_mutex_unlock(&p->state_lock);
+		if (!served && atomic_load(&p->failed))
+			return df_error_set(err, DF_ERR_CANCELED, "the pipeline stops");
+	}
+	return 0;
+}
+
 static int emitter_drain(struct df_emitter *e, struct df_partition *partition, struct df_context *ctx,
 			 struct df_error *err)
 {
-	return df_ledger_drain(processor_of(e)->ledger, partition, ctx, err);
+	struct df_processor *p = processor_of(e);
+	int r = df_ledger_drain(p->ledger, partition, ctx, err);
+
+	return r < 0 ? r : await_commit(p, ctx, err);
 }
 
 static void emitter_lag(struct df_emitter *e, struct df_partition *partition, int64_t messages)

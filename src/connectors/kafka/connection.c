@@ -37,7 +37,8 @@ bool df_kafka_say(int64_t *said_ns)
 static void note(struct df_kafka_client *client, const struct df_error *err)
 {
 	DF_LOCK_SCOPE(&client->lock);
-	client->last = *err;
+	if (client->last.code != DF_ERR_AUTH) /* which says more than that no broker is left */
+		client->last = *err;
 	if (!client->down_ns)
 		__atomic_store_n(&client->down_ns, df_clock_monotonic(), __ATOMIC_RELAXED);
 	if (!df_kafka_say(&client->said_ns)) {
@@ -300,6 +301,7 @@ int df_kafka_await_topic(struct df_kafka_client *client, rd_kafka_t *rk, struct 
 {
 	int64_t begin = df_clock_monotonic(), answered = 0;
 	rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+	struct df_error why = DF_ERROR_INIT;
 	int ms = 250, r;
 
 	if (!handle)
@@ -328,7 +330,9 @@ int df_kafka_await_topic(struct df_kafka_client *client, rd_kafka_t *rk, struct 
 		if (r == DF_ERR_AUTH || r == DF_ERR_CONFIG)
 			break;
 		/* Why nobody answers, in the broker connection's words. Identity: there is no point in waiting. */
-		if (df_kafka_client_trouble(client, err) == DF_ERR_AUTH || now - begin >= CONNECT_TIMEOUT) {
+		if (df_kafka_client_trouble(client, &why) == DF_ERR_AUTH || now - begin >= CONNECT_TIMEOUT) {
+			if (why.code)
+				*err = why;
 			r = err->code == DF_ERR_AUTH ? DF_ERR_AUTH : DF_ERR_CONNECTION;
 			err->code = r;
 			break;

@@ -45,6 +45,7 @@ static const struct {
 	{ E(_QUEUE_FULL), DF_ERR_TRANSIENT, 0 },
 	{ E(_WAIT_COORD), DF_ERR_TRANSIENT, 0 },
 	{ E(_STATE), DF_ERR_TRANSIENT, 0 },
+	{ E(_INVALID_DIFFERENT_RECORD), DF_ERR_TRANSIENT, 0 }, /* one beside it in the request was refused */
 	{ E(_RETRY), DF_ERR_TRANSIENT, 0 },
 
 	/* No answer. */

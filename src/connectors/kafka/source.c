@@ -275,6 +275,8 @@ static int take(struct df_kafka_source *s, rd_kafka_message_t *const *messages, 
 	}
 	if (r == 0)
 		r = hand_over(s, err);
+	if (r == 0 && s->moved)
+		df_kafka_source_move(s);
 	if (r == 0 && s->failure.code) {
 		*err = s->failure;
 		r = err->code;
@@ -410,8 +412,13 @@ static void leave(rd_kafka_t *rk)
 	int64_t end = df_clock_monotonic() + CLOSE_TIMEOUT;
 	df_cleanup(df_kafka_error_freep) rd_kafka_error_t *error = rd_kafka_consumer_close_queue(rk, closing);
 
-	while (!error && !rd_kafka_consumer_closed(rk) && df_clock_monotonic() < end)
-		(void)rd_kafka_queue_poll_callback(closing, 100);
+	while (!error && !rd_kafka_consumer_closed(rk) && df_clock_monotonic() < end) {
+		rd_kafka_message_t *messages[64];
+		ssize_t n = rd_kafka_consume_batch_queue(closing, 20, messages, DF_ARRAY_SIZE(messages));
+
+		while (n > 0) /* fetched, never handed out: the next owner reads them */
+			rd_kafka_message_destroy(messages[--n]);
+	}
 	rd_kafka_queue_destroy(closing);
 }
 

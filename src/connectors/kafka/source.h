@@ -16,6 +16,7 @@ struct df_kafka_partition {
 	int64_t next;	  /* behind the last message read; -1: none. The reader's, as what follows */
 	int64_t end;	  /* once: where the topic ended when the partition became ours */
 	bool ended;	  /* once: nothing more to read */
+	bool moved;	  /* reading goes on elsewhere: df_kafka_source_move */
 	char key[12];	  /* the ledger's name of it: the number */
 };
 
@@ -42,6 +43,8 @@ struct df_kafka_source {
 	struct df_kafka_partition *of; /* whose */
 	struct df_batch *first, *last; /* filled, but downstream is full */
 	bool paused;
+	bool moved;		 /* some partition is */
+	bool gone;		 /* the topic was deleted. Under the lock */
 	bool assigned;		 /* the group has spoken */
 	int64_t moved_ns;	 /* when messages or an idle report came */
 	int64_t lag_ns;		 /* when the lag was told */
@@ -78,6 +81,8 @@ int df_kafka_source_event(struct df_kafka_source *s, const rd_kafka_message_t *m
 struct df_kafka_partition *df_kafka_source_partition(struct df_kafka_source *s, int32_t number);
 /* once: has everything that is ours been read to its end? */
 bool df_kafka_source_ended(const struct df_kafka_source *s);
+/* Partitions that are to be read elsewhere from now on. */
+void df_kafka_source_move(struct df_kafka_source *s);
 void df_kafka_source_tell_lag(struct df_kafka_source *s);
 /* All of ours that are being read; the caller frees. */
 rd_kafka_topic_partition_list_t *df_kafka_source_ours(struct df_kafka_source *s);

@@ -55,6 +55,18 @@ static int64_t initial_offset(const struct df_kafka_source *s)
 									       : RD_KAFKA_OFFSET_BEGINNING;
 }
 
+/* Where a group without a position begins in this partition. The end is a number, so that what comes from now on is not
+ * skipped when the partition is assigned anew. */
+static int64_t first_offset(const struct df_kafka_source *s, rd_kafka_t *rk, const rd_kafka_topic_partition_t *t)
+{
+	int64_t low, high, offset = initial_offset(s);
+
+	if (offset == RD_KAFKA_OFFSET_END &&
+	    !rd_kafka_query_watermark_offsets(rk, t->topic, t->partition, &low, &high, ASK_MS))
+		return high;
+	return offset;
+}
+
 /* The group's position, or that of a sink that is ahead of it, or where a group without one begins. */
 static void choose_offsets(struct df_kafka_source *s, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
 {
@@ -71,7 +83,7 @@ static void choose_offsets(struct df_kafka_source *s, rd_kafka_t *rk, rd_kafka_t
 		/* Not answered: librdkafka asks again; the event AUTO_OFFSET_RESET when there is none. */
 		t->offset = RD_KAFKA_OFFSET_STORED;
 		if (!code && c && !c->err)
-			t->offset = c->offset >= 0 ? c->offset : initial_offset(s);
+			t->offset = c->offset >= 0 ? c->offset : first_offset(s, rk, t);
 		if (p->restored >= 0 && p->restored > t->offset)
 			t->offset = p->restored;
 	}
@@ -114,6 +126,7 @@ static void give(struct df_kafka_source *s, rd_kafka_t *rk, rd_kafka_topic_parti
 	pthread_mutex_lock(&s->lock);
 	for (int i = 0; i < list->cnt && r == 0; i++)
 		r = take_over(s, rk, &list->elems[i], err);
+	s->gone = false;
 	pthread_mutex_unlock(&s->lock);
 	s->assigned = true;
 	df_info(s->client.logger, "the group gives %d partition%s of `%s`", list->cnt, list->cnt == 1 ? "" : "s",
@@ -209,7 +222,10 @@ static void take_away(struct df_kafka_source *s, rd_kafka_t *rk, rd_kafka_topic_
 	bool lost = rd_kafka_assignment_lost(rk) != 0;
 
 	if (s->out) {
-		if (lost)
+		if (s->gone) /* its positions mean nothing for a topic that is made anew under the name */
+			df_warn(s->client.logger, "the topic `%s` was deleted: the group's position in it is void",
+				df_kafka_source_topic(s));
+		else if (lost)
 			df_warn(s->client.logger,
 				"the group gave %d partitions to others without asking (no heartbeat reached it in time): "
 				"what is in flight of them is written twice",
@@ -242,19 +258,40 @@ void df_kafka_source_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafk
 
 /* ---- events in place of messages ------------------------------------------------------------------------- */
 
-static int seek(struct df_kafka_source *s, int32_t number, int64_t offset, struct df_error *err)
+/* Reading goes on there once what librdkafka handed out is through. */
+static void move(struct df_kafka_source *s, struct df_kafka_partition *p, int64_t to)
+{
+	DF_LOCK_SCOPE(&s->lock);
+	p->begin = p->next = to >= 0 ? to : -1;
+	p->moved = true;
+	s->moved = true;
+}
+
+/* librdkafka stopped fetching what was out of range, and seeks only where it fetches: assigned anew it begins again.
+ * The eager protocol knows only whole assignments. */
+void df_kafka_source_move(struct df_kafka_source *s)
 {
 	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list =
-		rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_t *t = rd_kafka_topic_partition_list_add(list, df_kafka_source_topic(s), number);
+		rd_kafka_topic_partition_list_new((int)s->partition_count);
 
-	t->offset = offset;
-	{
-		df_cleanup(df_kafka_error_freep) rd_kafka_error_t *error =
-			rd_kafka_seek_partitions(s->rk, list, ASK_MS);
-		rd_kafka_resp_err_t code = error ? rd_kafka_error_code(error) : t->err;
+	s->moved = false;
+	for (size_t i = 0; i < s->partition_count; i++) {
+		struct df_kafka_partition *p = &s->partitions[i];
+		rd_kafka_topic_partition_t *t;
 
-		return code ? df_kafka_error(err, code, "seeking in partition %" PRId32, number) : 0;
+		if (!p->ledger || (s->cooperative && !p->moved))
+			continue;
+		p->moved = false;
+		t = rd_kafka_topic_partition_list_add(list, df_kafka_source_topic(s), (int32_t)i);
+		t->offset = p->next >= 0 ? p->next : initial_offset(s);
+	}
+	if (list->cnt == 0)
+		return;
+	if (s->cooperative) {
+		df_cleanup(df_kafka_error_freep) rd_kafka_error_t *off = rd_kafka_incremental_unassign(s->rk, list);
+		df_cleanup(df_kafka_error_freep) rd_kafka_error_t *on = rd_kafka_incremental_assign(s->rk, list);
+	} else {
+		(void)rd_kafka_assign(s->rk, list);
 	}
 }
 
@@ -268,8 +305,11 @@ static int out_of_range(struct df_kafka_source *s, const rd_kafka_message_t *m, 
 
 	if (!p)
 		return 0;
-	if (m->offset < 0)
-		return seek(s, m->partition, initial_offset(s), err);
+	if (m->offset <
+	    0) { /* the group's position could not be asked for when the partition came, and there is none */
+		move(s, p, RD_KAFKA_OFFSET_INVALID);
+		return 0;
+	}
 	code = rd_kafka_query_watermark_offsets(s->rk, df_kafka_source_topic(s), m->partition, &low, &high, ASK_MS);
 	if (code)
 		return df_kafka_error(err, code, "asking where partition %" PRId32 " begins", m->partition);
@@ -287,11 +327,9 @@ static int out_of_range(struct df_kafka_source *s, const rd_kafka_message_t *m, 
 		"position %" PRId64 " is not in partition %" PRId32 " of `%s` any more (it holds %" PRId64
 		" to %" PRId64 "): reading goes on at %" PRId64,
 		m->offset, m->partition, df_kafka_source_topic(s), low, high, to);
-	pthread_mutex_lock(&s->lock);
-	p->begin = p->next = to;
-	pthread_mutex_unlock(&s->lock);
 	p->ended = p->end >= 0 && to >= p->end;
-	return seek(s, m->partition, to, err);
+	move(s, p, to);
+	return 0;
 }
 
 static int fatal(struct df_kafka_source *s, struct df_error *err)
@@ -321,6 +359,10 @@ int df_kafka_source_event(struct df_kafka_source *s, const rd_kafka_message_t *m
 		return out_of_range(s, m, err);
 	if (m->err == RD_KAFKA_RESP_ERR__FATAL)
 		return fatal(s, err);
+	if (m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || m->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) {
+		DF_LOCK_SCOPE(&s->lock);
+		s->gone = true;
+	}
 	/* librdkafka goes on trying whatever it is: a topic that is deleted may come back, a right be given. */
 	if (!df_kafka_say(&s->said_ns))
 		return 0;

@@ -72,7 +72,7 @@ int df_kafka_source_commit(struct df_source *source, const struct df_commit *com
 		p->done = commits[i].position.number + 1;
 		add(s, list, p);
 	}
-	if (list->cnt > 0 && s->rk && !s->described)
+	if (list->cnt > 0 && s->rk && !s->described && !s->gone)
 		(void)rd_kafka_commit(s->rk, list, true); /* what came of it: on_commit */
 	return 0;
 }
@@ -82,9 +82,10 @@ static rd_kafka_topic_partition_list_t *done_of(struct df_kafka_source *s, const
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
 
 	DF_LOCK_SCOPE(&s->lock);
-	for (size_t i = 0; i < s->partition_count && !of && !s->described; i++)
+	bool own = !s->described && !s->gone;
+	for (size_t i = 0; i < s->partition_count && !of && own; i++)
 		add(s, list, &s->partitions[i]);
-	for (int i = 0; of && i < of->cnt && !s->described; i++) {
+	for (int i = 0; of && i < of->cnt && own; i++) {
 		if ((size_t)of->elems[i].partition < s->partition_count)
 			add(s, list, &s->partitions[of->elems[i].partition]);
 	}
