@@ -28,15 +28,33 @@ static void add_time(struct df_buf *buf, const char *key, int64_t seconds)
 	df_buf_printf(buf, "\"%s\":\"%s\"", key, df_time_text(seconds, NULL, text));
 }
 
-static void write_schedule(const struct up_schedule *s, const struct up_run *active, struct df_buf *buf)
+/* Runs that have not ended, newest first: one that is stopped before its end is begun again by the next process. */
+static void write_active(const struct up_run *run, bool *any, struct df_buf *buf)
 {
+	char text[DF_TIME_TEXT];
+
+	if (!run)
+		return;
+	write_active(run->next, any, buf);
+	if (run->replaced || up_run_ended(run))
+		return;
+	df_buf_printf(buf, "%s\"%s\"", *any ? "," : "", df_time_text(run->scheduled, NULL, text));
+	*any = true;
+}
+
+static void write_schedule(const struct up_flow *f, struct df_buf *buf)
+{
+	const struct up_schedule *s = &f->schedule;
+	char text[DF_TIME_TEXT];
+	bool any = false;
+
 	df_buf_add_char(buf, '{');
 	add_time(buf, "lastScheduleTime", s->last);
-	if (active) {
-		df_buf_add_char(buf, ',');
-		add_time(buf, "activeScheduleTime", active->scheduled);
-	}
-	df_buf_add_c(buf, ",\"runs\":[");
+	df_buf_add_c(buf, ",\"activeScheduleTimes\":[");
+	write_active(f->runs, &any, buf);
+	for (size_t i = 0; i < s->queued; i++, any = true)
+		df_buf_printf(buf, "%s\"%s\"", any ? "," : "", df_time_text(s->queue[i], NULL, text));
+	df_buf_add_c(buf, "],\"runs\":[");
 	for (size_t i = 0; i < s->run_count; i++) {
 		const struct up_history *h = &s->runs[i];
 
@@ -53,16 +71,7 @@ static void write_schedule(const struct up_schedule *s, const struct up_run *act
 	df_buf_add_c(buf, "]}");
 }
 
-/* A run that is stopped before its end stays active: it is begun again by the next process. */
-static const struct up_run *active_run(const struct up_flow *f)
-{
-	for (const struct up_run *run = f->runs; run; run = run->next)
-		if (!run->replaced && !up_run_ended(run))
-			return run;
-	return NULL;
-}
-
-static void save(struct up_flow *f, const struct up_run *active)
+static void save(struct up_flow *f)
 {
 	struct df_logger logger = up_logger(f->manifest);
 	struct up_schedule *s = &f->schedule;
@@ -75,7 +84,7 @@ static void save(struct up_flow *f, const struct up_run *active)
 	if (!s->store)
 		return;
 	df_arena_init(&arena, NULL);
-	write_schedule(s, active, &buf);
+	write_schedule(f, &buf);
 	r = buf.failed ? df_error_no_memory(&err) : df_value_parse_text(df_buf_str(&buf), &arena, &value, &err);
 	if (r == 0)
 		r = s->store->save(s->store, value, &err);
@@ -116,12 +125,16 @@ static void trim_history(struct up_flow *f)
 	}
 }
 
-static int64_t time_of(const struct df_value *object, const char *key, struct df_arena *arena, int64_t otherwise)
+static int64_t time_in(const struct df_value *v, struct df_arena *arena, int64_t otherwise)
 {
-	const struct df_value *v = df_object_get_c(object, key);
 	struct df_instant t;
 
 	return v && v->kind == DF_STRING && df_rfc3339_parse(df_value_text(v, arena), &t) ? t.seconds : otherwise;
+}
+
+static int64_t time_of(const struct df_value *object, const char *key, struct df_arena *arena, int64_t otherwise)
+{
+	return time_in(df_object_get_c(object, key), arena, otherwise);
 }
 
 static void read_history(struct up_flow *f, const struct df_value *list, struct df_arena *arena)
@@ -162,7 +175,7 @@ static int load(struct up_flow *f, int64_t now, struct df_error *err)
 	struct up_schedule *s = &f->schedule;
 	struct df_arena arena;
 	struct df_value *value;
-	int64_t active;
+	const struct df_value *active;
 	int r;
 
 	s->last = now;
@@ -180,9 +193,10 @@ static int load(struct up_flow *f, int64_t now, struct df_error *err)
 	r = s->store->load(s->store, &arena, &value, err);
 	if (r == 0) {
 		s->last = time_of(value, "lastScheduleTime", &arena, now);
-		active = time_of(value, "activeScheduleTime", &arena, 0);
-		if (active)
-			push(f, active);
+		active = df_object_get_c(value, "activeScheduleTimes");
+		if (active && active->kind == DF_ARRAY)
+			df_for_each (entry, active)
+				push(f, time_in(entry, &arena, now));
 		read_history(f, df_object_get_c(value, "runs"), &arena);
 	}
 	df_arena_done(&arena);
@@ -203,7 +217,7 @@ static bool open_schedule(struct up_flow *f, int64_t now)
 	if (f->schedule.retry_ns <= df_clock_monotonic()) {
 		if (load(f, now, &err) == 0) {
 			f->schedule.open = true;
-			save(f, NULL);
+			save(f);
 			return true;
 		}
 		f->schedule.retry_ns = df_clock_monotonic() + RETRY_NS;
@@ -253,7 +267,7 @@ static void take_due(struct up_flow *f, int64_t now)
 			"the run of %s is left out: it is %" PRId64 " s late, startingDeadlineSeconds is %" PRId64,
 			text, now - due, deadline->value);
 		s->last = due;
-		save(f, active_run(f));
+		save(f);
 		return;
 	}
 	if (policy_of(f) == FORBID && (f->runs || s->queued)) {
@@ -275,6 +289,7 @@ static void take_due(struct up_flow *f, int64_t now)
 	}
 	s->last = due;
 	push(f, due);
+	save(f);
 }
 
 /* Runs of a source that keeps its position take turns; others run beside each other when the policy allows it. */
@@ -291,7 +306,7 @@ static void start_queued(struct up_flow *f)
 		df_time_text(s->queue[0], f->manifest->zone, text);
 		df_info(&logger, "the run of %s begins", text);
 		memmove(s->queue, s->queue + 1, --s->queued * sizeof(*s->queue));
-		save(f, active_run(f));
+		save(f);
 	}
 }
 
@@ -348,5 +363,5 @@ void up_cron_ended(struct up_flow *f, const struct up_run *run)
 				       .message = run->err.code ? df_str_dup(df_str_c(run->err.text)) : NULL,
 			       });
 	trim_history(f);
-	save(f, active_run(f));
+	save(f);
 }

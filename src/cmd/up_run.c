@@ -86,8 +86,8 @@ static int attempt(struct up_run *run, struct df_error *err)
 	show(run, &fresh);
 	if (r == 0)
 		r = df_processor_run(fresh.processor, run->stop, run->kill, err);
-	/* A reset is for once, not for each attempt. */
-	if (df_processor_ready(fresh.processor))
+	/* A reset is for once, not for each attempt. Runs beside each other have no position. */
+	if (options.state_dir && df_processor_ready(fresh.processor))
 		m->spec.flow.checkpoint_reset = false;
 	pthread_mutex_lock(&run->flow->up->lock);
 	df_pipeline_unlock(&run->pipeline);

@@ -414,7 +414,7 @@ class Cron(Up):
         self.stop()
         self.assertEqual(self.state()["lastScheduleTime"], "2026-03-01T02:00:00Z")
         self.assertEqual([run["result"] for run in self.state()["runs"]], ["succeeded", "succeeded"])
-        self.assertNotIn("activeScheduleTime", self.state())
+        self.assertEqual(self.state()["activeScheduleTimes"], [])
 
     def test_time_zones(self):
         self.cron("berlin", "30 2 * * *", "  timeZone: Europe/Berlin\n", file="a.yaml")
@@ -495,8 +495,9 @@ class Cron(Up):
         self.clock("2026-03-01T02:00:00Z")
         time.sleep(0.5)
         self.assertNotIn("T02:00:00Z begins", self.text())
+        self.clock("2026-03-01T03:00:00Z")
         (self.dir / "go").write_text("")
-        self.complete(2)
+        self.complete(3)
         self.assertEqual(self.lines("job"), 3)
         self.stop()
 
@@ -520,7 +521,7 @@ class Cron(Up):
         self.wait_log("the run failed, the position is kept")
         self.clock("2026-03-01T02:00:00Z")
         self.wait_for(lambda: self.text().count("the run failed") == 2)
-        self.wait_for(lambda: self.state()["lastScheduleTime"] == "2026-03-01T02:00:00Z" and "activeScheduleTime" not in self.state())
+        self.wait_for(lambda: self.state()["lastScheduleTime"] == "2026-03-01T02:00:00Z" and not self.state()["activeScheduleTimes"])
         runs = self.state()["runs"]  # failedJobsHistoryLimit is 1
         self.assertEqual([(run["result"], run["scheduleTime"]) for run in runs], [("failed", "2026-03-01T02:00:00Z")])
         self.assertIn("missing.jsonl", runs[0]["message"])
@@ -533,7 +534,7 @@ class Cron(Up):
         self.clock("2026-03-01T01:00:00Z")
         self.wait_for(lambda: self.lines("job") > 2)
         self.stop()
-        self.assertEqual(self.state()["activeScheduleTime"], "2026-03-01T01:00:00Z")
+        self.assertEqual(self.state()["activeScheduleTimes"], ["2026-03-01T01:00:00Z"])
         self.start()
         self.wait_log("the run of 2026-03-01T01:00:00Z begins")
         self.process.kill()
@@ -627,7 +628,7 @@ class Cron(Up):
                 time.sleep(0.02)
         run = self.state()["runs"][0]  # it may have done its work: not repeated
         self.assertEqual((run["result"], "it was stopped" in run["message"]), ("failed", True))
-        self.assertNotIn("activeScheduleTime", self.state())
+        self.assertEqual(self.state()["activeScheduleTimes"], [])
 
 
 class CronCommand(CliTest):
