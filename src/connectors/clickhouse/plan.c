@@ -272,25 +272,23 @@ static void add_time(struct df_buf *sql, const struct df_ch_type *type, struct d
 		add_cast(sql, df_str(text, (size_t)len), type->name);
 		return;
 	}
-	if (type->kind == DF_CH_DATETIME) {
-		df_buf_printf(sql, "toDateTime(%lld)", (long long)at.seconds);
-		return;
-	}
 	len += snprintf(text + len, sizeof(text) - (size_t)len, " %02d:%02d:%02d.%09d", c.hour, c.minute, c.second,
 			c.nanosecond);
 	len -= type->scale ? 9 - type->scale : 10;
-	snprintf(name, sizeof(name), "DateTime64(%u, 'UTC')", type->scale);
+	if (type->kind == DF_CH_DATETIME)
+		snprintf(name, sizeof(name), "DateTime('UTC')");
+	else
+		snprintf(name, sizeof(name), "DateTime64(%u, 'UTC')", type->scale);
 	add_cast(sql, df_str(text, (size_t)len), df_str_c(name));
 }
 
 void df_ch_literal(struct df_buf *sql, const struct df_ch_type *type, const struct df_cursor_value *v)
 {
-	bool plain_number = (type->kind == DF_CH_INT || type->kind == DF_CH_UINT) && type->size <= 8;
-
 	switch (v->kind) {
 	case DF_CURSOR_NUMBER:
-		/* Larger literals would be read as doubles. */
-		if (plain_number || type->kind == DF_CH_BOOL)
+		/* Cast from text: a number would be a double when it is large, and is the column `1` of a table that
+		 * has one. */
+		if (type->kind == DF_CH_BOOL)
 			df_buf_add_str(sql, v->text);
 		else if (type->kind == DF_CH_FLOAT && memchr(v->text.ptr, 'e', v->text.len) &&
 			 df_str_ends(v->text, DF_STR("9e999")))
