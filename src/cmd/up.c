@@ -19,7 +19,7 @@
 
 struct command_options {
 	bool allow_triggers;
-	const char *state_dir, *secrets, *metrics, *time_zone, *log_format, *grace, *retries;
+	const char *state_dir, *secrets, *metrics, *time_zone, *log_format, *grace, *retries, *memory;
 };
 
 static const struct df_option up_option_rows[] = {
@@ -32,6 +32,9 @@ static const struct df_option up_option_rows[] = {
 		  .doc = "serve /metrics, /readyz, /livez, /healthz and /status of all flows (host: 127.0.0.1)"),
 	DF_OPTION(struct command_options, grace, "grace", 0, .argument = "SECONDS",
 		  .doc = "how long a flow's flush may take when it is stopped (default 30)"),
+	DF_OPTION(
+		struct command_options, memory, "memory-limit", 0, .argument = "SIZE",
+		.doc = "memory for messages in flight of all flows (512Mi), shared evenly by those without a memoryLimit"),
 	DF_OPTION(struct command_options, allow_triggers, "allow-triggers", 0,
 		  .doc = "run the triggers of a DataFlowCron as local commands"),
 	DF_OPTION(struct command_options, time_zone, "time-zone", 0, .argument = "ZONE",
@@ -257,6 +260,22 @@ static bool number(const char *text, uint64_t otherwise, uint64_t *ret)
 	return true;
 }
 
+/* A quantity, as in a manifest. */
+static bool size(const char *text, int64_t *ret)
+{
+	struct df_dataflow_spec spec = { 0 };
+	struct df_buf json = { 0 };
+
+	*ret = 0;
+	if (!text)
+		return true;
+	df_json_write_string(df_str_c(text), &json);
+	spec.memory_limit = (struct df_raw){ json.data, json.len };
+	*ret = df_flow_memory_limit(&spec);
+	df_buf_done(&json);
+	return *ret > 0;
+}
+
 static int up_run(const struct df_command *command, void *options, int operands, char **operand)
 {
 	const struct command_options *o = options;
@@ -275,6 +294,10 @@ static int up_run(const struct df_command *command, void *options, int operands,
 		return df_usage_error(command, "--grace: '%s' is not a whole number from 0", o->grace);
 	if (!number(o->retries, RETRIES_DEFAULT, &up.options.cron_retries))
 		return df_usage_error(command, "--cron-retries: '%s' is not a whole number from 0", o->retries);
+	if (!size(o->memory, &up.options.memory_limit))
+		return df_usage_error(command,
+				      "--memory-limit: '%s' is no number of bytes, such as 268435456, 256Mi or 1.5Gi",
+				      o->memory);
 	if (o->time_zone && df_zone_load(df_str_c(o->time_zone), &zone, &err) < 0)
 		return df_usage_error(command, "--time-zone: %s", err.text);
 	df_zone_free(zone);

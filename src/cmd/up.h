@@ -25,6 +25,7 @@ struct up_options {
 	bool allow_triggers;
 	uint64_t grace_seconds;
 	uint64_t cron_retries;
+	int64_t memory_limit; /* bytes for what is in flight in all flows; 0: each flow has its own default */
 };
 
 /* ---- manifests and runs ---------------------------------------------------------------------------------- */
@@ -36,6 +37,7 @@ struct up_manifest {
 	struct df_manifest *m;	 /* one.items[0] */
 	struct df_cron cron;
 	struct df_zone *zone; /* of the schedule; NULL for a DataFlow */
+	bool started;	      /* a run was; from then on runs read it without a lock */
 };
 
 enum up_phase { UP_STARTING, UP_RUNNING, UP_FAILING /* waits before the next attempt */, UP_TRIGGERS, UP_ENDED };

@@ -205,6 +205,22 @@ static void reap(struct up_flow *f)
 	}
 }
 
+/* A manifest that says nothing about memory gets as much as any other flow. Once, before its first run. */
+static void share_memory(struct up_flow *f)
+{
+	struct df_raw *limit = &f->manifest->m->spec.flow.memory_limit;
+	int64_t total = f->up->options.memory_limit, flows = 0;
+	struct df_buf text = { 0 };
+
+	if (!total || f->manifest->started || limit->json)
+		return;
+	for (const struct up_flow *other = f->up->flows; other; other = other->next)
+		flows += !other->removed;
+	df_buf_printf(&text, "%lld", (long long)(total / (flows ? flows : 1)));
+	limit->len = text.len;
+	limit->json = df_buf_take(&text);
+}
+
 bool up_flow_start(struct up_flow *f, int64_t scheduled)
 {
 	struct df_logger logger = up_logger(f->manifest);
@@ -215,6 +231,8 @@ bool up_flow_start(struct up_flow *f, int64_t scheduled)
 		up_at_monotonic(f->up, f->retry_ns);
 		return false;
 	}
+	share_memory(f);
+	f->manifest->started = true;
 	run = up_run_start(f, scheduled, &err);
 	if (!run) {
 		df_log_error(&logger, DF_LOG_ERROR, &err, "cannot start, tried again in 10 s");

@@ -128,7 +128,7 @@ class Directory(Up):
             "source": {"type": "generate", "config": {"count": 7}}, "sink": {"type": "file", "config": {"path": "c.jsonl"}}}}))
         self.put("notes.txt", "not a manifest")
         self.put(".hidden.yaml", "broken: [")
-        self.start()
+        self.start("--memory-limit", "64Mi")
         self.wait_state("c", "done")
         self.wait_for(lambda: self.lines("a") > 5 and self.lines("b") > 5)
         self.assertEqual(self.lines("c"), 7)
@@ -234,7 +234,7 @@ class Directory(Up):
             done = self.dataflow("up", operand)
             self.assertEqual(done.returncode, 2)
             self.assertIn(text, done.err)
-        for option, value in (("--grace", "x"), ("--time-zone", "Nowhere/Atall"), ("--cron-retries", "-1")):
+        for option, value in (("--grace", "x"), ("--time-zone", "Nowhere/Atall"), ("--cron-retries", "-1"), ("--memory-limit", "much")):
             done = self.dataflow("up", option, value, ".")
             self.assertEqual(done.returncode, 2)
             self.assertIn(option, done.err)
