@@ -52,10 +52,11 @@ static const char *const pull_policies[] = { "Always", "IfNotPresent", "Never", 
 
 static const struct df_field trigger_fields[] = {
 	DF_FIELD(S, image, "image", DF_REQUIRED | DF_NO_BLANK, .example = "example/report:1.2",
-		 .doc = "The image to run."),
+		 .doc = "The image to run. `dataflow up --allow-triggers` runs `command` on the machine instead."),
 	DF_FIELD(S, name, "name", 0, .check = df_check_dns_label, .def_doc = "`trigger-<index>`", .example = "report",
 		 .doc = "The container's name."),
-	DF_FIELD(S, command, "command", 0, .example = "[/bin/report]", .doc = "The command, as in a container."),
+	DF_FIELD(S, command, "command", 0, .example = "[/bin/report]",
+		 .doc = "The command, as in a container. Required by `dataflow up`."),
 	DF_FIELD(S, args, "args", 0, .example = "[--since, yesterday]", .doc = "Its arguments."),
 	DF_FIELD(S, env, "env", 0, .json = DF_ARRAY,
 		 .doc = "Environment variables, as in a container, also from Secrets and ConfigMaps."),
