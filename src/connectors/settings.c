@@ -149,10 +149,10 @@ int df_check_query(struct df_str text, struct df_error *err)
 
 struct df_str df_query_trim(struct df_str query)
 {
-	query = df_str_trim(query);
-	while (query.len > 0 && query.ptr[query.len - 1] == ';')
-		query = df_str_trim(df_str(query.ptr, query.len - 1));
-	return query;
+	for (size_t i = 0; i < query.len; i = query_skip(query, i))
+		if (query.ptr[i] == ';')
+			return df_str_trim(df_str(query.ptr, i));
+	return df_str_trim(query);
 }
 
 int df_check_table_name(struct df_str text, struct df_error *err)

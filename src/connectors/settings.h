@@ -111,7 +111,7 @@ struct df_polling_settings {
 /* One SELECT statement: not blank, nothing but blanks and comments behind a `;`. Quotes, comments and dollar quotes are
  * respected. */
 int df_check_query(struct df_str text, struct df_error *err);
-/* The query without blanks at both ends and without a trailing `;`. */
+/* The query without blanks at both ends, and without a trailing `;` and what follows it. */
 struct df_str df_query_trim(struct df_str query);
 /* `name` or `qualifier.name`, no part empty. */
 int df_check_table_name(struct df_str text, struct df_error *err);

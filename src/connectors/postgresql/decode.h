@@ -39,7 +39,8 @@ struct df_pg_type {
 	uint32_t oid;
 	const struct df_pg_decoder *decoder; /* NULL: only its text is understood */
 	const struct df_pg_type *element;    /* of an array; it may have no decoder, then the array has none */
-	char *output;			     /* of a type that was asked of the catalog: its output function, quoted */
+	char *output, *name;		     /* of a type that was asked of the catalog, quoted: its output
+						function, its own name */
 };
 
 /* By OID of a built-in type or by send function; NULL: none. */

@@ -38,11 +38,21 @@ static int source_error(int code, struct df_error *err)
 
 /* ---- rows ------------------------------------------------------------------------------------------------ */
 
+static void write_literal(struct df_buf *sql, const struct df_cursor_table *table, unsigned n, bool of_t,
+			  const struct df_cursor_value *v)
+{
+	const struct source *s = DF_CONTAINER_OF(table, struct source, polling.table);
+
+	(void)n;
+	df_pg_source_plan_literal(&s->plan, sql, of_t, v);
+}
+
 static int make_plan(struct source *s, struct df_context *ctx, struct df_error *err)
 {
 	int code = df_pg_source_plan_make(&s->plan, &s->pg, ctx, err);
 
 	s->polling.table = s->plan.table;
+	s->polling.table.parameter = write_literal;
 	s->polling.legacy_sql = df_buf_str(&s->plan.legacy);
 	return source_error(code, err);
 }

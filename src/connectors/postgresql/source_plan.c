@@ -303,31 +303,6 @@ static void write_select(struct df_pg_source_plan *p)
 	df_buf_add_str(&p->legacy, df_buf_str(&p->from));
 }
 
-/* A value of T or K as a literal, which takes the type of the column that it is compared with. */
-static void write_literal(struct df_buf *sql, const struct df_cursor_table *table, unsigned n, bool of_t,
-			  const struct df_cursor_value *v)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	(void)table, (void)n, (void)of_t;
-	df_buf_add_char(sql, '\'');
-	if (v->kind == DF_CURSOR_BYTES)
-		df_buf_add_c(sql, "\\x");
-	for (size_t i = 0; i < v->text.len; i++) {
-		unsigned char c = (unsigned char)v->text.ptr[i];
-
-		if (v->kind == DF_CURSOR_BYTES) {
-			df_buf_add_char(sql, digits[c >> 4]);
-			df_buf_add_char(sql, digits[c & 15]);
-			continue;
-		}
-		if (c == '\'') /* a backslash is one: standard_conforming_strings is on */
-			df_buf_add_char(sql, '\'');
-		df_buf_add_char(sql, (char)c);
-	}
-	df_buf_add_char(sql, '\'');
-}
-
 static void write_cursor(struct df_pg_source_plan *p, const PGresult *not_null, int version)
 {
 	bool fallback = p->t_fallback.column != DF_PG_NO_COLUMN;
@@ -353,9 +328,37 @@ static void write_cursor(struct df_pg_source_plan *p, const PGresult *not_null, 
 			      (!fallback || is_nullable(not_null, p->columns[p->t_fallback.column].name)),
 		.k_nullable = p->k.column != DF_PG_NO_COLUMN && is_nullable(not_null, p->columns[p->k.column].name),
 		.row_values = true,
-		.parameter = write_literal,
 		.limit = version >= FETCH_TIES_VERSION ? df_cursor_fetch_ties : df_cursor_limit,
 	};
+}
+
+void df_pg_source_plan_literal(const struct df_pg_source_plan *p, struct df_buf *sql, bool of_t,
+			       const struct df_cursor_value *v)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t column = of_t ? p->t.column : p->k.column;
+	const struct df_pg_type *type = df_pg_types_get(&p->types, p->columns[column].oid);
+
+	df_buf_add_char(sql, '\'');
+	if (v->kind == DF_CURSOR_BYTES)
+		df_buf_add_c(sql, "\\x");
+	for (size_t i = 0; i < v->text.len; i++) {
+		unsigned char c = (unsigned char)v->text.ptr[i];
+
+		if (v->kind == DF_CURSOR_BYTES) {
+			df_buf_add_char(sql, digits[c >> 4]);
+			df_buf_add_char(sql, digits[c & 15]);
+			continue;
+		}
+		if (c == '\'') /* a backslash is one: standard_conforming_strings is on */
+			df_buf_add_char(sql, '\'');
+		df_buf_add_char(sql, (char)c);
+	}
+	df_buf_add_char(sql, '\'');
+	if (type && type->name) {
+		df_buf_add_c(sql, "::");
+		df_buf_add_c(sql, type->name);
+	}
 }
 
 /* A column that holds a moment, for the metadata `operation`. */

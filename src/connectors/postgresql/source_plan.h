@@ -40,7 +40,7 @@ struct df_pg_source_plan {
 	struct df_pg_key_column t, t_fallback, k;
 	size_t created_at, updated_at; /* of the metadata `operation`; DF_PG_NO_COLUMN: there is no such timestamp */
 
-	struct df_cursor_table table; /* texts are in the buffers below */
+	struct df_cursor_table table; /* without `parameter`; texts are in the buffers below */
 	struct df_buf select, from, t_sql, k_sql;
 	struct df_buf probe;  /* a SELECT of the same columns without rows */
 	struct df_buf legacy; /* the statement of a legacy query */
@@ -51,6 +51,10 @@ int df_pg_source_plan_make(struct df_pg_source_plan *p, struct df_pg *pg, struct
 			   struct df_error *err) df_must_check;
 /* Does the result of the probe have the columns that the plan knows? */
 bool df_pg_source_plan_holds(const struct df_pg_source_plan *p, const PGresult *probe);
+/* Appends a value of T (else K) as a literal. It takes the type of the column that it is compared with; only of a type
+ * that is not built in that is said, because a row would else be one of no type. */
+void df_pg_source_plan_literal(const struct df_pg_source_plan *p, struct df_buf *sql, bool of_t,
+			       const struct df_cursor_value *v);
 void df_pg_source_plan_done(struct df_pg_source_plan *p);
 
 #endif

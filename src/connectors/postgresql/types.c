@@ -9,6 +9,7 @@ static void type_free(struct df_pg_type *type)
 	if (!type)
 		return;
 	free(type->output);
+	free(type->name);
 	free(type);
 }
 
@@ -83,24 +84,36 @@ static int learn_built_in(struct df_pg_types *types, uint32_t oid, bool *ret_kno
 /* The types and, of arrays, their elements, which come first. A domain has the send function of what it is made from.
  */
 static const char catalog_sql[] =
-	"SELECT t.oid, s.proname, (s.pronamespace = 11)::pg_catalog.int4, t.typelem, n.nspname, o.proname "
+	"SELECT t.oid, s.proname, (s.pronamespace = 11)::pg_catalog.int4, t.typelem, n.nspname, o.proname, "
+	"tn.nspname, t.typname "
 	"FROM pg_catalog.pg_type t "
+	"JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace "
 	"JOIN pg_catalog.pg_proc o ON o.oid = t.typoutput "
 	"JOIN pg_catalog.pg_namespace n ON n.oid = o.pronamespace "
 	"LEFT JOIN pg_catalog.pg_proc s ON s.oid = t.typsend "
 	"WHERE t.oid = ANY ($1::pg_catalog.oid[]) OR t.oid IN "
 	"(SELECT a.typelem FROM pg_catalog.pg_type a WHERE a.oid = ANY ($1::pg_catalog.oid[])) "
 	"ORDER BY s.proname IS NOT DISTINCT FROM 'array_send'"; /* 11: pg_catalog */
-enum { COLUMN_OID, COLUMN_SEND, COLUMN_BUILT_IN, COLUMN_ELEMENT, COLUMN_SCHEMA, COLUMN_OUTPUT };
+enum {
+	COLUMN_OID,
+	COLUMN_SEND,
+	COLUMN_BUILT_IN,
+	COLUMN_ELEMENT,
+	COLUMN_SCHEMA,
+	COLUMN_OUTPUT,
+	COLUMN_TYPE_SCHEMA,
+	COLUMN_TYPE
+};
 
-static int set_output(struct df_pg_type *type, const char *schema, const char *name)
+static int set_quoted(char **to, const PGresult *result, int row, int schema, int name)
 {
 	df_cleanup(df_buf_done) struct df_buf text = { 0 };
 
-	df_name_quote_in(&text, DF_QUOTE_DOUBLE, df_str_c(schema), df_str_c(name));
-	free(type->output);
-	type->output = df_buf_take(&text);
-	return type->output ? 0 : DF_ERR_NO_MEMORY;
+	df_name_quote_in(&text, DF_QUOTE_DOUBLE, df_str_c(PQgetvalue(result, row, schema)),
+			 df_str_c(PQgetvalue(result, row, name)));
+	free(*to);
+	*to = df_buf_take(&text);
+	return *to ? 0 : DF_ERR_NO_MEMORY;
 }
 
 static int learn_row(struct df_pg_types *types, const PGresult *result, int row)
@@ -111,8 +124,8 @@ static int learn_row(struct df_pg_types *types, const PGresult *result, int row)
 	struct df_str send = df_str_c(PQgetvalue(result, row, COLUMN_SEND));
 	struct df_pg_type *type = add(types, oid);
 
-	if (!type ||
-	    set_output(type, PQgetvalue(result, row, COLUMN_SCHEMA), PQgetvalue(result, row, COLUMN_OUTPUT)) != 0)
+	if (!type || set_quoted(&type->output, result, row, COLUMN_SCHEMA, COLUMN_OUTPUT) != 0 ||
+	    set_quoted(&type->name, result, row, COLUMN_TYPE_SCHEMA, COLUMN_TYPE) != 0)
 		return DF_ERR_NO_MEMORY;
 	type->decoder = built_in ? df_pg_decoder_of_send(send) : NULL;
 	type->element = NULL;
