@@ -75,6 +75,22 @@ int df_polling_commit(struct df_source *source, const struct df_commit *commits,
 	return 0;
 }
 
+int df_polling_describe(struct df_source *source, const struct df_commit *commits, size_t count,
+			struct df_value *checkpoint, struct df_arena *arena, struct df_error *err)
+{
+	const struct df_polling_source *s = source_of(source);
+
+	if (df_polling_is_legacy(s->settings))
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "exactlyOnce needs a position, and a query has one only with an explicit "
+				    "changeTrackingColumn: set it");
+	if (s->settings->tracking_overlap_seconds)
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "exactlyOnce does not go with trackingOverlapSeconds, which is read again after "
+				    "every start: remove one of them");
+	return df_polling_commit(source, commits, count, checkpoint, arena, err);
+}
+
 /* ---- one statement --------------------------------------------------------------------------------------- */
 
 /* How a statement ends at its limit. */
@@ -196,6 +212,7 @@ static int set_position(struct run *run, struct df_message *m, bool moved, struc
 			return df_error_no_memory(err);
 	}
 	m->position.data = run->position;
+	m->joined = !moved;
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  * tie groups, limits, overlap, positions, the checkpoint, batches, the fixed rate, the end of batch use.
  *
  * A store's source struct begins with struct df_polling_source. Its ops table uses df_polling_restore and
- * df_polling_commit (also for describe), and its `read` calls df_polling_read.
+ * df_polling_commit, df_polling_describe, and its `read` calls df_polling_read.
  */
 #ifndef DF_CONNECTORS_POLLING_H
 #define DF_CONNECTORS_POLLING_H
@@ -74,10 +74,12 @@ const char *df_polling_change_column(const struct df_polling_source *s);
 /* `query` without changeTrackingColumn: it runs whole at every poll, without a position. */
 bool df_polling_is_legacy(const struct df_polling_settings *settings);
 
-/* The ops `restore`, and `commit` and `describe`, of the source. */
+/* The ops `restore`, `commit` and `describe` of the source. */
 int df_polling_restore(struct df_source *s, const struct df_value *checkpoint, struct df_error *err);
 int df_polling_commit(struct df_source *s, const struct df_commit *commits, size_t count, struct df_value *checkpoint,
 		      struct df_arena *arena, struct df_error *err);
+int df_polling_describe(struct df_source *s, const struct df_commit *commits, size_t count, struct df_value *checkpoint,
+			struct df_arena *arena, struct df_error *err);
 
 /* Polls until the end (batch use), cancellation or an error. The caller holds what the store needs to run statements.
  */

@@ -109,6 +109,7 @@ struct df_batch *df_batch_new(struct df_batch_pool *pool)
 	batch->count = 0;
 	batch->bytes = 0;
 	batch->sequence = 0;
+	batch->barrier = false;
 	atomic_init(&batch->open, 0);
 	df_arena_init(&batch->arena, pool->arenas);
 	return batch;

@@ -63,10 +63,10 @@ enum df_outlook {
 	DF_OUTLOOK_CLEAR,   /* once these messages are done, reading can go on right behind them */
 	DF_OUTLOOK_BLOCKED, /* something in front of them, or a sibling of theirs, is open elsewhere */
 	DF_OUTLOOK_JOINED,  /* more messages belong to the position of the last one */
-	DF_OUTLOOK_GONE,    /* a partition of theirs is forgotten */
 };
 
-/* What will be once these messages, and nothing else, are done. They are open, and in the order of reading. */
+/* What will be once these messages, and nothing else, are done. They are open, and in the order of reading. Those of
+ * partitions that are forgotten do not count. */
 enum df_outlook df_ledger_outlook(struct df_message *const *messages, size_t count);
 
 /* Waits until the outlook is not blocked. 0, DF_ERR_CANCELED, DF_ERR_TIMEOUT. */

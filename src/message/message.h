@@ -112,6 +112,7 @@ struct df_batch {
 	uint64_t sequence;	 /* order of emission, for parallel transform workers */
 	int64_t queued_ns;	 /* the processor's: monotonic, when it was handed to the next stage */
 	atomic_size_t open;	 /* the processor's: users of this batch; see src/processor/internal.h */
+	bool barrier;		 /* the processor's: empty, and all that was read before it went before it */
 	struct df_batch *parent; /* the processor's: the batch whose arena this one's messages point into, or NULL */
 	struct df_batch_pool *pool;
 };

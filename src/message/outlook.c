@@ -47,8 +47,6 @@ static enum df_outlook df_partition_outlook(const struct df_partition *p, struct
 	size_t data = p->head_data;
 	bool complete = false; /* a position that does not stand before itself was passed, none of them behind it */
 
-	if (atomic_load(&p->forgotten))
-		return DF_OUTLOOK_GONE;
 	for (uint64_t s = p->head; s < p->tail;) {
 		const struct df_chunk *chunk = p->ring[s / DF_CHUNK & (p->ring_cap - 1)];
 
@@ -100,7 +98,8 @@ enum df_outlook df_ledger_outlook(struct df_message *const *messages, size_t cou
 		struct df_commit ignored = { .partition = p };
 
 		DF_LOCK_SCOPE(&p->lock);
-		worst = df_partition_outlook(p, messages, count, &ignored);
+		if (!atomic_load(&p->forgotten))
+			worst = df_partition_outlook(p, messages, count, &ignored);
 	}
 	return worst;
 }
@@ -113,17 +112,19 @@ int df_ledger_preview(struct df_message *const *messages, size_t count, struct d
 	for (size_t i = df_next_partition(messages, 0, count); i < count; i = df_next_partition(messages, i + 1, count))
 		n++;
 	*ret = df_arena_alloc(arena, n * sizeof(**ret));
-	*ret_count = n;
+	*ret_count = 0;
 	if (!*ret)
 		return df_error_no_memory(err);
-	n = 0;
 	for (size_t i = df_next_partition(messages, 0, count); i < count;
 	     i = df_next_partition(messages, i + 1, count)) {
 		struct df_partition *p = messages[i]->partition;
-		struct df_commit *commit = &(*ret)[n++];
+		struct df_commit *commit = &(*ret)[*ret_count];
 
 		*commit = (struct df_commit){ .partition = p, .key = df_partition_key(p) };
 		DF_LOCK_SCOPE(&p->lock);
+		if (atomic_load(&p->forgotten))
+			continue;
+		++*ret_count;
 		if (df_partition_outlook(p, messages, count, commit) != DF_OUTLOOK_CLEAR)
 			return df_error_set(err, DF_ERR_TRANSIENT, "the position behind the messages is not clear");
 		if (commit->position.data.len)

@@ -148,6 +148,9 @@ static int tell_source(struct df_processor *p, const struct df_commit *commits, 
 	pthread_mutex_lock(&p->source_lock);
 	if (p->source && p->source_ops->commit)
 		r = p->source_ops->commit(p->source, commits, n, p->source_checkpoint, &p->checkpoint_arena, err);
+	/* For when the source is opened again: it goes on from there, whatever its server says. */
+	if (r == 0 && p->source && p->transaction.on && p->source_ops->keeps_own_position)
+		r = p->source_ops->describe(p->source, commits, n, p->source_checkpoint, &p->checkpoint_arena, err);
 	pthread_mutex_unlock(&p->source_lock);
 	if (r < 0)
 		df_errors_add(&p->metrics.source.errors[DF_OP_COMMIT], r, 1);

@@ -132,6 +132,8 @@ static int sink_attempt(void *arg, struct df_context *ctx, struct df_error *err)
 	if (r < 0)
 		return r;
 	r = fresh->ops->connect(fresh, ctx, err);
+	if (r == 0 && o == o->p->outputs && df_transaction_wanted(o, fresh->ops))
+		r = df_transaction_ask(o, fresh, ctx, err);
 	if (r < 0) {
 		df_sink_free(fresh);
 		return r;

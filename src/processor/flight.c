@@ -37,6 +37,8 @@ static void settle_written(struct df_flight *f, size_t n)
 	if (n == 0)
 		return;
 	df_measure_written(f, n);
+	if (o->is_error)
+		atomic_fetch_sub(&o->p->errors_open, n);
 	if (!o->is_error || strcmp(o->p->ack_policy, "afterWrite") == 0)
 		df_ledger_done(f->done, n);
 	else
@@ -67,7 +69,7 @@ static int give_up(struct df_flight *f, struct df_message *m, const struct df_er
 	return err.code;
 }
 
-enum fate { FATE_WRITTEN, FATE_POISON, FATE_RETRY, FATE_SPLIT, FATE_STOP };
+enum fate { FATE_WRITTEN, FATE_AGAIN, FATE_POISON, FATE_RETRY, FATE_SPLIT, FATE_STOP };
 
 /* Decided by code. A data error of a whole write says nothing about a single message unless it stood alone. */
 static enum fate fate_of(const struct df_error *result, bool whole, size_t n)
@@ -77,6 +79,12 @@ static enum fate fate_of(const struct df_error *result, bool whole, size_t n)
 	if (df_code_poison(result->code))
 		return whole && n > 1 ? FATE_SPLIT : FATE_POISON;
 	return df_code_retryable(result->code) ? FATE_RETRY : FATE_STOP;
+}
+
+/* A transaction is undone when a message of it was refused, and only then. */
+static bool is_breach(const struct df_output *o, bool undone, bool refused)
+{
+	return o->p->transaction.on && !o->is_error ? undone != refused : undone;
 }
 
 /*
@@ -90,13 +98,13 @@ static int settle(struct df_flight *f, struct df_message **messages, struct df_e
 	size_t n = a->left, written = 0, left = 0;
 	const struct df_error *first_failure = NULL;
 	int64_t took = a->started_ns ? df_clock_monotonic() - a->started_ns : -1;
-	bool whole = a->code < 0;
+	bool whole = a->code < 0, undone = a->code == DF_WRITE_UNDONE, later = false;
 	int r = 0;
 
 	a->split = false;
 	for (size_t i = 0; i < n; i++) {
 		const struct df_error *result = df_write_result(&f->write, i);
-		enum fate fate = fate_of(result, whole, n);
+		enum fate fate = undone && !result ? FATE_AGAIN : fate_of(result, whole, n);
 
 		if (result && result->code != DF_ERR_CANCELED)
 			df_errors_add(&o->metrics.failed, result->code, 1);
@@ -106,18 +114,26 @@ static int settle(struct df_flight *f, struct df_message **messages, struct df_e
 			f->done[written++] = messages[i];
 		if (fate == FATE_WRITTEN || r < 0)
 			continue; /* what was written counts, also behind the one that stops the pipeline */
-		if (fate == FATE_POISON || fate == FATE_STOP) {
+		if (fate == FATE_AGAIN) {
+			messages[left++] = messages[i];
+		} else if (fate == FATE_POISON || fate == FATE_STOP) {
 			*err = *result;
 			r = fate == FATE_STOP ? result->code : give_up(f, messages[i], result);
 		} else {
 			a->split = fate == FATE_SPLIT;
+			later |= fate == FATE_RETRY;
 			a->last = *result;
 			messages[left++] = messages[i];
 		}
 	}
+	if (r == 0 && !whole && is_breach(o, undone, first_failure != NULL))
+		r = df_error_set(err, DF_ERR_UNKNOWN,
+				 "the connector %s does not keep the contract of transactions: all or nothing",
+				 o->component->type->name);
 	df_measure_attempt(o, n, written, first_failure, took);
 	settle_written(f, written);
 	df_write_destroy(&f->write);
+	a->again = undone && !later;
 	a->left = left;
 	return r;
 }
@@ -143,10 +159,16 @@ static int launch(struct df_flight *f, struct df_message **messages, struct df_e
 {
 	struct df_output *o = f->output;
 	struct df_attempt *a = &f->attempt;
-	int r = df_write_init(&f->write, messages, a->left, &f->arena, err);
+	bool transaction = o->p->transaction.on && !o->is_error;
+	int r = transaction ? df_transaction_begin(f, messages, err) : 0;
 
-	if (r < 0)
+	if (r == 0)
+		r = df_write_init(&f->write, messages, a->left, &f->arena, err);
+	a->code = 0;
+	if (r < 0 || a->left == 0)
 		return r;
+	if (transaction)
+		f->write.checkpoint = f->checkpoint;
 	a->number++;
 	if (a->token_count != a->left) {
 		a->token = df_random_next(&o->tokens);
@@ -251,6 +273,17 @@ static int give_up_all(struct df_flight *f, struct df_message **messages, struct
 	return r;
 }
 
+/* The connection broke before the answer came, but the sink holds what the write was to store. */
+static void settle_happened(struct df_flight *f, struct df_message **messages)
+{
+	size_t n = f->attempt.left;
+
+	df_info(&f->output->logger, "the write of %zu messages whose answer was lost had happened", n);
+	memcpy(f->done, messages, n * sizeof(struct df_message *));
+	f->attempt.left = 0;
+	settle_written(f, n);
+}
+
 /* What comes between two attempts: a wait, a new connection, or the end of patience. */
 static int before_retry(struct df_flight *f, struct df_message **messages, struct patience *p, struct df_error *err)
 {
@@ -260,8 +293,12 @@ static int before_retry(struct df_flight *f, struct df_message **messages, struc
 	int r;
 
 	df_errors_add(&o->metrics.retries, a->last.code, 1);
-	if (a->last.code == DF_ERR_CONNECTION)
-		return reconnect(f, p, err);
+	if (a->last.code == DF_ERR_CONNECTION) {
+		r = reconnect(f, p, err);
+		if (r == 0 && df_transaction_happened(f))
+			settle_happened(f, messages);
+		return r;
+	}
 	delay = df_retry_next(&p->retry);
 	if (delay < 0 || (p->until_ns && df_clock_monotonic() + delay > p->until_ns))
 		return give_up_all(f, messages, err);
@@ -289,6 +326,7 @@ static int deliver(struct df_flight *f, struct df_message **messages, struct df_
 {
 	struct df_output *o = f->output;
 	struct df_attempt *a = &f->attempt;
+	bool transaction = o->p->transaction.on && !o->is_error;
 	int64_t now = df_clock_monotonic();
 	struct patience p = { .until_ns = o->p->write_total_ns ? now + o->p->write_total_ns : 0 };
 	int r = 0;
@@ -296,13 +334,20 @@ static int deliver(struct df_flight *f, struct df_message **messages, struct df_
 	df_retry_init(&p.retry, &o->p->write_policy, (uint64_t)now);
 	df_retry_init(&p.reconnect, &o->p->connect_policy, (uint64_t)now);
 	while (r == 0 && a->left > 0) {
-		size_t n = a->left;
+		size_t n = a->left, half = n / 2;
 
+		if (a->split && transaction)
+			half = df_transaction_half(messages, n);
+		if (a->split && half == 0)
+			return give_up_all(f, messages, err);
 		if (a->split) {
-			r = deliver_part(f, messages, n / 2, err);
-			return r < 0 ? r : deliver_part(f, messages + n / 2, n - n / 2, err);
+			r = deliver_part(f, messages, half, err);
+			return r < 0 ? r : deliver_part(f, messages + half, n - half, err);
 		}
-		r = before_retry(f, messages, &p, err);
+		if (a->again)
+			a->number--;
+		else
+			r = before_retry(f, messages, &p, err);
 		if (r == 0 && a->left > 0)
 			r = attempt(f, messages, err);
 	}
@@ -355,6 +400,7 @@ int df_flight_start(struct df_output *o, size_t n, struct df_error *err)
 	f->count = n;
 	f->ended = 0;
 	f->started_ns = 0;
+	f->checkpoint = df_str(NULL, 0);
 	df_queue_take(&o->queue, f->messages, n);
 	atomic_store_explicit(&o->metrics.waiting, o->queue.count, memory_order_relaxed);
 	if (o->p->options.metrics) {

@@ -67,6 +67,7 @@ struct df_flight {
 	struct df_attempt {
 		size_t left; /* messages[0..left) are to be written again */
 		bool split;  /* in two halves */
+		bool again;  /* at once: nothing was written, because of others that are taken out */
 		int number;
 		int code;	   /* what write said */
 		unsigned instance; /* of the sink */
@@ -76,8 +77,9 @@ struct df_flight {
 		struct df_error last; /* why they remain */
 	} attempt;
 	int64_t started_ns;
-	bool pending;	    /* the attempt's results come later ... */
-	atomic_bool landed; /* ... or are there */
+	struct df_str checkpoint; /* of a transaction: what its newest attempt stores */
+	bool pending;		  /* the attempt's results come later ... */
+	atomic_bool landed;	  /* ... or are there */
 };
 
 /* Where messages end: a sink with its queue, its batching and its thread. */
@@ -109,6 +111,7 @@ struct df_output {
 	size_t pending_count;
 	bool grounded;	   /* something waits to be written again: nothing new before it */
 	uint64_t tokens;   /* random state of df_write.token */
+	bool barrier;	   /* all that was read before the source is opened again is in the queue */
 	int64_t warned_ns; /* when it was last told that the position is held back; 0: never */
 
 	pthread_mutex_t landed_lock;
@@ -136,6 +139,16 @@ struct df_worker {
 /* Counters: relaxed atomics, added per batch or flush. What outputs count is in df_output_metrics. */
 struct df_counters {
 	df_count read, read_bytes, made, filtered, dropped, failed, reconnects, checkpoint_saves;
+	df_count withdrawn; /* taken back unwritten, to be read again */
+};
+
+/* Of a main sink that stores the position with the rows (transaction.c). */
+struct df_transaction {
+	bool on;
+	struct df_value *positions; /* what the last describe left */
+	struct df_arena arena;	    /* its memory */
+	int64_t number;		    /* of the last write; it makes every stored checkpoint another one */
+	struct df_buf held;	    /* what the sink held when it was connected last; empty: nothing */
 };
 
 struct df_processor {
@@ -175,9 +188,12 @@ struct df_processor {
 	size_t output_count;
 	struct df_output *error_output; /* NULL: none */
 	const char *ack_policy;		/* of the error sink */
+	atomic_size_t errors_open;	/* records on their way to it */
+	struct df_transaction transaction;
 
-	struct df_context *read_ctx; /* ends reading: stop, limit, failure */
-	struct df_context *work_ctx; /* ends everything: kill, failure, grace used up */
+	struct df_context *read_ctx;   /* ends reading: stop, limit, failure */
+	struct df_context *work_ctx;   /* ends everything: kill, failure, grace used up */
+	struct df_context *settle_ctx; /* ends waiting for other outputs: work_ctx, or one of them has failed */
 
 	/* committing */
 	pthread_mutex_t state_lock;
@@ -287,6 +303,31 @@ void df_measure_attempt(struct df_output *o, size_t n, size_t written, const str
 /* A batch of which the caller is the only user: df_batch_release gives it (and its parent's last user the parent) back.
  */
 void df_batch_release(struct df_batch *batch);
+
+/* ---- transaction.c: a sink that stores the position with the rows (exactlyOnce) ----------------------------- */
+
+/* Does the output's sink, with these ops, store the position? */
+bool df_transaction_wanted(const struct df_output *o, const struct df_sink_ops *ops);
+/* Would the promise be kept, with this source? DF_ERR_CONFIG with the reason and the fix. */
+int df_transaction_check(const struct df_processor *p, const struct df_source_ops *source,
+			 struct df_error *err) df_must_check;
+/* After the sinks are connected: goes on from what the main sink holds, when it is such a sink. */
+int df_transaction_open(struct df_processor *p, struct df_error *err) df_must_check;
+/* A new instance is connected: what does it hold? */
+int df_transaction_ask(struct df_output *o, struct df_sink *sink, struct df_context *ctx,
+		       struct df_error *err) df_must_check;
+/* Before a write of messages[0..left): waits until everything in front of them has ended, and makes f->checkpoint.
+ * Messages of partitions that were lost meanwhile are taken out. */
+int df_transaction_begin(struct df_flight *f, struct df_message **messages, struct df_error *err) df_must_check;
+/* The connection is back: had the write happened? */
+bool df_transaction_happened(const struct df_flight *f);
+/* Where a write of about n waiting messages may end, so that reading can go on right behind; 0: nowhere yet. */
+size_t df_transaction_cut(const struct df_output *o, size_t n);
+/* A place to split n messages at; 0: none. */
+size_t df_transaction_half(struct df_message *const *messages, size_t n);
+/* What waits is taken back: the source will read it again. */
+int df_transaction_withdraw(struct df_output *o, struct df_error *err) df_must_check;
+void df_transaction_done(struct df_transaction *t);
 
 /* ---- poison.c -------------------------------------------------------------------------------------------- */
 

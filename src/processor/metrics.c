@@ -159,7 +159,7 @@ uint64_t df_processor_active(const struct df_processor *p)
 {
 	const struct df_counters *c = &p->counters;
 	/* What ended first, so that a message that ends in between is not missing. */
-	uint64_t ended = c->filtered + c->dropped + c->failed, begun;
+	uint64_t ended = c->filtered + c->dropped + c->failed + c->withdrawn, begun;
 
 	for (size_t i = 0; i < p->output_count; i++)
 		ended += p->outputs[i].metrics.written;

@@ -48,12 +48,15 @@ static int64_t timer(const struct df_output *o)
 static size_t due(const struct df_output *o, bool closed)
 {
 	const struct df_queue *q = &o->queue;
+	size_t n;
 
 	if (q->count == 0)
 		return 0;
-	if (!closed && q->count < o->wait_for && q->bytes < DF_FLUSH_BYTES && df_clock_monotonic() < timer(o))
+	if (!closed && q->count < o->wait_for && q->bytes < DF_FLUSH_BYTES && df_clock_monotonic() < timer(o) &&
+	    !o->barrier)
 		return 0;
-	return q->count < o->together ? q->count : o->together;
+	n = q->count < o->together ? q->count : o->together;
+	return o->p->transaction.on && !o->is_error ? df_transaction_cut(o, n) : n;
 }
 
 /* May another flush be under way? One more than the bytes of one flush may be. */
@@ -67,6 +70,11 @@ static bool has_room(const struct df_output *o)
 
 static void enqueue(struct df_output *o, struct df_batch *batch)
 {
+	if (batch->barrier) {
+		o->barrier = true;
+		df_batch_release(batch);
+		return;
+	}
 	df_queue_add(&o->queue, batch);
 	atomic_store_explicit(&o->metrics.waiting, o->queue.count, memory_order_relaxed);
 }
@@ -108,6 +116,26 @@ static int receive(struct df_output *o, bool *closed, struct df_error *err)
 
 /* ---- the thread ------------------------------------------------------------------------------------------ */
 
+/* Rows that wait because others with their position are on the way to the error sink. Rare, and short. */
+static int wait_for_errors(const struct df_output *o, struct df_error *err)
+{
+	while (o->queue.count > 0 && atomic_load(&o->p->errors_open) > 0)
+		if (df_context_sleep(o->p->settle_ctx, DF_NS_PER_MS) < 0)
+			return df_error_set(err, DF_ERR_CANCELED, "stopped while waiting for the error sink");
+	return 0;
+}
+
+/* What could be written is written; the rest belongs to positions of which the source reads more again. */
+static int pass_barrier(struct df_output *o, struct df_error *err)
+{
+	int r = wait_for_errors(o, err);
+
+	if (r < 0 || due(o, true) > 0)
+		return r;
+	o->barrier = false;
+	return o->queue.count > 0 ? df_transaction_withdraw(o, err) : 0;
+}
+
 static int run(struct df_output *o, struct df_error *err)
 {
 	bool closed = false;
@@ -116,10 +144,16 @@ static int run(struct df_output *o, struct df_error *err)
 		int r = df_flights_land(o, err);
 		size_t n = due(o, closed);
 
-		if (r == 0 && closed && n == 0 && !o->flights)
-			return 0;
+		if (r == 0 && closed && n == 0 && !o->flights) {
+			r = wait_for_errors(o, err);
+			n = due(o, closed);
+			if (n == 0)
+				return r;
+		}
 		if (r == 0 && n > 0 && has_room(o))
 			r = df_flight_start(o, n, err);
+		else if (r == 0 && o->barrier && !o->flights)
+			r = pass_barrier(o, err);
 		else if (r == 0)
 			r = n > 0 || closed ? df_flights_wait(o, err) : receive(o, &closed, err);
 		if (r < 0)
@@ -154,6 +188,10 @@ int df_output_start(struct df_output *o, struct df_error *err)
 	if (o->sink->ops->batching) /* of another sink than the manifest's */
 		df_output_set_rule(o, o->sink->ops);
 	o->max_flights = o->sink->ops->max_in_flight > 1 ? (size_t)o->sink->ops->max_in_flight : 1;
+	if (o->p->transaction.on && !o->is_error)
+		o->max_flights = 1;
+	if (o->p->transaction.on && o->is_error)
+		o->wait_for = 1; /* the main sink waits for it */
 	r = pthread_create(&o->thread, NULL, output_main, o);
 
 	if (r)

@@ -183,6 +183,7 @@ int df_processor_poison(struct df_processor *p, struct df_message *m, const stru
 		df_processor_fail(p, &err);
 		return err.code;
 	}
+	atomic_fetch_add(&p->errors_open, 1);
 	r = df_channel_send(p->error_output->channel, p->work_ctx, &batch, &err);
 	if (r < 0)
 		df_batch_free(batch);

@@ -19,6 +19,7 @@ void df_processor_fail(struct df_processor *p, const struct df_error *err)
 	pthread_cond_broadcast(&p->state_changed);
 	pthread_mutex_unlock(&p->state_lock);
 	df_context_cancel(p->read_ctx);
+	df_context_cancel(p->settle_ctx);
 }
 
 void df_processor_progressed(struct df_processor *p)
@@ -28,6 +29,8 @@ void df_processor_progressed(struct df_processor *p)
 	if (p->progress++ == p->committed)
 		pthread_cond_signal(&p->state_changed);
 	pthread_mutex_unlock(&p->state_lock);
+	if (p->transaction.on) /* rows may wait for what became of others with their position */
+		df_channel_wake(p->outputs[0].channel);
 }
 
 void df_processor_worker_ended(struct df_processor *p)
@@ -186,6 +189,24 @@ static void set_policies(struct df_processor *p)
 						      .jitter = 0.2 };
 }
 
+/* What the drivers tell before anything is opened. */
+static int check_transaction(struct df_processor *p, struct df_diags *diags, struct df_error *err)
+{
+	const struct df_component *sink = &p->spec->sink;
+	const struct df_connector *to = df_connector_find(DF_SINK, df_str_c(sink->type->name));
+	const struct df_connector *from = df_connector_find(DF_SOURCE, df_str_c(p->source_type));
+	struct df_place place = { .line = sink->line, .path = sink->settings_path };
+	int r;
+
+	if (p->options.make_sink || p->options.make_source || !to || !from || !from->source_ops ||
+	    !df_transaction_wanted(&p->outputs[0], to->sink_ops))
+		return 0;
+	r = df_transaction_check(p, from->source_ops, err);
+	if (r < 0)
+		df_diag_error(diags, &place, "exactlyOnce", "%s", err->text);
+	return r;
+}
+
 static int setup(struct df_processor *p, struct df_diags *diags, struct df_error *err)
 {
 	const struct df_processor_options *options = &p->options;
@@ -213,11 +234,14 @@ static int setup(struct df_processor *p, struct df_diags *diags, struct df_error
 	p->input = df_channel_new((size_t)p->spec->channel_buffer_size, DF_CHANNEL_BYTES);
 	p->read_ctx = df_context_new(NULL);
 	p->work_ctx = df_context_new(NULL);
-	if (!p->batches_pool || !p->ledger || !p->input || !p->read_ctx || !p->work_ctx)
+	p->settle_ctx = p->work_ctx ? df_context_new(p->work_ctx) : NULL;
+	if (!p->batches_pool || !p->ledger || !p->input || !p->read_ctx || !p->settle_ctx)
 		return df_error_no_memory(err);
 	r = new_chains(p, diags, err);
 	if (r == 0)
 		r = new_outputs(p, err);
+	if (r == 0)
+		r = check_transaction(p, diags, err);
 	return r < 0 ? r : df_metrics_init(p, err);
 }
 
@@ -280,6 +304,8 @@ void df_processor_free(struct df_processor *p)
 	df_batch_pool_free(p->batches_pool);
 	df_arena_done(&p->checkpoint_arena);
 	df_arena_done(&p->held_arena);
+	df_transaction_done(&p->transaction);
+	df_context_free(p->settle_ctx);
 	df_context_free(p->read_ctx);
 	df_context_free(p->work_ctx);
 	pthread_cond_destroy(&p->turn);
@@ -303,6 +329,8 @@ static int open_everything(struct df_processor *p, struct df_error *err)
 		p->outputs[i].env.resumed = p->resumed;
 		r = df_output_connect(&p->outputs[i], p->read_ctx, err);
 	}
+	if (r == 0)
+		r = df_transaction_open(p, err);
 	return r < 0 ? r : df_processor_connect_source(p, p->read_ctx, err);
 }
 
@@ -546,7 +574,7 @@ void df_processor_get_stats(const struct df_processor *p, struct df_processor_st
 	add_outputs(p, ret);
 	ended = ret->written + ret->filtered + ret->error_sinked + ret->dropped + ret->failed;
 	ret->made = c->made;
-	ret->read = c->read;
+	ret->read = c->read - c->withdrawn;
 	/* The reader counts a batch when it was handed over; by then it may be through. */
 	if (ended > ret->read + ret->made)
 		ret->read = ended - ret->made;

@@ -1,4 +1,6 @@
 /* The reader thread: runs the source's read, opens positions in the ledger, hands batches to the workers. */
+#include <string.h>
+
 #include "processor/internal.h"
 
 #define COMMIT_LOOK (2 * DF_NS_PER_MS)
@@ -176,12 +178,42 @@ static void emitter_lag(struct df_emitter *e, struct df_partition *partition, in
 	df_partition_set_lag(partition, messages);
 }
 
+/* Messages in the error sink stay open for ever with these ackPolicies; all others must have ended. */
+static int wait_idle(struct df_processor *p, struct df_error *err)
+{
+	while (df_processor_active(p) > 0)
+		if (df_context_sleep(p->settle_ctx, 10 * DF_NS_PER_MS) < 0)
+			return df_error_set(err, DF_ERR_CANCELED, "stopped while waiting for what is in flight");
+	return 0;
+}
+
+/* Rows that wait for more of the same position will not get them: they are taken back. */
+static int send_barrier(struct df_processor *p, struct df_error *err)
+{
+	struct df_batch *batch = df_emitter_batch(&p->emitter);
+	int r;
+
+	if (!batch)
+		return df_error_no_memory(err);
+	batch->barrier = true;
+	batch->sequence = p->batches;
+	r = df_channel_send(p->input, p->work_ctx, &batch, err);
+	df_batch_free(batch);
+	if (r == 0)
+		p->batches++;
+	return r;
+}
+
 /* A source that lost its connection: what is in flight is finished and committed first, so that the new instance goes
  * on exactly behind it and nothing is read twice. */
 static int reopen(struct df_processor *p, struct df_error *err)
 {
-	int r = df_ledger_drain(p->ledger, NULL, p->work_ctx, err);
+	int r = p->transaction.on ? send_barrier(p, err) : 0;
 
+	if (r == 0 && p->error_output && strcmp(p->ack_policy, "afterWrite") != 0)
+		r = wait_idle(p, err);
+	else if (r == 0)
+		r = df_ledger_drain(p->ledger, NULL, p->settle_ctx, err);
 	if (r == 0)
 		r = df_processor_commit(p, false, err);
 	if (r < 0)

@@ -82,9 +82,12 @@ static int transform(struct df_worker *w, struct df_batch *batch, struct df_erro
 	struct df_processor *p = w->p;
 	struct df_chain_events events = { w, on_dropped, on_failed, on_split, NULL, NULL };
 	size_t messages = batch->count;
-	int64_t read_ns = batch->messages[0].read_ns, start, end;
+	int64_t read_ns, start, end;
 	int r;
 
+	if (batch->barrier)
+		return 0;
+	read_ns = batch->messages[0].read_ns;
 	w->poisoned = 0;
 	start = df_clock_monotonic();
 	if (p->options.metrics) {
@@ -152,6 +155,8 @@ static int dispatch(struct df_processor *p, struct df_batch *batch, struct df_er
 	bool mixed = false;
 	int r = 0;
 
+	if (batch->barrier)
+		return send(p, &p->outputs[0], batch, err);
 	if (batch->count == 0) {
 		df_batch_free(batch);
 		df_processor_moved(p);

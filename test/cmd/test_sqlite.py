@@ -1,9 +1,13 @@
 """The sqlite connector from the command line."""
+import json
 import os
+import shutil
 import sqlite3
+import subprocess
+import time
 import unittest
 
-from cli import CliTest
+from cli import DATAFLOW, CliTest
 
 ERRORS = "  errors:\n    type: file\n    config: {path: errors.jsonl}\n"
 
@@ -58,6 +62,42 @@ class AutoCreate(SqliteTest):
         columns = {name: key for _, name, _, _, _, key in self.rows("PRAGMA table_info(t)")}
         self.assertNotIn("odd", columns)
         self.assertEqual(columns["id"], 1)
+
+
+class ExactlyOnce(SqliteTest):
+    def test_rows_and_position_are_stored_together(self):
+        self.execute("CREATE TABLE t (id INTEGER NOT NULL CHECK (id != 3))")
+        done = self.load(['{"id":1}', '{"id":2}', '{"id":3}', '{"id":4}'], {"exactlyOnce": True}, extra=ERRORS)
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertEqual(self.rows(), [(1,), (2,), (4,)])
+        self.assertEqual(len(self.read_jsonl("errors.jsonl")), 1)
+        [(flow, position)] = self.rows("SELECT * FROM dataflow_positions")
+        self.assertEqual(flow, "default/flow")
+        self.assertEqual(json.loads(position)["source"], "file")
+        # The checkpoint of the state directory is not needed: what the sink holds is where it goes on.
+        shutil.rmtree(self.dir / "state", ignore_errors=True)
+        done = self.dataflow("run", "--progress", "json", "flow.yaml")
+        self.assertEqual((done.returncode, self.summary(done)["read"]), (0, 0), done.err)
+
+    def test_what_breaks_the_promise_is_refused_with_its_place(self):
+        self.flow("stdin", {}, "sqlite", {"path": "x.db", "table": "t", "exactlyOnce": True})
+        done = self.dataflow("run", "flow.yaml", stdin="")
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.err, r"spec.sink.config.exactlyOnce: .*exact position, and stdin has none")
+
+    def test_two_processes_do_not_write_one_flow(self):
+        self.execute("CREATE TABLE t (id INTEGER)")
+        self.flow("generate", {"rate": 50, "template": '{"id": ${counter}}'}, "sqlite",
+                  {"path": "x.db", "table": "t", "exactlyOnce": True})
+        first = subprocess.Popen([DATAFLOW, "run", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.PIPE, text=True)
+        self.addCleanup(first.kill)
+        end = time.monotonic() + 20
+        while self.rows("SELECT count(*) FROM t")[0][0] < 5 and time.monotonic() < end:
+            time.sleep(0.02)
+        self.execute("UPDATE dataflow_positions SET checkpoint = checkpoint || ' '")
+        _, err = first.communicate(timeout=20)
+        self.assertEqual(first.returncode, 1)
+        self.assertIn("changed by another process", err)
 
 
 class Paths(SqliteTest):

@@ -245,7 +245,7 @@ static int source_connect(struct df_source *source, struct df_context *ctx, stru
 	return 0;
 }
 
-static int add(struct kit_source *side, struct df_batch *batch, struct df_partition *p, int64_t id)
+static void add(struct kit_source *side, struct df_batch *batch, struct df_partition *p, int64_t id)
 {
 	struct df_message *m = df_batch_add(batch);
 	size_t size = 32 + side->pad;
@@ -257,8 +257,17 @@ static int add(struct kit_source *side, struct df_batch *batch, struct df_partit
 	m->payload = df_str(text, size);
 	m->partition = p;
 	m->position.number = id;
+	if (side->group && id % side->group && id != side->last) {
+		m->joined = true;
+		m->position.number = id - id % side->group;
+	}
+	if (id == side->broken) {
+		struct df_error *why = df_arena_zalloc(&batch->arena, sizeof(*why));
+
+		df_error_set(why, DF_ERR_INVALID_DATA, "undecodable");
+		m->failure = why;
+	}
 	batch->bytes += size;
-	return 0;
 }
 
 static int source_read(struct df_source *source, struct df_context *ctx, struct df_emitter *out, struct df_error *err)
@@ -276,10 +285,14 @@ static int source_read(struct df_source *source, struct df_context *ctx, struct 
 
 		if (!batch)
 			return df_error_no_memory(err);
-		while (batch->count < side->batch && id < side->last)
+		while (batch->count < side->batch && id < side->last && !(side->cut && id >= side->cut))
 			add(side, batch, s->partition, ++id);
 		r = df_emitter_emit(out, ctx, &batch, err);
 		df_batch_free(batch);
+		if (r == 0 && side->cut && id >= side->cut) {
+			side->cut = 0;
+			return df_error_set(err, DF_ERR_CONNECTION, "the source went away");
+		}
 	}
 	if (r == 0 && !side->once) {
 		r = df_context_sleep(ctx, 60 * DF_NS_PER_S);
@@ -291,7 +304,8 @@ static int source_read(struct df_source *source, struct df_context *ctx, struct 
 static int source_describe(struct df_source *source, const struct df_commit *commits, size_t count,
 			   struct df_value *checkpoint, struct df_arena *arena, struct df_error *err)
 {
-	(void)source;
+	if (((struct source *)source)->side->inexact)
+		return df_error_set(err, DF_ERR_CONFIG, "these settings have no exact position");
 	for (size_t i = 0; i < count; i++) {
 		struct df_value *v = df_value_int64(arena, commits[i].position.number);
 

@@ -55,7 +55,11 @@ struct kit_source {
 	int64_t committed; /* what commit was told last */
 	int64_t position;  /* where the newest instance began */
 	unsigned instances;
-	bool once; /* read returns at the end, else it waits for the stop */
+	bool once;	/* read returns at the end, else it waits for the stop */
+	int64_t group;	/* so many neighbours have one position; 0: each its own */
+	int64_t broken; /* this id cannot be decoded; 0: none */
+	int64_t cut;	/* behind this id, once, the connection is lost; 0: never */
+	bool inexact;	/* describe refuses */
 };
 
 struct kit_store {

@@ -52,6 +52,7 @@ struct file {
 	struct file_print print;
 	int64_t offset;	   /* where reading goes on, in the uncompressed stream */
 	int64_t committed; /* everything before it is done */
+	int64_t described; /* or will be, with a write that holds the position itself */
 	int64_t end_size;  /* size of the file when its end was reached; -1: not yet */
 	bool remembered;   /* from the checkpoint, and not found yet */
 	bool present;	   /* its path still leads to it */
@@ -77,10 +78,11 @@ void df_files_done(struct file_list *list);
 
 /* {"files": {key: {path, device, inode, fingerprint, offset, size?}}}. DF_ERR_CONFIG, naming checkpointReset. */
 int df_files_restore(struct file_list *list, const struct df_value *checkpoint, struct df_error *err) df_must_check;
-int df_files_save(struct file_list *list, struct df_value *checkpoint, struct df_arena *arena,
+/* As committed; or, with `ahead`, as described. */
+int df_files_save(struct file_list *list, bool ahead, struct df_value *checkpoint, struct df_arena *arena,
 		  struct df_error *err) df_must_check;
 /* Takes the positions of the commits over. */
-void df_files_commit(struct file_list *list, const struct df_commit *commits, size_t count);
+void df_files_commit(struct file_list *list, bool ahead, const struct df_commit *commits, size_t count);
 
 struct file_scan {
 	const char *pattern;

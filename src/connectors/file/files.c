@@ -155,7 +155,7 @@ static int restore_one(struct file_list *list, const struct df_value *entry, str
 		return df_error_no_memory(err);
 	f->device = (uint64_t)device;
 	f->inode = (uint64_t)inode;
-	f->offset = f->committed = offset;
+	f->offset = f->committed = f->described = offset;
 	f->remembered = true;
 	if (get_count(entry, "size", &size))
 		f->end_size = size;
@@ -194,7 +194,7 @@ static bool put(struct df_value *object, struct df_str key, struct df_value *val
 	return value != NULL;
 }
 
-static struct df_value *save_one(const struct file *f, struct df_arena *arena)
+static struct df_value *save_one(const struct file *f, int64_t position, struct df_arena *arena)
 {
 	struct df_value *entry = df_value_new(arena, DF_OBJECT);
 	char print[32];
@@ -203,14 +203,15 @@ static struct df_value *save_one(const struct file *f, struct df_arena *arena)
 		  put(entry, DF_STR("device"), df_value_int64(arena, (int64_t)f->device)) &&
 		  put(entry, DF_STR("inode"), df_value_int64(arena, (int64_t)f->inode)) &&
 		  put(entry, DF_STR("fingerprint"), df_value_string_copy(arena, df_str(print, (size_t)n))) &&
-		  put(entry, DF_STR("offset"), df_value_int64(arena, f->committed));
+		  put(entry, DF_STR("offset"), df_value_int64(arena, position));
 
-	if (ok && f->end_size >= 0 && f->committed == f->offset)
+	if (ok && f->end_size >= 0 && position == f->offset)
 		ok = put(entry, DF_STR("size"), df_value_int64(arena, f->end_size));
 	return ok ? entry : NULL;
 }
 
-int df_files_save(struct file_list *list, struct df_value *checkpoint, struct df_arena *arena, struct df_error *err)
+int df_files_save(struct file_list *list, bool ahead, struct df_value *checkpoint, struct df_arena *arena,
+		  struct df_error *err)
 {
 	struct df_value *files = df_value_new(arena, DF_OBJECT);
 
@@ -219,11 +220,12 @@ int df_files_save(struct file_list *list, struct df_value *checkpoint, struct df
 	DF_LOCK_SCOPE(&list->lock);
 	for (const struct file *f = list->first; f; f = f->next) {
 		struct df_value *entry;
+		int64_t position = ahead ? f->described : f->committed;
 		struct df_str key;
 
-		if (f->committed == 0)
+		if (position == 0)
 			continue; /* it would begin at its start anyway */
-		entry = save_one(f, arena);
+		entry = save_one(f, position, arena);
 		key = df_arena_dup(arena, df_str_c(f->key));
 		if (!entry || !key.ptr)
 			return df_error_no_memory(err);
@@ -233,13 +235,13 @@ int df_files_save(struct file_list *list, struct df_value *checkpoint, struct df
 	return 0;
 }
 
-void df_files_commit(struct file_list *list, const struct df_commit *commits, size_t count)
+void df_files_commit(struct file_list *list, bool ahead, const struct df_commit *commits, size_t count)
 {
 	DF_LOCK_SCOPE(&list->lock);
 	for (size_t i = 0; i < count; i++) {
 		for (struct file *f = list->first; f; f = f->next) {
 			if (f->partition && f->partition == commits[i].partition)
-				f->committed = commits[i].position.number;
+				*(ahead ? &f->described : &f->committed) = commits[i].position.number;
 		}
 	}
 }
@@ -311,7 +313,7 @@ static int add_file(struct file_list *list, const struct file_scan *scan, const 
 		return df_error_no_memory(err);
 	f->device = (uint64_t)st->st_dev;
 	f->inode = (uint64_t)st->st_ino;
-	f->offset = f->committed = scan->at_end ? st->st_size : 0;
+	f->offset = f->committed = f->described = scan->at_end ? st->st_size : 0;
 	f->present = true;
 	list_append(list, f);
 	return 0;

@@ -146,7 +146,7 @@ static int start_over(struct reading *r, struct file *f, struct df_error *err)
 	}
 	pthread_mutex_lock(&r->s->files.lock);
 	f->partition = fresh;
-	f->offset = f->committed = 0;
+	f->offset = f->committed = f->described = 0;
 	f->end_size = -1;
 	pthread_mutex_unlock(&r->s->files.lock);
 	return code;
@@ -371,8 +371,17 @@ static int file_commit(struct df_source *source, const struct df_commit *commits
 {
 	struct file_source *s = file_of(source);
 
-	df_files_commit(&s->files, commits, count);
-	return df_files_save(&s->files, checkpoint, arena, err);
+	df_files_commit(&s->files, false, commits, count);
+	return df_files_save(&s->files, false, checkpoint, arena, err);
+}
+
+static int file_describe(struct df_source *source, const struct df_commit *commits, size_t count,
+			 struct df_value *checkpoint, struct df_arena *arena, struct df_error *err)
+{
+	struct file_source *s = file_of(source);
+
+	df_files_commit(&s->files, true, commits, count);
+	return df_files_save(&s->files, true, checkpoint, arena, err);
 }
 
 static int file_close(struct df_source *source, struct df_error *err)
@@ -408,6 +417,7 @@ const struct df_source_ops df_file_source_ops = {
 	.connect = file_connect,
 	.read = file_read,
 	.commit = file_commit,
+	.describe = file_describe,
 	.close = file_close,
 	.free = file_free,
 };

@@ -244,6 +244,7 @@ static const struct df_source_ops generate_ops = {
 	.connect = generate_connect,
 	.read = generate_read,
 	.commit = generate_commit,
+	.describe = generate_commit,
 	.close = generate_close,
 	.free = generate_free,
 };

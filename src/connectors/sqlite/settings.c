@@ -71,6 +71,7 @@ static const struct df_field sink_fields[] = {
 		 .doc = "`full`: before the source's position moves past a row, the row is on the disk. `normal`: a "
 			"killed process loses nothing either, but after a power failure the last transactions may be "
 			"missing."),
+	DF_EXACTLY_ONCE_FIELD(SINK, exactly_once),
 };
 
 static void check_sink(const void *settings, const struct df_place *place, struct df_diags *diags)
@@ -105,7 +106,9 @@ static const struct df_table sink_table = DF_TABLE_RULES(SINK, sink_fields, sink
 
 static bool sink_repeatable(const void *settings)
 {
-	return df_sqlite_upserts(settings);
+	const SINK *s = settings;
+
+	return df_sqlite_upserts(s) || s->exactly_once;
 }
 
 static const struct df_type sink_type = {
@@ -117,6 +120,8 @@ static const struct df_type sink_type = {
 	       "Values go into a column by its declared type, and nothing is rounded or cut: a fraction does not fit "
 	       "an INTEGER column, a number with more digits than a double holds needs a TEXT column. TIMESTAMP and "
 	       "DATETIME columns take RFC 3339 and hold SQLite's own form, `YYYY-MM-DD HH:MM:SS` in UTC.\n\n"
+	       "With `exactlyOnce` the table `dataflow_positions` (flow, checkpoint) holds the source's position; it is "
+	       "made when it is missing.\n\n"
 	       "`autoCreateTable` gives bare JSON numbers NUMERIC columns, so that a later fraction fits, and makes "
 	       "`conflictKey`, or else `id` when every row has it, the primary key.",
 	.settings = &sink_table,

@@ -18,6 +18,7 @@ struct df_sqlite_sink_settings {
 	char *soft_delete_column;    /* NULL: not written */
 	char *journal_mode;	     /* "wal" or "keep" */
 	char *synchronous;	     /* "full" or "normal" */
+	bool exactly_once;
 };
 
 /* Are rows upserted? Raw rows have a key only among flattened metadata. */

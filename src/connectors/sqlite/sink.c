@@ -4,6 +4,7 @@
  * and fails alone; whatever fails the transaction fails the write.
  */
 
+#include "connectors/sqlite/position.h"
 #include "connectors/sqlite/target.h"
 #include "table/identifier.h"
 
@@ -14,7 +15,8 @@ struct sink {
 	struct df_sqlite_target target;
 	struct df_rows *rows; /* NULL while the table does not exist */
 	sqlite3_stmt *begin, *commit, *rollback, *version;
-	sqlite3_stmt *remove; /* NULL until the first delete */
+	sqlite3_stmt *remove;		    /* NULL until the first delete */
+	struct df_sqlite_position position; /* with exactlyOnce */
 	int64_t schema_version;
 	bool stale;    /* the table must be looked at again */
 	bool wal;      /* a commit alone does not reach the disk */
@@ -23,7 +25,7 @@ struct sink {
 
 /* What a write counts, once it is committed. */
 struct counts {
-	size_t unchanged, unknown_fields;
+	size_t unchanged, unknown_fields, refused;
 };
 
 static struct sink *sink_of(struct df_sink *s)
@@ -77,6 +79,7 @@ static void disconnect(struct sink *s)
 	sqlite3_finalize(DF_TAKE(s->commit));
 	sqlite3_finalize(DF_TAKE(s->rollback));
 	sqlite3_finalize(DF_TAKE(s->version));
+	df_sqlite_position_close(&s->position);
 	df_sqlite_close(&s->db);
 	s->base.state.connected = false;
 }
@@ -176,6 +179,8 @@ static int open_database(struct sink *s, struct df_error *err)
 		if (code == 0)
 			code = load_table(s, err);
 	}
+	if (code == 0 && s->settings->exactly_once)
+		code = df_sqlite_position_open(&s->position, &s->db, &s->base.state.env, err);
 	return code == 0 ? step_number(s, s->version, &s->schema_version, err) : code;
 }
 
@@ -396,9 +401,20 @@ static int write_all(struct sink *s, struct df_write *w, struct counts *counts, 
 				*err = reason;
 			return code;
 		}
+		counts->refused++;
 		df_write_fail(w, i, &reason);
 	}
 	return 0;
+}
+
+/* exactlyOnce: all or nothing, with the position. */
+static int write_position(struct sink *s, const struct df_write *w, const struct counts *counts, struct df_error *err)
+{
+	if (!s->settings->exactly_once)
+		return 0;
+	if (counts->refused)
+		return DF_WRITE_UNDONE;
+	return df_sqlite_position_store(&s->position, w->checkpoint, err);
 }
 
 static int write_transaction(struct sink *s, struct df_write *w, struct df_error *err)
@@ -411,6 +427,8 @@ static int write_transaction(struct sink *s, struct df_write *w, struct df_error
 	code = ensure_table(s, w, err);
 	if (code == 0)
 		code = write_all(s, w, &counts, err);
+	if (code == 0)
+		code = write_position(s, w, &counts, err);
 	if (code == 0)
 		code = step_control(s, s->commit, err);
 	if (code != 0) {
@@ -426,6 +444,8 @@ static int write_transaction(struct sink *s, struct df_write *w, struct df_error
 		if (step_number(s, s->version, &s->schema_version, NULL) != 0)
 			s->stale = true;
 	}
+	if (s->settings->exactly_once)
+		df_sqlite_position_stored(&s->position);
 	s->unsynced |= s->wal;
 	w->unchanged += counts.unchanged;
 	w->unknown_fields += counts.unknown_fields;
@@ -498,6 +518,27 @@ static void sink_batching(const void *settings, struct df_batching *ret)
 	};
 }
 
+static bool sink_transactional(const void *settings)
+{
+	return ((const struct df_sqlite_sink_settings *)settings)->exactly_once;
+}
+
+static int sink_held(struct df_sink *sink, struct df_context *ctx, struct df_arena *arena, struct df_str *ret,
+		     struct df_error *err)
+{
+	struct sink *s = sink_of(sink);
+
+	(void)ctx;
+	*ret = df_str(NULL, 0);
+	if (!df_base_guard_use(&s->base, err))
+		return DF_ERR_CLOSED;
+	DF_UNLOCK_ON_RETURN(&s->base);
+	if (!s->position.known)
+		return 0;
+	*ret = df_arena_dup(arena, df_str_c(s->position.known));
+	return ret->ptr ? 0 : df_error_no_memory(err);
+}
+
 const struct df_sink_ops df_sqlite_sink_ops = {
 	.create = sink_create,
 	.connect = sink_connect,
@@ -506,4 +547,6 @@ const struct df_sink_ops df_sqlite_sink_ops = {
 	.close = sink_close,
 	.free = sink_free,
 	.batching = sink_batching,
+	.transactional = sink_transactional,
+	.held = sink_held,
 };

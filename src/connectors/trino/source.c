@@ -513,7 +513,7 @@ const struct df_source_ops df_trino_source_ops = {
 	.connect = source_connect,
 	.read = source_read,
 	.commit = df_polling_commit,
-	.describe = df_polling_commit,
+	.describe = df_polling_describe,
 	.close = source_close,
 	.free = source_free,
 };
