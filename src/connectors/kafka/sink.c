@@ -14,7 +14,10 @@
 #define REPORTS_MS 60000 /* a report, or the end, wakes the poller before */
 #define QUEUE_FULL_WAIT (2 * DF_NS_PER_MS)
 #define CLOSE_TIMEOUT (5 * DF_NS_PER_S)
-#define TOGETHER 10000 /* messages of one transaction at most */
+#define BATCH_BYTES 1000000	    /* librdkafka's default of batch.size */
+#define MAX_BYTES 1000000	    /* and of message.max.bytes, which suits a topic up to */
+#define MAX_BYTES_OF_BROKER 1048588 /* the broker's default of max.message.bytes */
+#define TOGETHER 10000		    /* messages of one transaction at most */
 
 static struct df_kafka_sink *sink_of(struct df_sink *s)
 {
@@ -122,13 +125,34 @@ static void set_delivery(struct df_kafka_conf *c, const struct df_kafka_sink_set
 	df_kafka_set_int(c, "topic.metadata.propagation.max.ms", 60000);
 }
 
-static int make_producer(struct df_kafka_sink *s, struct df_error *err)
+static void drop_producer(struct df_kafka_sink *s)
+{
+	df_kafka_sink_topics_done(s);
+	df_kafka_oauth_cancel(s->client.oauth);
+	if (s->rk)
+		rd_kafka_destroy(DF_TAKE(s->rk));
+	df_kafka_oauth_free(DF_TAKE(s->client.oauth));
+}
+
+/* One request holds no more than the topic takes at once. */
+static void set_limit(struct df_kafka_conf *c, const struct df_kafka_sink_settings *s, int32_t max_bytes)
+{
+	int32_t batch = s->flush_bytes.value > 0 ? s->flush_bytes.value : BATCH_BYTES;
+
+	df_kafka_set_int(c, "message.max.bytes", max_bytes < 1000 ? 1000 : max_bytes);
+	df_kafka_set_int(c, "batch.size", batch < max_bytes ? batch : max_bytes);
+}
+
+/* max_bytes: what the topic takes; 0: librdkafka's default fits. */
+static int make_producer(struct df_kafka_sink *s, int32_t max_bytes, struct df_error *err)
 {
 	struct df_kafka_conf c;
 
 	df_kafka_conf_begin(&c, &s->settings->connection, &s->client, err);
 	rd_kafka_conf_set_dr_msg_cb(c.conf, on_report);
 	set_delivery(&c, s->settings);
+	if (max_bytes > 0)
+		set_limit(&c, s->settings, max_bytes);
 	if (s->settings->exactly_once)
 		df_kafka_sink_set_transactional(s, &c);
 	return df_kafka_conf_finish(&c, &s->settings->connection, RD_KAFKA_PRODUCER, &s->rk);
@@ -155,10 +179,18 @@ static int find_schema(struct df_kafka_sink *s, struct df_context *ctx, struct d
 
 static int connect_locked(struct df_kafka_sink *s, struct df_context *ctx, struct df_error *err)
 {
-	int r = make_producer(s, err);
+	int r = make_producer(s, 0, err);
+	int32_t max_bytes;
 
 	if (r == 0)
 		r = df_kafka_sink_find_topic(s, ctx, err);
+	max_bytes = s->topic.max_bytes;
+	if (r == 0 && max_bytes > 0 && (max_bytes < MAX_BYTES || max_bytes > MAX_BYTES_OF_BROKER)) {
+		drop_producer(s);
+		r = make_producer(s, max_bytes, err);
+		if (r == 0)
+			r = df_kafka_sink_find_topic(s, ctx, err);
+	}
 	if (r == 0)
 		r = find_schema(s, ctx, err);
 	if (r < 0)
@@ -234,6 +266,8 @@ static int produce_one(struct df_kafka_sink *s, struct df_context *ctx, struct d
 	rd_kafka_resp_err_t code;
 	int r = df_kafka_sink_record(s, ctx, m, w->arena, &record, err);
 
+	if (r == 0)
+		r = df_kafka_sink_check(&record, err);
 	if (r < 0)
 		return r;
 	while ((code = hand_to(s, m, &record, slot)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
@@ -342,9 +376,7 @@ static void release(struct df_kafka_sink *s)
 	}
 	if (s->reports)
 		rd_kafka_queue_destroy(DF_TAKE(s->reports));
-	df_kafka_sink_topics_done(s);
-	df_kafka_oauth_cancel(s->client.oauth);
-	rd_kafka_destroy(DF_TAKE(s->rk));
+	drop_producer(s);
 }
 
 static int sink_close(struct df_sink *sink, struct df_error *err)

@@ -14,7 +14,9 @@
 struct df_kafka_topic {
 	rd_kafka_topic_t *handle;
 	size_t name_len;
-	const char *name; /* the handle's */
+	const char *name;  /* the handle's */
+	int32_t max_bytes; /* of a batch, so of a record too; 0: not known */
+	bool compacted;	   /* it takes no record without a key */
 };
 
 struct df_kafka_sink {
@@ -69,6 +71,8 @@ rd_kafka_headers_t *df_kafka_sink_headers(const struct df_message *m, bool *fail
 
 /* For connect: sees to it that `topic` is there, or makes it. */
 int df_kafka_sink_find_topic(struct df_kafka_sink *s, struct df_context *ctx, struct df_error *err) df_must_check;
+/* Whether the topic takes this record: what the broker would refuse takes all of its request along. */
+int df_kafka_sink_check(const struct df_kafka_record *record, struct df_error *err) df_must_check;
 /* The topic of that name, made when autoCreateTopic says so. */
 int df_kafka_sink_other_topic(struct df_kafka_sink *s, struct df_context *ctx, struct df_str name,
 			      const struct df_kafka_topic **ret, struct df_error *err) df_must_check;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define POLL_MS 1000			 /* without messages; a cancel wakes it */
+#define STALLED_MS 100			 /* while something is tried again */
 #define POLL_MESSAGES 1024		 /* librdkafka hands out at once */
 #define BLOCKED (500 * DF_NS_PER_MS)	 /* downstream may be full that long before partitions are paused */
 #define PAUSED_WAIT (100 * DF_NS_PER_MS) /* between two polls while they are */
@@ -18,6 +19,14 @@
 #define QUEUE_RECORDS 20000
 #define QUEUE_KBYTES 8192
 #define QUEUE_BACKOFF_MS 5 /* how soon a partition that had enough is asked for more */
+
+/* A registry, or a broker, that does not answer a question: for ever. */
+static const struct df_retry_policy stall_policy = {
+	.first_ns = DF_NS_PER_S,
+	.cap_ns = 30 * DF_NS_PER_S,
+	.factor = 2,
+	.jitter = 0.2,
+};
 
 static struct df_kafka_source *source_of(struct df_source *s)
 {
@@ -35,6 +44,7 @@ static int source_create(const void *settings, const struct df_connector_env *en
 	s->cooperative = df_str_equal_c(df_str_c(s->settings->assignment_strategy), "cooperative-sticky");
 	s->raw = df_str_equal_c(df_str_c(s->settings->format), "raw");
 	pthread_mutex_init(&s->lock, NULL);
+	df_retry_init(&s->retries, &stall_policy, (uint64_t)df_clock_monotonic() | 1);
 	df_kafka_client_init(&s->client, env->logger);
 	df_kafka_source_template(s);
 	*ret = &s->base.state.source;
@@ -116,10 +126,27 @@ static int make_client(struct df_kafka_source *s, struct df_error *err)
 	return df_kafka_conf_finish(&c, &settings->connection, RD_KAFKA_CONSUMER, &s->rk);
 }
 
+static int make_reader(struct df_kafka_source *s, struct df_error *err)
+{
+	const struct df_kafka_source_settings *settings = s->settings;
+	const struct df_kafka_avro_options options = {
+		.registry = settings->avro.registry.settings,
+		.schema = settings->avro.schema.value,
+		.schema_file = settings->avro.schema_file,
+		.reader_schema = settings->reader_schema.value,
+	};
+
+	if (!df_str_equal_c(df_str_c(settings->format), "avro"))
+		return 0;
+	return df_kafka_avro_reader_new(&options, &s->avro, err);
+}
+
 static int connect_locked(struct df_kafka_source *s, struct df_context *ctx, struct df_error *err)
 {
-	int partitions, r = make_client(s, err);
+	int partitions, r = make_reader(s, err);
 
+	if (r == 0)
+		r = make_client(s, err);
 	if (r == 0)
 		r = df_kafka_await_topic(&s->client, s->rk, ctx, df_kafka_source_topic(s), 0, &partitions, err);
 	if (r < 0)
@@ -253,6 +280,8 @@ static int take_message(struct df_kafka_source *s, const rd_kafka_message_t *m, 
 		s->of = p;
 		if (!s->batch || df_batch_reserve(s->batch, s->out->batch_messages) < 0)
 			return df_error_no_memory(err);
+		if (s->avro)
+			df_kafka_avro_reader_batch(s->avro, &s->batch->arena);
 	}
 	r = df_kafka_source_add(s, s->batch, p, m, err);
 	if (r < 0)
@@ -263,16 +292,45 @@ static int take_message(struct df_kafka_source *s, const rd_kafka_message_t *m, 
 	return 0;
 }
 
-static int take(struct df_kafka_source *s, rd_kafka_message_t *const *messages, ssize_t n, struct df_error *err)
+/* The next message, or another kind of news, cannot be dealt with now (a registry that does not answer): it is tried
+ * again later, and what stands behind it waits. */
+static void stall(struct df_kafka_source *s, const struct df_error *why)
+{
+	int64_t delay = df_retry_next(&s->retries);
+
+	s->stalled_until = df_clock_monotonic() + delay;
+	df_log_error(s->client.logger, DF_LOG_WARN, why, "reading waits, again in %.1f s",
+		     (double)delay / (double)DF_NS_PER_S);
+	pause_all(s, true);
+}
+
+static int take(struct df_kafka_source *s, struct df_error *err)
 {
 	int r = 0;
 
-	for (ssize_t i = 0; i < n; i++) {
-		if (r == 0)
-			r = messages[i]->err ? df_kafka_source_event(s, messages[i], err)
-					     : take_message(s, messages[i], err);
-		rd_kafka_message_destroy(messages[i]);
+	if (s->stalled_until > df_clock_monotonic())
+		return 0;
+	while (s->polled_at < s->polled_count) {
+		rd_kafka_message_t *m = s->polled[s->polled_at];
+
+		r = !m ? 0 : m->err ? df_kafka_source_event(s, m, err) : take_message(s, m, err);
+		if (df_code_retryable(r)) {
+			stall(s, err);
+			r = 0;
+			break;
+		}
+		if (s->stalled_until) {
+			s->stalled_until = 0;
+			df_retry_reset(&s->retries);
+		}
+		if (m)
+			rd_kafka_message_destroy(m);
+		s->polled_at++;
+		if (r < 0)
+			break;
 	}
+	if (s->polled_at == s->polled_count)
+		s->polled_at = s->polled_count = 0;
 	if (r == 0)
 		r = hand_over(s, err);
 	if (r == 0 && s->moved)
@@ -284,14 +342,37 @@ static int take(struct df_kafka_source *s, rd_kafka_message_t *const *messages, 
 	return r;
 }
 
-/* What is there, or the first thing that comes: librdkafka would wait until all places are taken. */
-static ssize_t poll_messages(struct df_kafka_source *s, rd_kafka_message_t **messages)
+static int make_room(struct df_kafka_source *s, struct df_error *err)
 {
-	ssize_t n = rd_kafka_consume_batch_queue(s->queue, 0, messages, POLL_MESSAGES);
+	size_t cap = s->polled_count + POLL_MESSAGES;
+	rd_kafka_message_t **grown;
 
+	if (cap <= s->polled_cap)
+		return 0;
+	grown = realloc(s->polled, cap * sizeof(rd_kafka_message_t *));
+	if (!grown)
+		return df_error_no_memory(err);
+	s->polled = grown;
+	s->polled_cap = cap;
+	return 0;
+}
+
+/* What is there, or the first thing that comes: librdkafka would wait until all places are taken. */
+static int poll_messages(struct df_kafka_source *s, bool *ret_moved, struct df_error *err)
+{
+	bool waiting = s->first || s->polled_count > 0;
+	ssize_t n;
+
+	if (make_room(s, err) < 0)
+		return DF_ERR_NO_MEMORY;
+	n = rd_kafka_consume_batch_queue(s->queue, 0, s->polled + s->polled_count, POLL_MESSAGES);
 	if (n == 0 && !s->first && !s->failure.code && !df_context_canceled(s->ctx))
-		n = rd_kafka_consume_batch_queue(s->queue, POLL_MS, messages, 1);
-	return n;
+		n = rd_kafka_consume_batch_queue(s->queue, waiting ? STALLED_MS : POLL_MS, s->polled + s->polled_count,
+						 1);
+	if (n > 0)
+		s->polled_count += (size_t)n;
+	*ret_moved = n > 0;
+	return 0;
 }
 
 static void look_around(struct df_kafka_source *s, bool moved)
@@ -317,22 +398,23 @@ static void look_around(struct df_kafka_source *s, bool moved)
 
 static int read_loop(struct df_kafka_source *s, struct df_error *err)
 {
-	rd_kafka_message_t *messages[POLL_MESSAGES];
-
 	for (;;) {
-		ssize_t n = poll_messages(s, messages);
-		int r = take(s, messages, n, err);
+		bool moved = false, all;
+		int r = poll_messages(s, &moved, err);
 
+		if (r == 0)
+			r = take(s, err);
 		if (r == 0 && s->first)
 			r = df_kafka_source_flush(s, s->ctx, df_clock_monotonic() + PAUSED_WAIT, err);
 		if (r < 0)
 			return r;
-		if (!s->first)
+		all = !s->first && s->polled_count == 0;
+		if (all)
 			pause_all(s, false);
 		if (df_context_check(s->ctx, err) < 0)
 			return df_error_set(err, DF_ERR_CANCELED, "cancelled");
-		look_around(s, n > 0);
-		if (s->base.state.env.once && !s->first && df_kafka_source_ended(s))
+		look_around(s, moved);
+		if (s->base.state.env.once && all && df_kafka_source_ended(s))
 			return 0;
 	}
 }
@@ -356,6 +438,11 @@ static void wake(void *queue)
 static void drop_waiting(struct df_kafka_source *s)
 {
 	df_batch_free(DF_TAKE(s->batch));
+	for (size_t i = s->polled_at; i < s->polled_count; i++) {
+		if (s->polled[i])
+			rd_kafka_message_destroy(s->polled[i]);
+	}
+	s->polled_at = s->polled_count = 0;
 	while (s->first) {
 		struct df_batch *batch = s->first;
 
@@ -464,6 +551,8 @@ static void source_free(struct df_source *source)
 		return;
 	(void)!source_close(source, NULL);
 	df_kafka_client_done(&s->client);
+	df_kafka_avro_reader_free(s->avro);
+	free(s->polled);
 	free(s->partitions);
 	pthread_mutex_destroy(&s->lock);
 	df_base_connector_free(&s->base);

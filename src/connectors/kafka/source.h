@@ -3,8 +3,10 @@
 #ifndef DF_CONNECTORS_KAFKA_SOURCE_H
 #define DF_CONNECTORS_KAFKA_SOURCE_H
 
+#include "base/retry.h"
 #include "base/time.h"
 #include "connectors/base.h"
+#include "connectors/kafka/avro.h"
 #include "connectors/kafka/connection.h"
 
 /* One partition of the topic. */
@@ -34,7 +36,8 @@ struct df_kafka_source {
 	rd_kafka_queue_t *queue;   /* the consumer's: messages, rebalances, errors */
 	rd_kafka_queue_t *commits; /* answers to commits that are waited for */
 	bool cooperative, raw;
-	bool described; /* a transactional sink keeps the position. Under the lock */
+	struct df_kafka_avro_reader *avro; /* NULL: another format */
+	bool described;			   /* a transactional sink keeps the position. Under the lock */
 
 	/* of the read under way, the reader's */
 	struct df_emitter *out; /* NULL: nobody reads */
@@ -42,6 +45,10 @@ struct df_kafka_source {
 	struct df_batch *batch;	       /* being filled, with messages of one partition */
 	struct df_kafka_partition *of; /* whose */
 	struct df_batch *first, *last; /* filled, but downstream is full */
+	rd_kafka_message_t **polled;   /* taken from librdkafka and not yet in a batch; NULL: dropped */
+	size_t polled_at, polled_count, polled_cap;
+	int64_t stalled_until;	 /* the next of them could not be decoded: tried again then; 0: it was not tried */
+	struct df_retry retries; /* of that */
 	bool paused;
 	bool moved;		 /* some partition is */
 	bool gone;		 /* the topic was deleted. Under the lock */

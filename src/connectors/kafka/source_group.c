@@ -152,11 +152,24 @@ static bool is_in(const rd_kafka_topic_partition_list_t *list, const struct df_k
 	return false;
 }
 
-/* Batches that did not fit downstream in time: the new owner reads them. */
-static void drop_batches(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+static bool is_listed(const rd_kafka_topic_partition_list_t *list, const rd_kafka_message_t *m)
+{
+	for (int i = 0; m && i < list->cnt; i++) {
+		if (list->elems[i].partition == m->partition)
+			return true;
+	}
+	return false;
+}
+
+/* What did not become a batch, or did not fit downstream in time: the new owner reads it. */
+static void drop_waiting(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *list)
 {
 	struct df_batch *batch = s->first;
 
+	for (size_t i = s->polled_at; i < s->polled_count; i++) {
+		if (is_listed(list, s->polled[i]))
+			rd_kafka_message_destroy(DF_TAKE(s->polled[i]));
+	}
 	s->first = s->last = NULL;
 	while (batch) {
 		struct df_batch *next = batch->next;
@@ -232,7 +245,7 @@ static void take_away(struct df_kafka_source *s, rd_kafka_t *rk, rd_kafka_topic_
 				list->cnt);
 		else
 			finish(s, list);
-		drop_batches(s, list);
+		drop_waiting(s, list);
 		forget(s, list);
 		df_info(s->client.logger, "the group takes %d partition%s of `%s`", list->cnt,
 			list->cnt == 1 ? "" : "s", df_kafka_source_topic(s));

@@ -192,21 +192,51 @@ static int set_raw(const struct df_kafka_source *s, struct df_message *to, struc
 	return to->document ? 0 : -1;
 }
 
+/* format avro. What the registry does not answer is no message's fault and comes again; the rest is poison. */
+static int decode(struct df_kafka_source *s, struct df_str payload, struct df_arena *arena, struct df_value **ret,
+		  struct df_error **ret_failure, struct df_error *err)
+{
+	int r = df_kafka_avro_reader_decode(s->avro, s->ctx, payload, ret, err);
+
+	if (r != DF_ERR_INVALID_DATA)
+		return r;
+	*ret_failure = df_arena_alloc(arena, sizeof(**ret_failure));
+	if (!*ret_failure)
+		return df_error_no_memory(err);
+	**ret_failure = *err;
+	return 0;
+}
+
 int df_kafka_source_add(struct df_kafka_source *s, struct df_batch *batch, const struct df_kafka_partition *p,
 			const rd_kafka_message_t *m, struct df_error *err)
 {
-	struct df_message *to = df_batch_add(batch);
+	struct df_str payload = { 0 };
+	struct df_value *document = NULL;
+	struct df_error *failure = NULL;
+	struct df_message *to;
+	int r;
 
-	if (!to || set_metadata(s, to, m, &batch->arena) < 0)
-		return df_error_no_memory(err);
 	if (m->payload) {
-		to->payload = df_arena_dup(&batch->arena, df_str(m->payload, m->len));
-		if (!to->payload.ptr)
+		payload = df_arena_dup(&batch->arena, df_str(m->payload, m->len));
+		if (!payload.ptr)
 			return df_error_no_memory(err);
 	}
+	if (s->avro && payload.len > 0) {
+		r = decode(s, payload, &batch->arena, &document, &failure, err);
+		if (r < 0)
+			return r;
+	}
+	to = df_batch_add(batch);
+	if (!to || set_metadata(s, to, m, &batch->arena) < 0)
+		return df_error_no_memory(err);
 	to->partition = p->ledger;
 	to->position.number = m->offset;
+	to->failure = failure;
 	batch->bytes += m->len;
+	if (document)
+		df_message_set_document(to, document);
+	else
+		to->payload = payload;
 	if (s->raw && set_raw(s, to, &batch->arena) < 0)
 		return df_error_no_memory(err);
 	return 0;
