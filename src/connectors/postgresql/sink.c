@@ -365,9 +365,10 @@ static int write_all(struct df_pg_job *job, struct df_error *err)
 		struct df_error why = DF_ERROR_INIT;
 
 		code = attempt(job, &why);
+		if (code != 0 || df_pg_is_undone(job))
+			roll_back(job);
 		if (code == 0)
 			return 0;
-		roll_back(job);
 		if (!s->pg.broken && PQstatus(s->pg.conn) != CONNECTION_BAD)
 			code = after_failure(job, code, &why);
 		if (code != 0) {
@@ -375,8 +376,8 @@ static int write_all(struct df_pg_job *job, struct df_error *err)
 				*err = why;
 			return code;
 		}
-		if (job->refused && s->settings->exactly_once)
-			return 0; /* undone */
+		if (df_pg_is_undone(job))
+			return 0;
 	}
 	return df_error_set(err, DF_ERR_UNKNOWN, "table %s changes faster than it can be written", s->target.quoted);
 }
@@ -407,7 +408,7 @@ static int write_job(struct df_pg_job *job, struct df_error *err)
 		code = write_all(job, err);
 	if (code != 0)
 		return code;
-	if (job->refused && s->settings->exactly_once)
+	if (df_pg_is_undone(job))
 		return DF_WRITE_UNDONE;
 	s->careful -= s->careful > 0;
 	job->w->unchanged += s->flush.unchanged;

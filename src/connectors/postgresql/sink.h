@@ -111,6 +111,12 @@ static inline bool df_pg_is_refused(const struct df_pg_sink *s, size_t message)
 	return s->done[message / 64] >> message % 64 & 1;
 }
 
+/* A transaction with the position is all or nothing: messages that were refused take the others with them. */
+static inline bool df_pg_is_undone(const struct df_pg_job *job)
+{
+	return job->refused > 0 && job->s->settings->exactly_once;
+}
+
 /* The message cannot be encoded: it fails alone (0), or the attempt ends because the table may have changed. */
 int df_pg_refuse_row(struct df_pg_job *job, size_t message, const struct df_error *why) df_must_check;
 /* The message fails alone. */

@@ -217,8 +217,6 @@ static int finish_lane(struct df_pg_job *job, struct df_pg_lane *lane, struct df
 static int encode_all(struct df_pg_job *job, struct df_error *err)
 {
 	struct df_pg_sink *s = job->s;
-	bool ahead = !s->settings->exactly_once;
-
 	for (size_t i = 0; i < job->w->count; i++) {
 		struct df_error reason = DF_ERROR_INIT;
 		struct df_pg_plan *plan;
@@ -227,14 +225,14 @@ static int encode_all(struct df_pg_job *job, struct df_error *err)
 		if (df_pg_is_refused(s, i))
 			continue;
 		int code = df_pg_encode_message(job, i, &plan, &hash, &reason);
-		if (df_code_poison(code))
+		if (df_code_poison(code)) {
 			code = df_pg_refuse_row(job, i, &reason);
-		else if (code == 0) {
+		} else if (code == 0 && !df_pg_is_undone(job)) {
 			struct df_pg_lane *lane = choose_lane(s, plan, hash);
 			s->flush.overflowed = !lane || plan->count == 0;
 			code = s->flush.overflowed ? DF_ERR_UNKNOWN : add_row(job, lane, i, &reason);
 			/* The first lane travels while the rest is encoded. */
-			if (code == 0 && ahead && lane == s->flush.lanes && lane->rows.len >= DF_PG_CHUNK)
+			if (code == 0 && lane == s->flush.lanes && lane->rows.len >= DF_PG_CHUNK)
 				code = send_rows(job, lane, &reason);
 		}
 		if (code != 0) {
@@ -283,14 +281,10 @@ int df_pg_flush_bulk(struct df_pg_job *job, struct df_error *err)
 
 	if (code == 0)
 		code = encode_all(job, err);
-	/* All or nothing: rows that were refused take the others with them. */
-	if (code == 0 && job->refused && job->s->settings->exactly_once)
-		return 0;
-	for (size_t i = 0; code == 0 && i < f->lane_count; i++)
+	for (size_t i = 0; code == 0 && i < f->lane_count && !df_pg_is_undone(job); i++)
 		code = finish_lane(job, &f->lanes[i], err);
-	if (code == 0)
+	if (code == 0 && !df_pg_is_undone(job))
 		code = commit(job, err);
-	if (code != 0)
-		end_open_lanes(job);
+	end_open_lanes(job);
 	return code;
 }

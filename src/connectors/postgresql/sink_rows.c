@@ -98,7 +98,7 @@ static int send_all(struct df_pg_job *job, struct queue *q, struct df_error *err
 			return code;
 		}
 	}
-	if (job->s->settings->exactly_once && job->refused == 0)
+	if (job->s->settings->exactly_once && !df_pg_is_undone(job))
 		return send_position(job, q, err);
 	return 0;
 }
@@ -164,7 +164,7 @@ static int run_pipeline(struct df_pg_job *job, struct queue *q, struct df_error 
 	struct df_pg *pg = &job->s->pg;
 	struct df_error why = DF_ERROR_INIT;
 	int code = send_all(job, q, &why);
-	bool undone = code == 0 && job->refused && job->s->settings->exactly_once;
+	bool undone = code == 0 && df_pg_is_undone(job);
 
 	/* What was sent must not be committed when the rest could not be: a statement that fails sees to it. */
 	if ((code != 0 || undone) && !PQsendQueryParams(pg->conn, "SELECT 1/0", 0, NULL, NULL, NULL, NULL, 0))
