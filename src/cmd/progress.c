@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "cmd/common.h"
+#include "processor/view.h"
 
 #define LIVE_INTERVAL (200 * DF_NS_PER_MS)
 #define PLAIN_INTERVAL (5 * DF_NS_PER_S)
@@ -21,6 +23,8 @@ struct df_progress {
 	pthread_t thread;
 	int64_t started, last;
 	uint64_t last_done;
+	pthread_mutex_t screen; /* a log line or the view: guards `lines` and what is written meanwhile */
+	size_t lines;		/* of the live view that stand on the terminal */
 };
 
 enum df_progress_mode df_progress_mode(const char *text)
@@ -45,6 +49,18 @@ static const char *phase_name(enum df_phase phase)
 	return names[phase];
 }
 
+/* "waiting for sink postgresql: connection refused, attempt 5, 12 s" */
+static void wait_text(const struct df_view_wait *w, struct df_buf *buf)
+{
+	bool connecting = strcmp(w->doing, "connect") == 0;
+
+	df_buf_printf(buf, "waiting for %s %s%s%s: %s", w->connector, w->type, connecting ? "" : ", ",
+		      connecting ? "" : w->doing, w->reason);
+	if (w->attempts)
+		df_buf_printf(buf, ", attempt %u", w->attempts);
+	df_buf_printf(buf, ", %lld s", (long long)(w->for_ns / DF_NS_PER_S));
+}
+
 static void json_fields(const struct df_processor_stats *s, double rate, struct df_buf *buf)
 {
 	df_buf_printf(buf,
@@ -56,31 +72,130 @@ static void json_fields(const struct df_processor_stats *s, double rate, struct 
 		      (unsigned long long)s->unchanged, (unsigned long long)s->error_sinked,
 		      (unsigned long long)s->dropped, (unsigned long long)s->failed, (unsigned long long)s->retries,
 		      (unsigned long long)s->reconnects, rate, (long long)df_memory_resident());
-	if (s->waiting)
-		df_buf_printf(buf, ",\"waiting\":\"%s\"", s->waiting);
 }
 
-static void text_line(const struct df_progress *progress, const struct df_processor_stats *s, double rate,
-		      struct df_buf *buf)
+/* Of a running pipeline: what waits, and for what. */
+static void json_view(const struct df_view *v, struct df_buf *buf)
 {
+	df_buf_printf(buf, ",\"queued\":{\"routing\":%llu,\"output\":%llu},\"connector_errors\":%llu",
+		      (unsigned long long)v->routing, (unsigned long long)v->output,
+		      (unsigned long long)v->connector_errors);
+	if (v->lag >= 0)
+		df_buf_printf(buf, ",\"lag\":%lld", (long long)v->lag);
+	df_buf_add_c(buf, ",\"waiting\":[");
+	for (size_t i = 0; i < v->wait_count; i++) {
+		const struct df_view_wait *w = &v->waits[i];
+
+		df_buf_printf(buf,
+			      "%s{\"connector\":\"%s\",\"type\":\"%s\",\"operation\":\"%s\",\"reason\":", i ? "," : "",
+			      w->connector, w->type, w->doing);
+		df_json_write_string(df_str_c(w->reason), buf);
+		df_buf_printf(buf, ",\"attempts\":%u,\"seconds\":%.1f}", w->attempts,
+			      (double)w->for_ns / (double)DF_NS_PER_S);
+	}
+	df_buf_add_char(buf, ']');
+}
+
+/* The counts that always matter, then those that are not 0. */
+static void text_line(const struct df_progress *progress, const struct df_processor_stats *s, const struct df_view *v,
+		      double rate, struct df_buf *buf)
+{
+	const struct {
+		const char *name;
+		uint64_t n;
+	} more[] = { { "queued", v->routing + v->output },
+		     { "lag", v->lag > 0 ? (uint64_t)v->lag : 0 },
+		     { "retries", s->retries },
+		     { "errors", v->connector_errors },
+		     { "dropped", s->dropped } };
 	char a[32], b[32], c[32], d[32], e[32];
 
-	df_buf_printf(buf, "%s: read %s, filtered %s, written %s, failed %s, %s/s, %s", progress->name,
+	df_buf_printf(buf, "%s: read %s, filtered %s, written %s, failed %s, %s/s", progress->name,
 		      df_human_count(s->read, a), df_human_count(s->filtered, b), df_human_count(s->written, c),
-		      df_human_count(s->failed + s->error_sinked, d), df_human_count((uint64_t)rate, e),
-		      phase_name(s->phase));
-	if (s->waiting)
-		df_buf_printf(buf, " (%s)", s->waiting);
+		      df_human_count(s->failed + s->error_sinked, d), df_human_count((uint64_t)rate, e));
+	for (size_t i = 0; i < DF_ARRAY_SIZE(more); i++)
+		if (more[i].n > 0)
+			df_buf_printf(buf, ", %s %s", more[i].name, df_human_count(more[i].n, a));
+	df_buf_printf(buf, ", %s", phase_name(s->phase));
 }
+
+/* ---- on a terminal --------------------------------------------------------------------------------------- */
+
+/* The screen is held. Takes away what stands there. */
+static void clear_view(struct df_progress *progress)
+{
+	for (; progress->lines > 1; progress->lines--)
+		fputs("\r\033[K\033[A", stderr);
+	fputs("\r\033[K", stderr);
+	progress->lines = 0;
+}
+
+/* A line that is wider than the terminal would take two, and could not be taken away: it is cut. */
+static void add_cut(struct df_buf *buf, struct df_str line)
+{
+	struct winsize size = { 0 };
+	size_t width, at = 0;
+
+	ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
+	width = size.ws_col > 1 ? size.ws_col - 1U : SIZE_MAX;
+	while (at < line.len && width > 0) {
+		at++;
+		while (at < line.len && ((unsigned char)line.ptr[at] & 0xc0) == 0x80)
+			at++;
+		width--;
+	}
+	df_buf_add(buf, line.ptr, at);
+}
+
+static void show(struct df_progress *progress, struct df_str line, const struct df_view *v)
+{
+	struct df_buf frame = { 0 }, wait = { 0 };
+
+	add_cut(&frame, line);
+	for (size_t i = 0; i < v->wait_count; i++) {
+		wait.len = 0;
+		df_buf_add_c(&wait, "  ");
+		wait_text(&v->waits[i], &wait);
+		df_buf_add_char(&frame, '\n');
+		add_cut(&frame, df_buf_str(&wait));
+	}
+	pthread_mutex_lock(&progress->screen);
+	clear_view(progress);
+	fputs(df_buf_c(&frame), stderr);
+	progress->lines = 1 + v->wait_count;
+	pthread_mutex_unlock(&progress->screen);
+	df_buf_done(&frame);
+	df_buf_done(&wait);
+}
+
+/* Around each line of the log. */
+static void before_log(void *arg)
+{
+	struct df_progress *progress = arg;
+
+	pthread_mutex_lock(&progress->screen);
+	clear_view(progress);
+}
+
+static void after_log(void *arg)
+{
+	struct df_progress *progress = arg;
+
+	pthread_mutex_unlock(&progress->screen);
+}
+
+/* ---- reporting ------------------------------------------------------------------------------------------- */
 
 static void report(struct df_progress *progress)
 {
 	struct df_processor_stats s;
+	struct df_view v;
 	struct df_buf buf = { 0 };
 	int64_t now = df_clock_monotonic();
 	double seconds = (double)(now - progress->last) / (double)DF_NS_PER_S, rate;
 
 	df_processor_get_stats(progress->p, &s);
+	df_processor_view(progress->p, &v);
 	rate = seconds > 0 ? (double)(ended(&s) - progress->last_done) / seconds : 0;
 	progress->last = now;
 	progress->last_done = ended(&s);
@@ -89,15 +204,21 @@ static void report(struct df_progress *progress)
 		df_json_write_string(df_str_c(progress->name), &buf);
 		df_buf_add_char(&buf, ',');
 		json_fields(&s, rate, &buf);
+		json_view(&v, &buf);
 		df_buf_add_c(&buf, "}\n");
+		fputs(df_buf_c(&buf), stderr);
 	} else {
-		bool live = progress->mode == DF_PROGRESS_LIVE;
-
-		df_buf_add_c(&buf, live ? "\r\033[K" : "");
-		text_line(progress, &s, rate, &buf);
-		df_buf_add_c(&buf, live ? "" : "\n");
+		text_line(progress, &s, &v, rate, &buf);
+		if (progress->mode == DF_PROGRESS_LIVE)
+			show(progress, df_buf_str(&buf), &v);
+		for (size_t i = 0; progress->mode == DF_PROGRESS_PLAIN && i < v.wait_count; i++) {
+			df_buf_add_c(&buf, i ? "; " : " (");
+			wait_text(&v.waits[i], &buf);
+			df_buf_add_c(&buf, i + 1 == v.wait_count ? ")" : "");
+		}
+		if (progress->mode == DF_PROGRESS_PLAIN)
+			fprintf(stderr, "%s\n", df_buf_c(&buf));
 	}
-	fputs(df_buf_c(&buf), stderr);
 	df_buf_done(&buf);
 }
 
@@ -114,12 +235,6 @@ static void *progress_main(void *arg)
 	return NULL;
 }
 
-static void clear_line(void *arg)
-{
-	(void)arg;
-	fputs("\r\033[K", stderr);
-}
-
 struct df_progress *df_progress_start(const struct df_processor *p, const char *name, enum df_progress_mode mode)
 {
 	struct df_progress *progress = mode == DF_PROGRESS_NONE ? NULL : calloc(1, sizeof(*progress));
@@ -127,6 +242,7 @@ struct df_progress *df_progress_start(const struct df_processor *p, const char *
 	if (!progress)
 		return NULL;
 	*progress = (struct df_progress){ .p = p, .name = name, .mode = mode, .last = df_clock_monotonic() };
+	pthread_mutex_init(&progress->screen, NULL);
 	progress->stop = df_context_new(NULL);
 	if (!progress->stop || pthread_create(&progress->thread, NULL, progress_main, progress)) {
 		df_context_free(progress->stop);
@@ -134,7 +250,7 @@ struct df_progress *df_progress_start(const struct df_processor *p, const char *
 		return NULL;
 	}
 	if (mode == DF_PROGRESS_LIVE)
-		df_log_set_hook(clear_line, NULL, NULL);
+		df_log_set_hook(before_log, after_log, progress);
 	return progress;
 }
 
@@ -146,8 +262,9 @@ void df_progress_stop(struct df_progress *progress)
 	pthread_join(progress->thread, NULL);
 	if (progress->mode == DF_PROGRESS_LIVE) {
 		df_log_set_hook(NULL, NULL, NULL);
-		clear_line(NULL);
+		clear_view(progress);
 	}
+	pthread_mutex_destroy(&progress->screen);
 	df_context_free(progress->stop);
 	free(progress);
 }

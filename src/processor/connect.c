@@ -49,11 +49,13 @@ static int connect_with_backoff(struct df_processor *p, const struct connecting 
 		if (r == 0 || df_context_canceled(ctx) || delay < 0)
 			break;
 		tell_failure(c, tries, since, &told, err);
+		df_trouble_add(&c->metrics->trouble, DF_OP_CONNECT, err);
 		atomic_store(&p->waiting, "connecting");
 		if (df_context_sleep(ctx, delay) < 0)
 			break;
 	}
 	c->metrics->connected = r == 0;
+	df_trouble_over(&c->metrics->trouble, DF_OP_CONNECT);
 	atomic_store(&p->waiting, NULL);
 	if (df_context_canceled(ctx))
 		return df_error_set(err, DF_ERR_CANCELED, "stopped while connecting");

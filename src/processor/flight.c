@@ -36,6 +36,7 @@ static void settle_written(struct df_flight *f, size_t n)
 
 	if (n == 0)
 		return;
+	df_trouble_over(&m->connector.trouble, DF_OP_WRITE);
 	df_measure_written(f, n);
 	if (o->is_error)
 		atomic_fetch_sub(&o->p->errors_open, n);
@@ -130,6 +131,7 @@ static int settle(struct df_flight *f, struct df_message **messages, struct df_e
 		r = df_error_set(err, DF_ERR_UNKNOWN,
 				 "the connector %s does not keep the contract of transactions: all or nothing",
 				 o->component->type->name);
+	atomic_store_explicit(&o->metrics.writing_ns, 0, memory_order_relaxed);
 	df_measure_attempt(o, n, written, first_failure, took);
 	settle_written(f, written);
 	df_write_destroy(&f->write);
@@ -160,6 +162,7 @@ static int launch(struct df_flight *f, struct df_message **messages, struct df_e
 	struct df_output *o = f->output;
 	struct df_attempt *a = &f->attempt;
 	bool transaction = o->p->transaction.on && !o->is_error;
+	int64_t now;
 	int r = transaction ? df_transaction_begin(f, messages, err) : 0;
 
 	if (r == 0)
@@ -178,7 +181,9 @@ static int launch(struct df_flight *f, struct df_message **messages, struct df_e
 	f->write.on_settled = on_settled;
 	f->write.arg = f;
 	atomic_store(&f->landed, false);
-	a->started_ns = o->p->options.metrics ? df_clock_monotonic() : 0;
+	now = df_clock_monotonic();
+	a->started_ns = o->p->options.metrics ? now : 0;
+	atomic_store_explicit(&o->metrics.writing_ns, now, memory_order_relaxed);
 	pthread_mutex_lock(&o->sink_lock);
 	a->instance = o->instance;
 	a->code = df_write_start(o->sink, o->p->work_ctx, &f->write, &a->last);
@@ -293,6 +298,7 @@ static int before_retry(struct df_flight *f, struct df_message **messages, struc
 	int r;
 
 	df_errors_add(&o->metrics.retries, a->last.code, 1);
+	df_trouble_add(&o->metrics.connector.trouble, DF_OP_WRITE, &a->last);
 	if (a->last.code == DF_ERR_CONNECTION) {
 		r = reconnect(f, p, err);
 		if (r == 0 && df_transaction_happened(f))

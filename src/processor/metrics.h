@@ -6,6 +6,7 @@
 #ifndef DF_PROCESSOR_METRICS_H
 #define DF_PROCESSOR_METRICS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -70,10 +71,27 @@ void df_histogram_add(struct df_histogram *h, const struct df_histogram_shape *s
 enum df_operation { DF_OP_CONNECT, DF_OP_READ, DF_OP_WRITE, DF_OP_COMMIT, DF_OP_CLOSE, DF_OPS };
 enum df_outcome { DF_OUTCOME_SUCCESS, DF_OUTCOME_ERROR, DF_OUTCOME_CANCELED, DF_OUTCOMES };
 
+/* What a connector waits for: attempts that fail one after the other. Zeroed: nothing. */
+struct df_trouble {
+	pthread_mutex_t lock;
+	_Atomic int64_t since_ns; /* monotonic, of the first; 0: none */
+	enum df_operation began;  /* what failed first */
+	enum df_operation doing;  /* and last */
+	unsigned attempts;
+	int code;
+	char reason[200];
+};
+
+struct df_error;
+void df_trouble_add(struct df_trouble *t, enum df_operation doing, const struct df_error *why);
+/* This went well. A connection alone is not enough when what failed first was a write. */
+void df_trouble_over(struct df_trouble *t, enum df_operation well);
+
 /* Of a source or a sink. */
 struct df_connector_metrics {
 	struct df_error_counts errors[DF_OPS]; /* failed attempts */
 	atomic_bool connected;
+	struct df_trouble trouble;
 };
 
 /* Confirmed messages a second, of the last seconds. One thread adds. */
@@ -97,6 +115,7 @@ struct df_output_metrics {
 	df_count attempts[DF_OUTCOMES]; /* messages, of each attempt */
 	df_count writes[DF_OUTCOMES];	/* messages, what became of them in the end */
 	df_count waiting;		/* messages out of the channel, not in a flush */
+	_Atomic int64_t writing_ns;	/* monotonic, when the newest write began that has no answer; 0: none */
 	struct df_recent recent;
 	struct df_histogram queue_wait;
 };

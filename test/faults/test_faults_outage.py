@@ -14,7 +14,7 @@ class Outage(FaultCase):
         self.flow(sink=self.sqlite(columns="id INTEGER"))
         summary = self.run_flow()
         self.assert_all(5000)
-        self.assertIn("connection lost with", self.err)
+        self.assertIn("connection lost", self.err)
         self.assertEqual(summary["retries"], 1)
         self.assert_adds_up(summary)
 
@@ -65,7 +65,8 @@ class Outage(FaultCase):
         self.flow()
         self.run_flow()
         self.assert_all(100)
-        self.assertEqual(self.err.count("refused"), 2)
+        self.assertIn("refused", self.err)
+        self.assertIn("and 3 attempts", self.err)
 
     def test_a_checkpoint_that_cannot_be_saved_for_a_while(self):
         self.rows(20_000)

@@ -20,9 +20,9 @@ class Stop(FaultCase):
         self.rules({"at": "write", "times": 0, "do": "delay", "ms": 5})
         self.flow(sink=self.sqlite(columns="id INTEGER"), checkpointSaveInterval="60s")
         for i in range(STOPS):
-            self.start(wait_ready=False)
+            self.start()
             try:
-                self.assertEqual(self.process.wait(rng.uniform(0.02, 0.06) * SLOW), 0, self.log())
+                self.assertEqual(self.process.wait(rng.uniform(0, 0.05) * SLOW), 0, self.log())
                 break
             except subprocess.TimeoutExpired:
                 self.stop(signal.SIGINT if i % 2 else signal.SIGTERM)

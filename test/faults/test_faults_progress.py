@@ -1,0 +1,111 @@
+"""What a person sees while it runs: the counts, and for what it waits."""
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import time
+import unittest
+
+from faultcase import FAULTS, SLOW, FaultCase
+
+ENDLESS = {"type": "generate", "config": {"rate": 2000, "template": '{"id": ${counter:0}}'}}
+
+
+class Progress(FaultCase):
+    def outage(self):
+        down = self.dir / "down"
+        self.rules({"at": "write", "while": str(down), "do": "fail", "error": "connection_error", "text": "reset by the peer"},
+                   {"at": "sink_connect", "while": str(down), "do": "fail", "error": "connection_error", "text": "connection refused"})
+        self.flow(source=ENDLESS, name="orders")
+        return down
+
+    def lines(self):
+        return [json.loads(line) for line in self.log().splitlines() if line.startswith('{"name"') and line.endswith("}")]
+
+    def test_json_says_what_it_waits_for(self):
+        down = self.outage()
+        self.start()
+        self.wait_for(lambda: self.lines() and self.lines()[-1]["written"] > 0)
+        self.assertEqual(self.lines()[-1]["waiting"], [])
+        down.touch()
+        waits = lambda: [w for w in self.lines()[-1]["waiting"] if w["attempts"] >= 3]
+        wait, = self.wait_for(waits)
+        self.assertEqual({k: wait[k] for k in ("connector", "type", "operation", "reason")},
+                         {"connector": "sink", "type": "sqlite", "operation": "connect", "reason": "connection refused"})
+        self.assertGreater(wait["seconds"], 0.3)
+        self.assertGreater(self.lines()[-1]["queued"]["output"], 0)
+        self.assertGreater(self.lines()[-1]["connector_errors"], 2)
+        down.unlink()
+        self.wait_for(lambda: self.lines()[-1]["waiting"] == [])
+        self.stop()
+
+    def test_a_sink_that_does_not_answer(self):
+        self.rules({"at": "write", "from": 5, "do": "hang"})
+        self.flow(source=ENDLESS)
+        self.start("--grace", "1")
+        wait, = self.wait_for(lambda: self.lines() and self.lines()[-1]["waiting"])
+        self.assertEqual((wait["connector"], wait["operation"], wait["reason"]), ("sink", "write", "it does not answer"))
+        self.stop(code=1)
+
+    def test_writes_that_are_refused(self):
+        self.rules({"at": "write", "from": 5, "times": 3, "do": "fail", "error": "transient", "text": "too many parts"})
+        self.flow(source=ENDLESS, retry={"initial": "2s"})
+        self.start()
+        self.wait_for(lambda: any(w["reason"] == "too many parts" and w["operation"] == "write"
+                                  for line in self.lines() for w in line["waiting"]))
+        self.stop()
+
+    def on_a_terminal(self, columns, seconds, during):
+        """What appears between clearings: [lines of a frame]."""
+        master, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.log_path = self.dir / "terminal"
+        self.process = subprocess.Popen([FAULTS, "run", "--grace", "1", "--state-dir", self.dir / "state", self.dir / "flow.yaml"],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=terminal, cwd=self.dir,
+                                        env=self.environment(TERM="xterm"))
+        self.addCleanup(self.process.wait)
+        self.addCleanup(self.process.kill)
+        os.close(terminal)
+        os.set_blocking(master, False)
+        output, deadline = b"", time.monotonic() + seconds * SLOW
+        while self.process.poll() is None:  # who does not read stops the one who writes
+            try:
+                output += os.read(master, 65536)
+            except BlockingIOError:
+                time.sleep(0.02)
+            except OSError:  # nobody writes any more
+                break
+            during(output.decode(errors="replace"))
+            if time.monotonic() > deadline:
+                self.process.terminate()
+                deadline += 60
+        self.process.wait()
+        os.close(master)
+        return [frame.replace("\x1b[A", "").split("\r\n") for frame in output.decode().split("\r\x1b[K")]
+
+    def test_live(self):
+        down = self.outage()
+        frames = self.on_a_terminal(90, 3, lambda seen: "written" in seen and down.touch())
+        waiting = [f for f in frames if len(f) == 2 and f[0].startswith("orders: read")]
+        self.assertTrue(waiting, frames[-3:])
+        self.assertRegex(waiting[-1][1], r"^  waiting for sink sqlite: connection refused, attempt \d+, \d+ s$")
+        self.assertLess(max(len(line) for frame in waiting for line in frame), 90)
+        logged = [line for frame in frames for line in frame if "WARN" in line]
+        self.assertTrue(logged and not any("orders: read" in line for line in logged), logged)
+
+    def test_plain(self):
+        self.outage().touch()
+        self.flow(source=ENDLESS, name="orders")
+        self.start("--progress", "plain")
+        found = self.wait_for(lambda: re.search(r"(?m)^orders: read .*\(waiting for sink sqlite: connection refused, attempt \d+, \d+ s\)$",
+                                                self.log()))
+        self.assertTrue(found)
+        self.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
