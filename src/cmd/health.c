@@ -1,6 +1,7 @@
 #include "cmd/health.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 
@@ -10,6 +11,8 @@
 #define TIMEOUT_MAX_SECONDS (INT64_C(10) * 365 * 24 * 3600)
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define OPEN_METRICS "application/openmetrics-text"
+#define OPEN_METRICS_TYPE OPEN_METRICS "; version=1.0.0; charset=utf-8"
 
 static void processor_metrics(void *arg, struct df_buf *buf)
 {
@@ -43,15 +46,55 @@ static void answer(struct df_http_answer *answer, bool well)
 		df_buf_add_c(&answer->body, "ok");
 }
 
-static void handle(void *arg, struct df_str path, struct df_http_answer *a)
+#define HEAD_LEN (sizeof("# HELP ") - 1) /* and of "# TYPE " */
+#define TOTAL_LEN (sizeof("_total") - 1)
+
+/* Prometheus' text as OpenMetrics 1.0: a counter's family is called without `_total`, and there is an end. */
+static void add_open_metrics(struct df_str text, struct df_buf *out)
+{
+	while (text.len > 0) {
+		const char *end = memchr(text.ptr, '\n', text.len);
+		struct df_str line = df_str(text.ptr, end ? (size_t)(end - text.ptr) + 1 : text.len);
+		const char *name_end = line.ptr[0] == '#' && line.len > HEAD_LEN
+					       ? memchr(line.ptr + HEAD_LEN, ' ', line.len - HEAD_LEN)
+					       : NULL;
+		size_t head = name_end ? (size_t)(name_end - line.ptr) : 0;
+
+		text = df_str(line.ptr + line.len, text.len - line.len);
+		if (head > HEAD_LEN + TOTAL_LEN && memcmp(name_end - TOTAL_LEN, "_total", TOTAL_LEN) == 0) {
+			df_buf_add(out, line.ptr, head - TOTAL_LEN);
+			line = df_str(name_end, line.len - head);
+		}
+		df_buf_add(out, line.ptr, line.len);
+	}
+	df_buf_add_c(out, "# EOF\n");
+}
+
+static void answer_metrics(const struct df_health_source *s, struct df_str accept, struct df_http_answer *a)
+{
+	struct df_buf text = { 0 };
+
+	a->status = 200;
+	if (df_http_accepts(accept, OPEN_METRICS) <= df_http_accepts(accept, "text/plain")) {
+		a->content_type = METRICS_TYPE;
+		s->metrics(s->arg, &a->body);
+		return;
+	}
+	a->content_type = OPEN_METRICS_TYPE;
+	s->metrics(s->arg, &text);
+	add_open_metrics(df_buf_str(&text), &a->body);
+	a->body.failed |= text.failed;
+	df_buf_done(&text);
+}
+
+static void handle(void *arg, const struct df_http_request *request, struct df_http_answer *a)
 {
 	const struct df_health *h = arg;
 	const struct df_health_source *s = &h->source;
+	struct df_str path = request->path;
 
 	if (df_str_equal_c(path, "/metrics")) {
-		a->status = 200;
-		a->content_type = METRICS_TYPE;
-		s->metrics(s->arg, &a->body);
+		answer_metrics(s, request->accept, a);
 	} else if (df_str_equal_c(path, "/readyz")) {
 		answer(a, s->ready(s->arg, &a->body));
 	} else if (df_str_equal_c(path, "/livez")) {

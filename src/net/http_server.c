@@ -16,7 +16,7 @@
 
 struct df_http_server {
 	struct MHD_Daemon *daemon;
-	void (*handle)(void *arg, struct df_str path, struct df_http_answer *answer);
+	void (*handle)(void *arg, const struct df_http_request *request, struct df_http_answer *answer);
 	void *arg;
 	char address[NI_MAXHOST + 16];
 };
@@ -74,7 +74,11 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 		df_buf_add_c(&answer.body, "only GET and HEAD\n");
 		return send_answer(connection, &answer);
 	}
-	server->handle(server->arg, df_str_c(url), &answer);
+	server->handle(server->arg,
+		       &(struct df_http_request){ df_str_c(url),
+						  df_str_c(MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+										       MHD_HTTP_HEADER_ACCEPT)) },
+		       &answer);
 	if (answer.status == 0) {
 		answer.status = MHD_HTTP_NOT_FOUND;
 		df_buf_add_c(&answer.body, "not found\n");

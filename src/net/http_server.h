@@ -11,6 +11,11 @@
 
 struct df_http_server;
 
+struct df_http_request {
+	struct df_str path;   /* without the query */
+	struct df_str accept; /* the header of that name; ptr NULL: none */
+};
+
 /* Zeroed by the server; an answer that the handler leaves alone is 404. */
 struct df_http_answer {
 	unsigned status;
@@ -21,8 +26,8 @@ struct df_http_answer {
 struct df_http_options {
 	const char *address; /* "[HOST:]PORT": a name, an IPv4 address or [IPv6]; port 0 lets the system choose */
 	const char *host;    /* when the address has none; NULL: all addresses */
-	/* On the server's thread, one request at a time; keep it short. path is without the query. */
-	void (*handle)(void *arg, struct df_str path, struct df_http_answer *answer);
+	/* On the server's thread, one request at a time; keep it short. */
+	void (*handle)(void *arg, const struct df_http_request *request, struct df_http_answer *answer);
 	void *arg;
 };
 
@@ -32,6 +37,10 @@ int df_http_server_start(const struct df_http_options *options, struct df_http_s
 /* Waits for the answer under way. Accepts NULL. */
 void df_http_server_stop(struct df_http_server *server);
 DF_DEFINE_CLEANUP(struct df_http_server *, df_http_server_stop)
+
+/* How much an Accept header wants exactly this type (ranges with a star do not count), in thousandths; 0: not, or not
+ * said. */
+int df_http_accepts(struct df_str accept, const char *type);
 
 /* Where it listens, as a URL's authority: "127.0.0.1:9090", "[::1]:9090". */
 const char *df_http_server_address(const struct df_http_server *server);

@@ -144,6 +144,30 @@ class Endpoints(Running):
         self.assertEqual(self.value("dataflow_transformer_errors_total", transformer_index="1", error_type="invalid_data"), 1)
         self.stop()
 
+    def test_open_metrics_for_who_asks(self):
+        self.flow("generate", {"rate": 500}, "discard", {}, transformations=[{"type": "snakeCase", "config": {}}])
+        self.start("run", "--progress", "none", "flow.yaml")
+        self.wait_for(lambda: self.value("dataflow_messages_total", outcome="written") > 50)
+
+        def ask(accept):
+            with urllib.request.urlopen(urllib.request.Request(self.base + "/metrics", headers={"Accept": accept})) as answer:
+                return answer.headers["Content-Type"], answer.read().decode()
+        kind, text = ask("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2")
+        self.assertEqual(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8")
+        self.assertTrue(text.endswith("\n# EOF\n"))
+        self.assertEqual(text.count("# EOF"), 1)
+        types = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", text))
+        self.assertIn(("dataflow_messages", "counter"), types.items())
+        self.assertFalse([name for name in types if name.endswith("_total")])
+        samples = {name for name in re.findall(r"(?m)^([a-z_]+)\{", text)}
+        for family, kind in types.items():
+            suffixes = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}[kind]
+            samples -= {family + suffix for suffix in suffixes}
+        self.assertEqual(samples, set(), "samples below no family of their kind")
+        parse(ask("text/plain")[1])
+        parse(ask("application/openmetrics-text;q=0.1,text/plain")[1])
+        self.stop()
+
     def test_promtool_accepts_the_text(self):
         promtool = os.environ.get("PROMTOOL") or shutil.which("promtool")
         if not promtool:

@@ -455,7 +455,7 @@ class BadInput(CliTest):
         self.assertRegex(done.err, r"flow\.yaml:\d+: spec\.source\.config\.pathh: .*path")
 
     def test_no_driver_is_said(self):
-        self.flow("kafka", {"brokers": ["localhost:1"], "topic": "t", "consumerGroup": "g"}, "discard", {})
+        self.flow("iceberg", {"catalogURI": "http://localhost:1", "namespace": "n", "table": "t"}, "discard", {})
         done = self.run_flow()
         self.assertNotEqual(done.returncode, 0)
-        self.assertIn("kafka", done.err)
+        self.assertIn("this build has no iceberg source", done.err)

@@ -15,22 +15,22 @@
 
 #include "net/http_server.h"
 
-static void handle(void *arg, struct df_str path, struct df_http_answer *answer)
+static void handle(void *arg, const struct df_http_request *request, struct df_http_answer *answer)
 {
 	unsigned *calls = arg;
 
 	++*calls;
-	if (df_str_equal_c(path, "/big")) {
+	if (df_str_equal_c(request->path, "/big")) {
 		answer->status = 200;
 		for (int i = 0; i < 200000; i++)
 			df_buf_printf(&answer->body, "line %d\n", i);
-	} else if (df_str_equal_c(path, "/ill")) {
+	} else if (df_str_equal_c(request->path, "/ill")) {
 		answer->status = 503;
 		answer->content_type = "text/ill";
 		df_buf_add_c(&answer->body, "not well");
-	} else if (df_str_equal_c(path, "/empty")) {
+	} else if (df_str_equal_c(request->path, "/empty")) {
 		answer->status = 200;
-	} else if (df_str_equal_c(path, "/failed")) {
+	} else if (df_str_equal_c(request->path, "/failed")) {
 		answer->status = 200;
 		df_buf_add_c(&answer->body, "half of it");
 		answer->body.failed = true;
@@ -182,6 +182,23 @@ static void addresses(void **state)
 	df_http_server_stop(NULL);
 }
 
+static void test_accept(void **state)
+{
+	static const char open[] = "application/openmetrics-text";
+	struct df_str prometheus = DF_STR("application/openmetrics-text;version=1.0.0;q=0.5,"
+					  "application/openmetrics-text;version=0.0.1;q=0.4, "
+					  "Text/Plain;version=0.0.4; Q=0.3,*/*;q=0.2");
+
+	(void)state;
+	assert_int_equal(df_http_accepts(prometheus, open), 500);
+	assert_int_equal(df_http_accepts(prometheus, "text/plain"), 300);
+	assert_int_equal(df_http_accepts(prometheus, "text/html"), 0);
+	assert_int_equal(df_http_accepts(DF_STR("*/*"), open), 0);
+	assert_int_equal(df_http_accepts(df_str(NULL, 0), open), 0);
+	assert_int_equal(df_http_accepts(DF_STR(",;,;q=,a/b"), "a/b"), 1000);
+	assert_int_equal(df_http_accepts(DF_STR("a/b;q=0"), "a/b"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +206,7 @@ int main(void)
 		cmocka_unit_test(other_methods_are_refused),
 		cmocka_unit_test(a_request_that_never_ends_does_not_stop_others),
 		cmocka_unit_test(a_port_in_use_is_told),
+		cmocka_unit_test(test_accept),
 		cmocka_unit_test(addresses),
 	};
 
