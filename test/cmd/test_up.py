@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -212,6 +213,50 @@ class Directory(Up):
         self.wait_for(lambda: "second" in (self.dir / "a.jsonl").read_text())
         self.stop()
 
+    def test_a_flow_that_becomes_a_cron(self):
+        self.jsonl("in.jsonl", [{"id": i} for i in range(5)])
+        source = {"type": "file", "config": {"path": "in.jsonl", "follow": True}}
+        sink = {"type": "file", "config": {"path": "a.jsonl"}}
+        self.put("a.yaml", self.manifest("a", source, sink))
+        self.start()
+        self.wait_for(lambda: self.lines("a") == 5)
+        self.put("a.yaml", self.manifest("a", source, sink, kind="DataFlowCron", spec="  schedule: '0 0 1 1 *'\n"))
+        self.wait_for(lambda: len(self.status()) == 1 and self.status("a").get("kind") == "DataFlowCron")
+        self.put("a.yaml", self.manifest("a", source, sink))
+        self.wait_for(lambda: len(self.status()) == 1 and self.status("a").get("kind") == "DataFlow")
+        with open(self.dir / "in.jsonl", "a") as f:
+            f.write('{"id": 5}\n')
+        self.wait_for(lambda: self.lines("a") == 6)
+        self.assertNotIn("already running", self.text())
+        self.stop()
+
+    def test_one_that_comes_back_waits_until_it_is_gone(self):
+        with sqlite3.connect(self.dir / "q.db") as db:
+            db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        self.jsonl("in.jsonl", [{"id": 0}])
+        text = self.manifest("a", {"type": "file", "config": {"path": "in.jsonl", "follow": True}},
+                             {"type": "sqlite", "config": {"path": "q.db", "table": "t"}})
+        self.put("a.yaml", text)
+        self.start()
+        self.wait_for(lambda: self.get("/readyz")[0] == 200)
+        lock = sqlite3.connect(self.dir / "q.db", isolation_level=None)
+        self.addCleanup(lock.close)
+        self.wait_for(lambda: lock.execute("SELECT count(*) FROM t").fetchone() == (1,))
+        lock.execute("BEGIN EXCLUSIVE")
+        with open(self.dir / "in.jsonl", "a") as f:
+            f.write('{"id": 1}\n')
+        time.sleep(0.5)
+        os.remove(self.flows / "a.yaml")
+        self.wait_log("removed, as a.yaml says")
+        self.put("a.yaml", text)
+        self.wait_for(lambda: self.text().count("added from a.yaml") == 2)
+        time.sleep(0.5)
+        lock.execute("COMMIT")
+        self.wait_for(lambda: len(json.loads(self.get("/status")[1])["flows"]) == 1 and self.status("a")["state"] == "running")
+        self.wait_for(lambda: lock.execute("SELECT count(*) FROM t").fetchone() == (2,))
+        self.assertNotIn("already running", self.text())
+        self.stop()
+
     def test_hangup_reads_secrets_again(self):
         secret = self.dir / "secrets/s/path"
         secret.parent.mkdir(parents=True)
@@ -317,7 +362,6 @@ class Isolation(Up):
         self.stop()
 
     def test_a_second_signal_stops_at_once(self):
-        import sqlite3
         with sqlite3.connect(self.dir / "q.db") as db:
             db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
         lock = sqlite3.connect(self.dir / "q.db", isolation_level=None)
@@ -613,7 +657,7 @@ class Cron(Up):
         self.stop()
 
     def test_a_stop_ends_the_trigger_and_what_it_started(self):
-        self.cron(spec="  triggers: [{image: x, command: [sh, -c, 'trap \"echo asked > asked; exit\" TERM; sleep 1000 & echo $! > child; wait']}]\n")
+        self.cron(spec="  triggers: [{image: x, command: [sh, -c, 'trap \"echo asked > asked; exit\" TERM; (trap \"\" TERM; exec sleep 1000) & echo $! > child; wait']}]\n")
         self.start("--allow-triggers")
         self.wait_state("job", "scheduled")
         self.clock("2026-03-01T01:00:00Z")
@@ -640,6 +684,17 @@ class CronCommand(CliTest):
         self.assertEqual(done.out, "2026-03-28T00:00:00Z\n")
         self.assertEqual(self.dataflow("cron", "next", "--schedule", "0 0 30 2 *").out, "never\n")
         self.assertEqual(len(self.dataflow("cron", "next", "--schedule", "* * * * *").out.splitlines()), 5)
+
+    def test_a_schedule_that_never_fires_and_a_zone_that_is_none(self):
+        text = (ROOT / "examples/nightly/flow.yaml").read_text()
+        self.write("cron.yaml", text.replace("30 2 * * *", "0 0 30 2 *"))
+        done = self.dataflow("validate", "cron.yaml")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.err, r"cron\.yaml:\d+: spec\.schedule: warning: never fires")
+        self.write("cron.yaml", text.replace("Europe/Berlin", "Europe/Bielefeld"))
+        done = self.dataflow("validate", "cron.yaml")
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.err, r"cron\.yaml:\d+: spec\.timeZone: unknown time zone")
 
     def test_errors(self):
         self.flow("generate", {}, "discard", {})
