@@ -184,19 +184,24 @@ static void explain_errors(struct explanation *e)
 	const struct df_dataflow_spec *spec = e->spec;
 	const struct df_errors_extra *extra = spec->errors.extra;
 
-	if (!spec->errors.type)
+	if (!spec->errors.type && strcmp(spec->on_error, "drop") == 0) {
+		lower(e, DF_DELIVERY_BEST_EFFORT);
+		add(e, "errors", NULL, true, "set errors, or remove onError: drop",
+		    "a message that cannot be decoded, transformed or stored is dropped and counted (onError: drop)");
+	} else if (!spec->errors.type) {
 		add(e, "errors", NULL, false, NULL,
 		    "there is no error sink: a message that cannot be decoded, transformed or stored stops the flow, "
 		    "and the position stays in front of it");
-	else if (extra && strcmp(extra->ack_policy, "afterWrite") != 0)
+	} else if (extra && strcmp(extra->ack_policy, "afterWrite") != 0) {
 		add(e, "errors", &spec->errors, true, "remove ackPolicy (afterWrite)",
 		    "the position does not pass a message that went there (ackPolicy: %s): it and all behind it are "
 		    "read again at every start",
 		    extra->ack_policy);
-	else
+	} else {
 		add(e, "errors", &spec->errors, false, NULL,
 		    "a message that cannot be decoded, transformed or stored becomes one record there; when that fails "
 		    "too, the flow stops and the position stays in front of it");
+	}
 }
 
 /* ---- what happens ---------------------------------------------------------------------------------------- */

@@ -73,6 +73,17 @@ class Explain(CliTest):
         self.explain(extra=errors % "never")
         self.assertIn("ackPolicy: never", self.reasons["errors"][1]["text"])
 
+    def test_what_the_manifest_says_to_drop(self):
+        self.assertEqual(self.explain(extra="  onError: drop\n"), "best-effort")
+        self.assertIn("onError: drop", self.reasons["errors"][0]["text"])
+
+    def test_exactly_once(self):
+        sink = {**SQLITE, "exactlyOnce": True}
+        self.assertEqual(self.explain(sink_config=sink), "exactly-once")
+        self.assertEqual([r["weakens"] for rs in self.reasons.values() for r in rs], [False] * 5)
+        self.assertIn("the sink holds its position", self.reasons["source"][0]["text"])
+        self.assertIn("exactly behind the last transaction", self.reasons["crash"][0]["text"])
+
     def test_as_text(self):
         self.explain(sink_config=SQLITE)
         done = self.dataflow("explain", "flow.yaml")
