@@ -334,6 +334,15 @@ static int drop_leftovers(struct df_pg_job *job, struct df_error *err)
 	return code;
 }
 
+/* Is the flush so small that prepared statements are faster than COPY? */
+static bool is_small(const struct df_pg_job *job)
+{
+	const struct df_pg_sink *s = job->s;
+	bool staged = df_pg_upserts(s->settings) || !s->target.copies || s->careful > 0;
+
+	return job->w->count <= (staged ? DF_PG_ROWS_MAX_STAGED : DF_PG_ROWS_MAX);
+}
+
 static int attempt(struct df_pg_job *job, struct df_error *err)
 {
 	struct df_pg_sink *s = job->s;
@@ -342,8 +351,7 @@ static int attempt(struct df_pg_job *job, struct df_error *err)
 	if (code != 0)
 		return code;
 	df_rows_begin(s->rows);
-	return s->row_by_row || job->w->count <= DF_PG_ROWS_MAX ? df_pg_flush_rows(job, err)
-								: df_pg_flush_bulk(job, err);
+	return s->row_by_row || is_small(job) ? df_pg_flush_rows(job, err) : df_pg_flush_bulk(job, err);
 }
 
 static int write_all(struct df_pg_job *job, struct df_error *err)

@@ -7,7 +7,7 @@ from postgresql_kit import PG, PostgresTest, rows, sql, start, superuser
 
 setUpModule = start
 
-SMALL, LARGE = 3, 5000  # rows a flush: prepared statements, COPY
+SMALL, LARGE = 3, 5000  # rows a flush: prepared statements, COPY (which upserts take from 151 rows on)
 
 
 def deleted(**row):
@@ -85,17 +85,17 @@ class Writes(PostgresTest):
     def test_upsert_by_conflict_key_of_two_columns(self):
         def act(size):
             sql("CREATE TABLE t (id serial PRIMARY KEY, a int, b numeric, v text, UNIQUE (a, b))")
-            self.write_rows([{"a": i % 3, "b": f"1.0{'0' * (i % 4)}", "v": str(i)} for i in range(60)], batchSize=size, upsertMode=True,
+            self.write_rows([{"a": i % 3, "b": f"1.0{'0' * (i % 4)}", "v": str(i)} for i in range(300)], batchSize=size, upsertMode=True,
                             conflictKey="a, b")
-            self.assertEqual(sql("SELECT a, v FROM t ORDER BY a"), "0|57\n1|58\n2|59")
+            self.assertEqual(sql("SELECT a, v FROM t ORDER BY a"), "0|297\n1|298\n2|299")
         self.both(act)
 
     def test_upsert_key_that_only_the_server_can_compare(self):
         def act(size):
             superuser("CREATE EXTENSION citext SCHEMA public")
             sql("CREATE TABLE t (id citext PRIMARY KEY, v int)")
-            self.write_rows([{"id": "aAbBcC"[i % 6], "v": i} for i in range(60)], batchSize=size, upsertMode=True)
-            self.assertEqual(sql("SELECT lower(id::text), v FROM t ORDER BY 1"), "a|55\nb|57\nc|59")
+            self.write_rows([{"id": "aAbBcC"[i % 6], "v": i} for i in range(300)], batchSize=size, upsertMode=True)
+            self.assertEqual(sql("SELECT lower(id::text), v FROM t ORDER BY 1"), "a|295\nb|297\nc|299")
         self.both(act)
 
     def test_if_newer(self):
@@ -105,7 +105,7 @@ class Writes(PostgresTest):
             items = [{"id": 1, "v": 5, "a": "equal"}, {"id": 2, "v": 1, "a": "first"}, {"id": 3, "v": 8, "a": "older"},
                      {"id": 4, "v": 7, "a": "first of equals"}, {"id": 4, "v": 7, "a": "second"}, {"id": 4, "v": 3, "a": "older"},
                      {"id": 5, "v": 1, "a": "x"}, {"id": 5, "v": 2, "a": "newest"}]
-            items += [{"id": 100 + i, "v": 1, "a": "fill"} for i in range(30)]
+            items += [{"id": 100 + i, "v": 1, "a": "fill"} for i in range(200)]
             done = self.write_rows(items, batchSize=size, upsertMode=True, upsertStrategy="ifNewer", upsertVersionColumn="v")
             self.assertEqual(sql("SELECT id, a FROM t WHERE id < 100 ORDER BY id"),
                              "1|stored\n2|first\n3|stored\n4|first of equals\n5|newest")
@@ -117,8 +117,8 @@ class Writes(PostgresTest):
     def test_upsert_of_key_columns_only(self):
         def act(size):
             sql("CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'kept')")
-            done = self.write_rows([{"id": i} for i in range(40)], batchSize=size, upsertMode=True)
-            self.assertEqual(sql("SELECT count(*), min(a) FROM t"), "40|kept")
+            done = self.write_rows([{"id": i} for i in range(200)], batchSize=size, upsertMode=True)
+            self.assertEqual(sql("SELECT count(*), min(a) FROM t"), "200|kept")
         self.both(act)
 
     def test_upsert_without_unique_index_says_what_helps(self):
@@ -132,15 +132,15 @@ class Writes(PostgresTest):
     def test_order_of_one_key_with_deletes(self):
         def act(size):
             sql("CREATE TABLE t (id int PRIMARY KEY, a text, b text DEFAULT 'fresh')")
-            changes = [upserted(id=i, a="1", b="1") for i in range(30)]
-            changes += [deleted(id=i) for i in range(0, 30, 2)]
-            changes += [upserted(id=i, a="again") for i in range(0, 30, 6)]
-            changes += [deleted(id=0), upserted(id=0, a="2"), deleted(id=1), upserted(id=2, b="3"), deleted(id=404)]
+            changes = [upserted(id=i, a="1", b="1") for i in range(200)]
+            changes += [deleted(id=i) for i in range(0, 200, 2)]
+            changes += [upserted(id=i, a="again") for i in range(0, 200, 6)]
+            changes += [deleted(id=0), upserted(id=0, a="2"), deleted(id=1), upserted(id=2, b="3"), deleted(id=1404)]
             self.write_changes(changes, size, upsertMode=True)
-            expected = {i: ("1", "1") for i in range(30)}
-            for i in range(0, 30, 2):
+            expected = {i: ("1", "1") for i in range(200)}
+            for i in range(0, 200, 2):
                 del expected[i]
-            for i in range(0, 30, 6):
+            for i in range(0, 200, 6):
                 expected[i] = ("again", "fresh")
             expected[0] = ("2", "fresh")
             del expected[1]
@@ -152,7 +152,7 @@ class Writes(PostgresTest):
         """More lanes than a flush by COPY keeps."""
         def act(size):
             sql("CREATE TABLE t (id int PRIMARY KEY, a int)")
-            changes = [c for i in range(50) for c in (upserted(id=1, a=i), deleted(id=1))] + [upserted(id=1, a=777)]
+            changes = [c for i in range(100) for c in (upserted(id=1, a=i), deleted(id=1))] + [upserted(id=1, a=777)]
             self.write_changes(changes, size, upsertMode=True)
             self.assertEqual(sql("SELECT * FROM t"), "1|777")
         self.both(act)
@@ -182,8 +182,8 @@ class Writes(PostgresTest):
             sql("CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED)")
             self.write_rows([{"a": i} for i in range(30)] + [{"id": 1000, "a": 7}], batchSize=size)
             self.assertEqual(sql("SELECT id, a, twice FROM t WHERE id IN (30, 1000) ORDER BY 1"), "30|29|58\n1000|7|14")
-            self.write_rows([{"id": i + 1, "a": 5} for i in range(30)], batchSize=size, upsertMode=True)
-            self.assertEqual(sql("SELECT count(*), sum(twice) FROM t"), "31|314")
+            self.write_rows([{"id": i + 1, "a": 5} for i in range(200)], batchSize=size, upsertMode=True)
+            self.assertEqual(sql("SELECT count(*), sum(twice) FROM t"), "201|2014")
             self.assertIn("computed by the database", self.refuse([{"a": 1, "twice": 2}], batchSize=size))
         self.both(act)
 
@@ -192,12 +192,12 @@ class Writes(PostgresTest):
             sql("CREATE TABLE t (id int, at date, a text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at)")
             sql("CREATE TABLE t1 PARTITION OF t FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');"
                 "CREATE TABLE t2 PARTITION OF t FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')")
-            items = [{"id": i, "at": f"202{4 + i % 2}-05-01", "a": "x"} for i in range(60)]
+            items = [{"id": i, "at": f"202{4 + i % 2}-05-01", "a": "x"} for i in range(300)]
             self.write_rows(items, batchSize=size, upsertMode=True)
             self.write_rows([dict(i, a="y") for i in items], batchSize=size, upsertMode=True)
             done = self.write_rows([dict(i, a="z") for i in items], batchSize=size)
-            self.assertEqual(self.unchanged(done), 60)
-            self.assertEqual(sql("SELECT count(*), min(a) FROM t1"), "30|y")
+            self.assertEqual(self.unchanged(done), 300)
+            self.assertEqual(sql("SELECT count(*), min(a) FROM t1"), "150|y")
             done = self.write_rows([{"id": 1, "at": "2030-01-01"}, {"id": 2, "at": "2024-02-02"}], batchSize=size, errors="e.jsonl",
                                    sink=self.sink(batchSize=size))
             self.assertEqual(self.lines("e.jsonl")[-1]["error"]["code"], "23514")
@@ -210,10 +210,10 @@ class Writes(PostgresTest):
                    CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$
                    BEGIN NEW.stamp := coalesce(NEW.stamp, 'filled'); IF NEW.id = 13 THEN RETURN NULL; END IF; RETURN NEW; END $$;
                    CREATE TRIGGER fill BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fill()""")
-            self.write_rows([{"id": i, "a": "x"} for i in range(30)], batchSize=size)
-            self.assertEqual(sql("SELECT count(*), min(stamp) FROM t"), "29|filled")
-            self.write_rows([{"id": i, "a": "y", "stamp": None} for i in range(30)], batchSize=size, upsertMode=True)
-            self.assertEqual(sql("SELECT count(*), min(a) FROM t"), "29|y")
+            self.write_rows([{"id": i, "a": "x"} for i in range(200)], batchSize=size)
+            self.assertEqual(sql("SELECT count(*), min(stamp) FROM t"), "199|filled")
+            self.write_rows([{"id": i, "a": "y", "stamp": None} for i in range(200)], batchSize=size, upsertMode=True)
+            self.assertEqual(sql("SELECT count(*), min(a) FROM t"), "199|y")
         self.both(act)
 
     def test_row_security(self):
@@ -221,9 +221,9 @@ class Writes(PostgresTest):
             sql("CREATE TABLE t (id int PRIMARY KEY, owner text); ALTER TABLE t ENABLE ROW LEVEL SECURITY;"
                 "CREATE POLICY own ON t USING (owner = current_user) WITH CHECK (owner = current_user); GRANT ALL ON t TO reader")
             url = PG["POSTGRESQL_URL"].replace("dataflow:dataflow-secret", "reader:reader-secret")
-            self.write_rows([{"id": i, "owner": "reader"} for i in range(30)], sink=self.sink(url=url, batchSize=size))
-            self.write_rows([{"id": i, "owner": "reader"} for i in range(30)], sink=self.sink(url=url, batchSize=size, upsertMode=True))
-            self.assertEqual(sql("SELECT count(*) FROM t"), "30")
+            self.write_rows([{"id": i, "owner": "reader"} for i in range(200)], sink=self.sink(url=url, batchSize=size))
+            self.write_rows([{"id": i, "owner": "reader"} for i in range(200)], sink=self.sink(url=url, batchSize=size, upsertMode=True))
+            self.assertEqual(sql("SELECT count(*) FROM t"), "200")
             self.jsonl([{"id": 99, "owner": "somebody"}])
             done = self.run_flow(self.flow(self.sink(url=url, batchSize=size)))
             self.assertIn("row-level security", done.stderr)
@@ -234,9 +234,9 @@ class Writes(PostgresTest):
             sql("CREATE TABLE base (id int PRIMARY KEY, a text); CREATE VIEW v AS SELECT id, a FROM base;"
                 "CREATE TABLE r (id int, a text); CREATE TABLE log (id int);"
                 "CREATE RULE also AS ON INSERT TO r DO ALSO INSERT INTO log VALUES (NEW.id)")
-            self.write_rows([{"id": i, "a": "x"} for i in range(30)], table="v", batchSize=size)
-            self.write_rows([{"id": i, "a": "x"} for i in range(30)], table="r", batchSize=size)
-            self.assertEqual(sql("SELECT (SELECT count(*) FROM base), (SELECT count(*) FROM r), (SELECT count(*) FROM log)"), "30|30|30")
+            self.write_rows([{"id": i, "a": "x"} for i in range(200)], table="v", batchSize=size)
+            self.write_rows([{"id": i, "a": "x"} for i in range(200)], table="r", batchSize=size)
+            self.assertEqual(sql("SELECT (SELECT count(*) FROM base), (SELECT count(*) FROM r), (SELECT count(*) FROM log)"), "200|200|200")
         self.both(act)
 
     def test_domains_enums_and_types_that_travel_as_text(self):
@@ -250,10 +250,10 @@ class Writes(PostgresTest):
                    "r": "[1,10)", "p": '(1,"a,b")', "b": "101", "vb": "11", "m": "$1,234.50", "pt": "(1,2)", "x": "<a/>",
                    "ts": "'a':1", "mac": "08:00:2b:01:02:03", "lsn": "16/B374D848", "ch": "x", "n": "name", "j": {"a": [1.0]},
                    "i": "P1Y2M3DT4H5M6.789S"}
-            self.write_rows([dict(row, id=i) for i in range(30)], batchSize=size)
-            self.write_rows([dict(row, id=i) for i in range(30)], batchSize=size, upsertMode=True)
-            self.assertEqual(sql("SELECT count(*) FROM t"), "30")
-            self.assertEqual(sql("SELECT c, cs, d, ds, ip, ips, r, p, b, vb, m, pt, x, ts, mac, lsn, ch, n, j, i FROM t WHERE id = 29"),
+            self.write_rows([dict(row, id=i) for i in range(200)], batchSize=size)
+            self.write_rows([dict(row, id=i) for i in range(200)], batchSize=size, upsertMode=True)
+            self.assertEqual(sql("SELECT count(*) FROM t"), "200")
+            self.assertEqual(sql("SELECT c, cs, d, ds, ip, ips, r, p, b, vb, m, pt, x, ts, mac, lsn, ch, n, j, i FROM t WHERE id = 199"),
                              'red|{green,NULL}|12.50|{1.00,2.50}|10.0.0.1/8|{::1,NULL}|[1,10)|(1,"a,b")|101|11|$1,234.50|(1,2)|<a/>|'
                              "'a':1|08:00:2b:01:02:03|16/B374D848|x|name|{\"a\":[1.0]}|1 year 2 mons 3 days 04:05:06.789")
             for bad in ({"c": "blue"}, {"d": -1}, {"b": "1"}, {"ip": "nowhere"}, {"vb": "111111"}, {"d": 1.234}, {"d": 12345}):
@@ -312,7 +312,7 @@ class Writes(PostgresTest):
         for table in ('x"; DROP TABLE y; --', "drop 'it'", "Ünï.cödé", "a, line 7, b"):
             sql(f"DROP TABLE IF EXISTS public.{quoted(table)}; CREATE TABLE public.{quoted(table)} (id int PRIMARY KEY, {columns})")
             for size in (SMALL, LARGE):
-                items = [{"id": i, **{n: f"{n}{i}" for n in names}} for i in range(25)]
+                items = [{"id": i, **{n: f"{n}{i}" for n in names}} for i in range(160)]
                 self.write_rows(items, table=f"public.{quoted(table)}", batchSize=size, upsertMode=True)
             got = rows(f"SELECT * FROM public.{quoted(table)} ORDER BY id")
             self.assertEqual(got, items)
