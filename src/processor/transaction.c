@@ -31,7 +31,7 @@ int df_transaction_check(const struct df_processor *p, const struct df_source_op
 				    "exactlyOnce needs errors.ackPolicy afterWrite: with %s no position could ever "
 				    "pass a message that failed",
 				    p->ack_policy);
-	if (p->spec->replicas > 1)
+	if (p->spec->replicas > 1 && p->outputs[0].sink->ops->held)
 		return df_error_set(err, DF_ERR_CONFIG,
 				    "exactlyOnce needs replicas: 1, because the sink stores one position a flow");
 	if (!source->describe || !source->restore)

@@ -343,18 +343,6 @@ static bool sink_transactional(const void *settings)
 	return ((const struct df_kafka_sink_settings *)settings)->exactly_once;
 }
 
-/* The position is the group's, where the source looks itself. */
-static int sink_held(struct df_sink *sink, struct df_context *ctx, struct df_arena *arena, struct df_str *ret,
-		     struct df_error *err)
-{
-	(void)sink;
-	(void)ctx;
-	(void)arena;
-	(void)err;
-	*ret = df_str(NULL, 0);
-	return 0;
-}
-
 /* ---- closing --------------------------------------------------------------------------------------------- */
 
 /* Every message that is still on its way gets a result: it may have been written or not. */
@@ -417,6 +405,5 @@ const struct df_sink_ops df_kafka_sink_ops = {
 	.free = sink_free,
 	.batching = sink_batching,
 	.max_in_flight = WRITES_IN_FLIGHT,
-	.transactional = sink_transactional,
-	.held = sink_held,
+	.transactional = sink_transactional, /* nothing is held: the position is the group's, where the source looks */
 };

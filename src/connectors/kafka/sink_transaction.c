@@ -251,6 +251,23 @@ static int run_transaction(struct df_kafka_sink *s, struct df_context *ctx, stru
 	return r == 0 ? run_step(s, ctx, step_commit, NULL, "committing a transaction", abort, err) : r;
 }
 
+/* A broken producer does not come back by being made anew: whether its last commit happened is in the group's offsets,
+ * which the source reads at the next start. */
+static int judge_fatal(struct df_kafka_sink *s, int r, struct df_error *err)
+{
+	char words[256];
+	rd_kafka_resp_err_t code = rd_kafka_fatal_error(s->rk, words, sizeof(words));
+
+	if (!code || err->code == DF_ERR_UNKNOWN)
+		return r;
+	df_error_set(err, DF_ERR_UNKNOWN,
+		     "the transactional producer is broken (%s): another process with its transactionalId, or a "
+		     "transaction that took too long. The next start goes on where the last committed one ended",
+		     words);
+	df_error_remote(err, rd_kafka_err2name(code));
+	return DF_ERR_UNKNOWN;
+}
+
 int df_kafka_sink_transaction(struct df_kafka_sink *s, struct df_context *ctx, struct df_write *w, struct df_error *err)
 {
 	bool abort = false;
@@ -266,8 +283,9 @@ int df_kafka_sink_transaction(struct df_kafka_sink *s, struct df_context *ctx, s
 	if (r == DF_WRITE_UNDONE)
 		return take_back(s, ctx, r, err);
 	r = judge(err, r, group_left(err));
-	if (abort) {
-		bool stays = r == DF_ERR_UNKNOWN || r == DF_ERR_CONFIG || r == DF_ERR_CANCELED || r == DF_ERR_AUTH;
+	r = judge_fatal(s, r, err);
+	if (abort && r != DF_ERR_UNKNOWN) {
+		bool stays = r == DF_ERR_CONFIG || r == DF_ERR_CANCELED || r == DF_ERR_AUTH;
 
 		r = take_back(s, ctx, r, err);
 		/* A transaction that was taken back can be tried again as a whole. */

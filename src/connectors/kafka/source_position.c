@@ -210,10 +210,8 @@ int df_kafka_source_describe(struct df_source *source, const struct df_commit *c
 		return 0;
 	for (size_t i = 0; i < count; i++) {
 		if (!partition_of(s, &commits[i]))
-			return df_error_set(err, DF_ERR_UNKNOWN,
-					    "the group gave partition " DF_STR_FMT
-					    " to another member while its messages were in flight; they are read again "
-					    "after a restart",
+			return df_error_set(err, DF_ERR_TRANSIENT,
+					    "the group gave partition " DF_STR_FMT " to another member just now",
 					    DF_STR_ARG(commits[i].key));
 	}
 	r = describe_offsets(s, commits, count, checkpoint, arena, err);

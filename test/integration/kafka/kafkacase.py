@@ -137,7 +137,7 @@ class KafkaCase(unittest.TestCase):
 
     def environment(self, **more):
         return {k: v for k, v in os.environ.items() if k not in ("LOG_LEVEL", "POD_NAME")} | {
-            "DATAFLOW_STATE_DIR": str(self.dir / "state"), **more}
+            "DATAFLOW_STATE_DIR": str(self.dir / f"state-{more.get('POD_NAME', '')}"), **more}
 
     def start(self, manifest, *args, **environment):
         """The program in the background; its log is process.log."""
