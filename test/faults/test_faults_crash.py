@@ -65,6 +65,29 @@ class Crash(FaultCase):
         self.run_flow()
         self.assert_all(20_000 // SLOW, doubled=True)
 
+    def test_exactly_once_nothing_missing_nothing_doubled(self):
+        """Without a key and without upsert: the position stands in the transaction of the rows."""
+        self.rows(20_000 // SLOW)
+        self.rules({"at": "write", "times": 0, "do": "delay", "ms": 2})
+        self.flow(sink=self.sqlite(columns="id INTEGER", exactlyOnce=True), checkpointSaveInterval="10ms")
+        self.crash_at(POINTS)
+        self.kill_at_random(10)
+        self.run_flow()
+        self.assert_all(20_000 // SLOW)
+
+    def test_exactly_once_with_poison_and_lost_answers(self):
+        self.rows(5000)
+        self.rules({"at": "written", "from": 3, "do": "fail", "error": "connection_error", "text": "the answer is lost"},
+                   {"at": "written", "from": 9, "do": "fail", "error": "connection_error", "text": "the answer is lost"},
+                   {"at": "write", "output": 0, "times": 0, "do": "poison", "every": 997, "error": "constraint_violation"})
+        self.flow(sink=self.sqlite(columns="id INTEGER", exactlyOnce=True), errors=self.file("errors.jsonl"),
+                  checkpointSaveInterval="10ms")
+        self.run_flow()
+        refused = [r["original_message"]["id"] for r in self.records("errors.jsonl")]
+        stored = self.stored()
+        self.assertEqual(len(stored), len(set(stored)), "doubled")
+        self.assertEqual(sorted(stored + refused), list(range(5000)))
+
     def test_file_nothing_missing_no_torn_line(self):
         self.rows(20_000 // SLOW)
         self.flow(sink=self.file(), checkpointSaveInterval="10ms")
