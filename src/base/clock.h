@@ -22,5 +22,8 @@ int64_t df_clock_monotonic(void);
 /* Resident memory now and at its peak in bytes (0 when unknown). */
 int64_t df_memory_resident(void);
 int64_t df_memory_peak(void);
+/* What the process may use: the smallest of its cgroups' limits (versions 1 and 2) and the machine's memory; 0 when
+ * unknown. root: where /proc and /sys are, "" but in tests. */
+int64_t df_memory_limit(const char *root);
 
 #endif

@@ -111,6 +111,7 @@ struct df_output {
 	size_t pending_count;
 	bool grounded;	   /* something waits to be written again: nothing new before it */
 	uint64_t tokens;   /* random state of df_write.token */
+	atomic_bool stuck; /* what waits cannot go out before more comes */
 	bool barrier;	   /* all that was read before the source is opened again is in the queue */
 	int64_t warned_ns; /* when it was last told that the position is held back; 0: never */
 
@@ -174,6 +175,9 @@ struct df_processor {
 	struct df_retry_policy write_policy, connect_policy;
 	int64_t write_total_ns; /* 0: no limit */
 
+	size_t memory_limit, message_limit; /* bytes: of batches in flight, of one payload */
+	atomic_bool pressed;		    /* the reader waits for memory: what waits for more must go out */
+	_Atomic int64_t dropped_told_ns;    /* when onError: drop was last told about */
 	struct df_batch_pool *batches_pool;
 	struct df_ledger *ledger;
 	struct df_channel *input; /* reader -> workers */
@@ -201,6 +205,7 @@ struct df_processor {
 	uint64_t progress;			 /* flushes and drops so far */
 	uint64_t commit_asked, commit_served;	 /* commits that somebody waits for, counted */
 	uint64_t committed;			 /* of those, when the last commit began */
+	int64_t moved_ns;			 /* monotonic: when the first since then came */
 	size_t workers_running, outputs_running; /* threads that have not ended; outputs without the error sink's */
 	bool error_output_running;
 	struct df_error failure; /* the first one; code 0: none */

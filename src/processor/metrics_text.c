@@ -522,8 +522,10 @@ static void write_process(struct writer *w)
 	family(w, "dataflow_source_position_age_seconds", "gauge",
 	       "How long the committed position has stood with messages open behind it; 0 when none are.");
 	sample_ns(w, position_age(p), NO_LABELS);
-	family(w, "dataflow_memory_bytes", "gauge", "Memory: batches (in flight), resident (the whole process).");
+	family(w, "dataflow_memory_bytes", "gauge",
+	       "Memory: batches (in flight), limit (for them), resident (the whole process).");
 	sample(w, df_batch_pool_used(p->batches_pool), LABELS({ "area", "batches" }));
+	sample(w, p->memory_limit, LABELS({ "area", "limit" }));
 	sample(w, (uint64_t)resident, LABELS({ "area", "resident" }));
 	family(w, "dataflow_build_info", "gauge", "1; the version is a label.");
 	sample(w, 1, LABELS({ "version", DF_VERSION }));

@@ -53,7 +53,7 @@ static size_t due(const struct df_output *o, bool closed)
 	if (q->count == 0)
 		return 0;
 	if (!closed && q->count < o->wait_for && q->bytes < DF_FLUSH_BYTES && df_clock_monotonic() < timer(o) &&
-	    !o->barrier)
+	    !o->barrier && !atomic_load_explicit(&o->p->pressed, memory_order_relaxed))
 		return 0;
 	n = q->count < o->together ? q->count : o->together;
 	return o->p->transaction.on && !o->is_error ? df_transaction_cut(o, n) : n;
@@ -103,10 +103,14 @@ static int take_waiting(struct df_output *o, bool *closed, struct df_error *err)
 static int receive(struct df_output *o, bool *closed, struct df_error *err)
 {
 	struct df_batch *batch = NULL;
-	int r = df_channel_receive(o->channel, o->p->work_ctx, timer(o), &batch, err);
+	int r;
+
+	atomic_store_explicit(&o->stuck, o->queue.count > 0 && !o->flights, memory_order_relaxed);
+	r = df_channel_receive(o->channel, o->p->work_ctx, timer(o), &batch, err);
 
 	if (r < 0)
 		return r == DF_ERR_TIMEOUT ? 0 : r;
+	atomic_store_explicit(&o->stuck, false, memory_order_relaxed);
 	*closed = !batch;
 	if (!batch)
 		return 0;
@@ -154,8 +158,10 @@ static int run(struct df_output *o, struct df_error *err)
 			r = df_flight_start(o, n, err);
 		else if (r == 0 && o->barrier && !o->flights)
 			r = pass_barrier(o, err);
+		else if (r == 0 && (n > 0 || closed))
+			r = df_flights_wait(o, err);
 		else if (r == 0)
-			r = n > 0 || closed ? df_flights_wait(o, err) : receive(o, &closed, err);
+			r = receive(o, &closed, err);
 		if (r < 0)
 			return r;
 	}

@@ -164,6 +164,29 @@ static int stop_pipeline(struct df_processor *p, const char *id, const struct df
 	return err.code;
 }
 
+/* onError: drop. What the other side refuses for a reason that may pass is not the message's fault, and stops. */
+static bool may_drop(const struct df_processor *p, const struct df_poison *poison, const struct df_error *why)
+{
+	bool written = strcmp(poison->stage, "sink_write") == 0;
+
+	return p->spec->on_error && strcmp(p->spec->on_error, "drop") == 0 && (!written || df_code_poison(why->code));
+}
+
+static int drop(struct df_processor *p, struct df_message *m, const char *id, const struct df_poison *poison,
+		const struct df_error *why)
+{
+	uint64_t n = atomic_fetch_add(&p->counters.dropped, 1) + 1;
+	int64_t now = df_clock_monotonic(), told = atomic_load(&p->dropped_told_ns);
+
+	if ((told == 0 || now - told >= DF_SAY_AGAIN) &&
+	    atomic_compare_exchange_strong(&p->dropped_told_ns, &told, now))
+		df_log_error(&p->logger, DF_LOG_WARN, why,
+			     "message %s is dropped at %s, the %llu. so far (onError: drop)", id, poison->stage,
+			     (unsigned long long)n);
+	df_ledger_done_one(m);
+	return 0;
+}
+
 int df_processor_poison(struct df_processor *p, struct df_message *m, const struct df_poison *poison,
 			const struct df_error *why)
 {
@@ -174,6 +197,8 @@ int df_processor_poison(struct df_processor *p, struct df_message *m, const stru
 
 	df_message_drop_meta(m, DF_ROUTE_MARK);
 	df_message_id(m, id, sizeof(id));
+	if (!p->error_output && why->code != DF_ERR_NO_MEMORY && may_drop(p, poison, why))
+		return drop(p, m, id, poison, why);
 	if (!p->error_output || why->code == DF_ERR_NO_MEMORY)
 		return stop_pipeline(p, id, poison, why);
 	df_debug(&p->logger, "message %s failed at %s and goes to the error sink: %s", id, poison->stage, why->text);

@@ -26,8 +26,10 @@ void df_processor_progressed(struct df_processor *p)
 {
 	pthread_mutex_lock(&p->state_lock);
 	/* Only the first since the last commit: from then on the committer waits for its interval. */
-	if (p->progress++ == p->committed)
+	if (p->progress++ == p->committed) {
+		p->moved_ns = df_clock_monotonic();
 		pthread_cond_signal(&p->state_changed);
+	}
 	pthread_mutex_unlock(&p->state_lock);
 	if (p->transaction.on) /* rows may wait for what became of others with their position */
 		df_channel_wake(p->outputs[0].channel);
@@ -127,6 +129,7 @@ static int new_output(struct df_processor *p, struct df_output *o, const struct 
 		      const char *label, struct df_error *err)
 {
 	const struct df_connector *connector = df_connector_find(DF_SINK, df_str_c(component->type->name));
+	size_t gathered;
 
 	o->p = p;
 	o->component = component;
@@ -139,7 +142,10 @@ static int new_output(struct df_processor *p, struct df_output *o, const struct 
 	pthread_mutex_init(&o->landed_lock, NULL);
 	pthread_cond_init(&o->landed, NULL);
 	df_output_set_rule(o, connector ? connector->sink_ops : NULL);
-	o->channel = df_channel_new((size_t)p->spec->channel_buffer_size, DF_CHANNEL_BYTES);
+	/* While one flush is written the next one gathers, so a sink that is slower than the source gets full ones. */
+	gathered =
+		(size_t)p->spec->channel_buffer_size > o->together ? (size_t)p->spec->channel_buffer_size : o->together;
+	o->channel = df_channel_new(gathered, DF_CHANNEL_BYTES);
 	return o->channel ? 0 : df_error_no_memory(err);
 }
 
@@ -207,6 +213,19 @@ static int check_transaction(struct df_processor *p, struct df_diags *diags, str
 	return r;
 }
 
+/* Half of the memory is for messages; the other is for what drivers, the ledger and the program itself need. */
+static void set_limits(struct df_processor *p)
+{
+	int64_t limit = (int64_t)p->options.memory_limit;
+
+	if (limit == 0)
+		limit = df_flow_memory_limit(p->spec);
+	if (limit == 0)
+		limit = df_memory_limit("") / 2;
+	p->memory_limit = limit > 0 ? (size_t)limit : SIZE_MAX;
+	p->message_limit = p->spec->max_message_bytes > 0 ? (size_t)p->spec->max_message_bytes : p->memory_limit / 4;
+}
+
 static int setup(struct df_processor *p, struct df_diags *diags, struct df_error *err)
 {
 	const struct df_processor_options *options = &p->options;
@@ -227,6 +246,7 @@ static int setup(struct df_processor *p, struct df_diags *diags, struct df_error
 	if (getrandom(&p->source_env.run, sizeof(p->source_env.run), 0) < 0)
 		p->source_env.run = (uint64_t)df_clock_monotonic() ^ (uint64_t)getpid();
 	set_policies(p);
+	set_limits(p);
 	df_arena_init(&p->checkpoint_arena, NULL);
 	df_arena_init(&p->held_arena, NULL);
 	p->batches_pool = df_batch_pool_new(DF_CHANNEL_BYTES);
@@ -371,6 +391,15 @@ static int64_t commit_interval(const struct df_processor *p)
 	return strcmp(p->spec->ack_granularity, "message") == 0 ? 0 : DF_COMMIT_INTERVAL;
 }
 
+/* When what moved since the last commit is committed. A saved position waits for the interval, so that one save stands
+ * for many; with checkpointSyncOnAck it goes out at once, but no sooner than that behind the last one. */
+static int64_t commit_time(const struct df_processor *p, int64_t last, int64_t interval)
+{
+	if (df_processor_saves(p) && !p->spec->checkpoint_sync_on_ack && p->moved_ns > last)
+		return p->moved_ns + interval;
+	return last + interval;
+}
+
 /* A disk that is full now may have room at the next commit; the position only stays behind. */
 static int commit_or_wait(struct df_processor *p, bool *ret_again, struct df_error *err)
 {
@@ -395,7 +424,8 @@ static bool wait_state(struct df_processor *p, int64_t until)
 /* Commits while the threads work; returns when all outputs have ended. Sleeps without a timer while nothing moves. */
 static int supervise(struct df_processor *p, struct df_context *stop, struct df_error *err)
 {
-	int64_t interval = commit_interval(p), last = df_clock_monotonic(), grace_end = INT64_MAX;
+	int64_t interval = commit_interval(p), grace_end = INT64_MAX;
+	int64_t last = df_clock_monotonic() - (p->spec->checkpoint_sync_on_ack ? interval : 0);
 	int64_t grace = p->options.grace_ns ? p->options.grace_ns : DF_GRACE_DEFAULT;
 	bool again;
 	int r = 0;
@@ -417,7 +447,8 @@ static int supervise(struct df_processor *p, struct df_context *stop, struct df_
 			df_context_cancel(p->work_ctx);
 			grace_end = INT64_MAX - 1;
 		}
-		if (((moved && now >= last + interval) || p->commit_served < p->commit_asked) && r == 0) {
+		if (((moved && now >= commit_time(p, last, interval)) || p->commit_served < p->commit_asked) &&
+		    r == 0) {
 			uint64_t serving = p->commit_asked;
 
 			p->committed = p->progress;
@@ -434,7 +465,7 @@ static int supervise(struct df_processor *p, struct df_context *stop, struct df_
 			}
 			continue;
 		}
-		now = moved && r == 0 ? last + interval : INT64_MAX;
+		now = moved && r == 0 ? commit_time(p, last, interval) : INT64_MAX;
 		wait_state(p, now < grace_end ? now : grace_end);
 	}
 	pthread_mutex_unlock(&p->state_lock);

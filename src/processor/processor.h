@@ -21,7 +21,8 @@ struct df_processor_options {
 	bool once;			   /* stop when the source is exhausted */
 	uint64_t limit;			   /* stop after so many messages were read; 0: no limit */
 	bool metrics;			   /* fill the histograms of df_processor_metrics, too */
-	int64_t grace_ns;		   /* how long the flush after a stop may take; 0: 30 s */
+	size_t memory_limit; /* for messages in flight; 0: as the manifest says, or half of what the process may use */
+	int64_t grace_ns;    /* how long the flush after a stop may take; 0: 30 s */
 	/* Replaces the factory for sinks (--dry-run); NULL: the factory. */
 	int (*make_sink)(void *arg, const struct df_component *component, const struct df_connector_env *env,
 			 struct df_sink **ret, struct df_error *err);

@@ -65,6 +65,76 @@ static void measure(struct df_processor *p, const struct df_batch *batch, int64_
 	}
 }
 
+/* ---- memory ---------------------------------------------------------------------------------------------- */
+
+#define MEMORY_LOOK (2 * DF_NS_PER_MS)
+#define CUT_BYTES 1024
+
+/* Is there something in flight whose end would free memory? Rows that wait for others of their position do not end
+ * before those are read. */
+static bool memory_may_come(const struct df_processor *p)
+{
+	uint64_t active = df_processor_active(p);
+
+	if (p->transaction.on && atomic_load(&p->outputs[0].stuck) &&
+	    df_count_get(&p->outputs[0].metrics.waiting) >= active)
+		return false;
+	return active > 0;
+}
+
+static bool must_wait(struct df_processor *p)
+{
+	return df_batch_pool_used(p->batches_pool) > p->memory_limit && memory_may_come(p);
+}
+
+/* Sinks that wait for more messages get no more: they write what they have. */
+static void press(struct df_processor *p)
+{
+	if (atomic_exchange(&p->pressed, true))
+		return;
+	for (size_t i = 0; i < p->output_count; i++)
+		df_channel_wake(p->outputs[i].channel);
+}
+
+/* Rare, and every batch that ends may help, so it looks again and again. */
+static int wait_for_memory(struct df_processor *p, struct df_context *ctx, struct df_error *err)
+{
+	int r = 0;
+
+	if (!must_wait(p))
+		return 0;
+	atomic_store(&p->waiting, "the memory limit is reached, the sink must catch up");
+	while (r == 0 && must_wait(p)) {
+		press(p);
+		r = df_context_sleep(ctx, MEMORY_LOOK);
+	}
+	atomic_store(&p->pressed, false);
+	atomic_store(&p->waiting, NULL);
+	return r < 0 ? df_context_check(ctx, err) : 0;
+}
+
+/* A message that is too large is poison, and what goes to the error sink is its beginning. */
+static int refuse_too_large(const struct df_processor *p, struct df_batch *batch, struct df_message *m, size_t size,
+			    struct df_error *err)
+{
+	struct df_error *why = df_arena_zalloc(&batch->arena, sizeof(*why));
+
+	if (!why)
+		return df_error_no_memory(err);
+	df_error_set(why, DF_ERR_INVALID_DATA,
+		     "the message of %zu bytes is larger than %zu bytes: raise maxMessageBytes (and memoryLimit)", size,
+		     p->message_limit);
+	m->failure = why;
+	m->document = NULL;
+	m->changed = false;
+	m->state = DF_PAYLOAD_OTHER;
+	if (m->payload.len > CUT_BYTES)
+		m->payload.len = CUT_BYTES;
+	return 0;
+}
+
+/* ---- emitting -------------------------------------------------------------------------------------------- */
+
 /* Opens the positions, once, also when a full channel makes the source offer the batch again. */
 static int prepare(struct df_processor *p, struct df_batch *batch, struct df_error *err)
 {
@@ -73,8 +143,16 @@ static int prepare(struct df_processor *p, struct df_batch *batch, struct df_err
 
 	if (batch->sequence != UINT64_MAX)
 		return 0;
-	for (size_t i = 0; i < batch->count; i++)
-		batch->messages[i].read_ns = now;
+	for (size_t i = 0; i < batch->count; i++) {
+		struct df_message *m = &batch->messages[i];
+		/* Of a document only the whole batch's size is known. */
+		size_t size = batch->count == 1 && batch->bytes > m->payload.len ? batch->bytes : m->payload.len;
+
+		m->read_ns = now;
+		r = size > p->message_limit ? refuse_too_large(p, batch, m, size, err) : 0;
+		if (r < 0)
+			return r;
+	}
 	batch->queued_ns = now;
 	batch->sequence = p->batches;
 	r = df_ledger_open(batch, err);
@@ -108,8 +186,16 @@ static int emit(struct df_emitter *e, struct df_context *ctx, struct df_batch **
 		return last ? df_error_set(err, DF_ERR_CANCELED, "limit reached") : 0;
 	}
 	r = prepare(p, *batch, err);
+	if (r == 0 && block)
+		r = wait_for_memory(p, ctx, err);
+	if (r == 0 && !block && must_wait(p)) {
+		press(p);
+		return DF_ERR_TRANSIENT;
+	}
 	if (r < 0)
 		return r;
+	if (!block && atomic_load(&p->pressed))
+		atomic_store(&p->pressed, false);
 	r = block ? df_channel_send(p->input, ctx, batch, err) : df_channel_try_send(p->input, batch);
 	if (r < 0)
 		return r;
@@ -291,7 +377,8 @@ int df_reader_start(struct df_processor *p, struct df_error *err)
 
 	p->emitter = (struct df_emitter){
 		.batch_messages = messages < DF_BATCH_MESSAGES_MAX ? messages : DF_BATCH_MESSAGES_MAX,
-		.batch_bytes = DF_BATCH_BYTES,
+		.batch_bytes = p->memory_limit / 16 < DF_BATCH_BYTES ? p->memory_limit / 16 + 1 : DF_BATCH_BYTES,
+		.message_bytes = p->message_limit,
 		.batch = emitter_batch,
 		.emit = emitter_emit,
 		.try_emit = emitter_try_emit,

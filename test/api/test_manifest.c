@@ -417,6 +417,48 @@ static void test_idempotency(void **state)
 	"  source: {type: rows, config: {table: s}}\n" \
 	"  sink: {type: rows, config: {table: t, upsertMode: true}}\n"
 
+static void test_trouble(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t bytes;
+	} limits[] = { { "1000", 1000 }, { "'1000'", 1000 }, { "256Mi", 256 << 20 }, { "1.5Gi", 3 << 29 },
+		       { "2k", 2000 },	 { "1e6", 1000000 }, { "500M", 500000000 },  { "1500m", 1 } };
+	char text[512];
+	struct load l;
+
+	(void)state;
+	load(&l, FLOW);
+	const struct df_dataflow_spec *spec = &l.manifests.items[0].spec.flow;
+	const struct df_retry_settings absent = *df_flow_retry(spec);
+	assert_int_equal(df_flow_memory_limit(spec), 0);
+	assert_string_equal(spec->on_error, "stop");
+	load_done(&l);
+	load(&l, FLOW "  retry: {}\n"); /* the rows say the same as the constants */
+	assert_memory_equal(df_flow_retry(&l.manifests.items[0].spec.flow), &absent, sizeof(absent));
+	load_done(&l);
+	load(&l, FLOW "  retry: {attempts: 0, total: 5m}\n  onError: drop\n  maxMessageBytes: 100\n");
+	spec = &l.manifests.items[0].spec.flow;
+	assert_int_equal(df_flow_retry(spec)->attempts, 0);
+	assert_int_equal(df_flow_retry(spec)->total.ns, INT64_C(300000000000));
+	assert_string_equal(spec->on_error, "drop");
+	assert_int_equal(spec->max_message_bytes, 100);
+	load_done(&l);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		snprintf(text, sizeof(text), "%s  memoryLimit: %s\n", FLOW, limits[i].text);
+		load(&l, text);
+		assert_int_equal(l.diags.errors, 0);
+		assert_int_equal(df_flow_memory_limit(&l.manifests.items[0].spec.flow), limits[i].bytes);
+		load_done(&l);
+	}
+	bad(FLOW "  memoryLimit: much\n", "spec.memoryLimit: `much` is no number of bytes");
+	bad(FLOW "  memoryLimit: -1\n", "spec.memoryLimit");
+	bad(FLOW "  memoryLimit: 0\n", "spec.memoryLimit");
+	bad(FLOW "  memoryLimit: [1]\n", "spec.memoryLimit");
+	bad(FLOW "  retry: {attempts: -1}\n", "spec.retry.attempts");
+	expect(FLOW "  onError: drop\n  errors: {type: queue, config: {topic: e}}\n", 0, 1, "onError", NULL);
+}
+
 static void test_schedule(void **state)
 {
 	static const char *const right[] = {
@@ -513,6 +555,7 @@ int main(void)
 		cmocka_unit_test(test_pod),
 		cmocka_unit_test(test_replicas),
 		cmocka_unit_test(test_idempotency),
+		cmocka_unit_test(test_trouble),
 		cmocka_unit_test(test_schedule),
 		cmocka_unit_test(test_cron),
 	};
