@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -200,10 +201,23 @@ static bool manage(struct up *up)
 	}
 }
 
+/* A flow has a dozen descriptors: the soft limit, which is low for the sake of select(2), would be met by 80 flows. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		df_debug(NULL, "the limit of descriptors cannot be raised: %s", strerror(errno));
+}
+
 static int up_open(struct up *up, struct df_signals **signals, struct df_health *health, struct df_error *err)
 {
 	int r;
 
+	raise_descriptor_limit();
 	up->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	up->stop = df_context_new(NULL);
 	up->kill = df_context_new(NULL);

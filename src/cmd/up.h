@@ -185,6 +185,8 @@ void up_files_close(struct up *up);
 int up_files_fd(const struct up *up); /* -1: nothing to wait for */
 /* Notes what changed; reads the directory when it has been quiet for a moment, or at once when told to. */
 void up_files_step(struct up *up, bool now);
+/* Each as a line of the log. */
+void up_tell(const struct df_diags *diags);
 void up_files_counts(const struct up *up, size_t *ret_files, size_t *ret_invalid);
 
 /* ---- up_status.c ----------------------------------------------------------------------------------------- */

@@ -229,6 +229,21 @@ static void apply(struct up *up, struct up_file *file, struct up_manifest *m)
 		df_log_error(NULL, DF_LOG_ERROR, &err, "%s", file->name);
 }
 
+void up_tell(const struct df_diags *diags)
+{
+	for (size_t i = 0; i < diags->count; i++) {
+		struct df_diags one = { .items = &diags->items[i], .count = 1 };
+		struct df_buf line = { 0 };
+
+		df_diags_print(&one, &line);
+		df_log(NULL, diags->items[i].warning ? DF_LOG_WARN : DF_LOG_ERROR, NULL, DF_STR_FMT,
+		       DF_STR_ARG(df_str_trim(df_buf_str(&line))));
+		df_buf_done(&line);
+	}
+	if (diags->failed)
+		df_log(NULL, DF_LOG_ERROR, NULL, "out of memory");
+}
+
 struct loaded {
 	struct up_file *file;
 	struct up_manifest **items;
@@ -272,7 +287,7 @@ static struct loaded *load(struct up *up, struct up_file *file)
 								 .resolve_secrets = true },
 				  &manifests, &diags);
 		good = diags.errors == 0 && !diags.failed && prepare(up, &manifests, l, &diags);
-		df_report_diags(&diags);
+		up_tell(&diags);
 	}
 	df_manifests_done(&manifests);
 	df_diags_done(&diags);

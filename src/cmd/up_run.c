@@ -77,7 +77,7 @@ static int attempt(struct up_run *run, struct df_error *err)
 	struct df_diags diags = { 0 };
 	int r = df_pipeline_open(&fresh, &options, NULL, &diags, err);
 
-	df_report_diags(&diags);
+	up_tell(&diags);
 	df_diags_done(&diags);
 	if (!fresh.processor) {
 		df_pipeline_done(&fresh);

@@ -3,6 +3,7 @@ import datetime
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -329,6 +330,15 @@ class Isolation(Up):
         samples = test_metrics.parse(self.get("/metrics")[1])
         status = lambda name, phase: samples[("dataflow_status", frozenset({"namespace": "default", "name": name, "phase": phase}.items()))]
         self.assertEqual((status("a", "Running"), status("b", "Error")), (1, 1))
+        self.stop()
+
+    def test_more_flows_than_the_soft_limit_of_descriptors_allows(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+        self.put("a.yaml", *(self.ticker(f"flow-{i}", rate=5) for i in range(30)))
+        self.start()
+        self.wait_for(lambda: self.get("/readyz")[0] == 200 and self.lines("flow-29") > 0)
         self.stop()
 
     def test_positions_survive_a_stop(self):
