@@ -183,6 +183,12 @@ static void a_stop_waits_for_what_is_pending(void **state)
 	kit_free(k);
 }
 
+static void one(const void *settings, struct df_batching *ret)
+{
+	(void)settings;
+	*ret = (struct df_batching){ .size = { 1, true } };
+}
+
 /* 1 MiB messages: four are the bytes of one flush. */
 static void bytes_in_flight_are_bounded(void **state)
 {
@@ -191,7 +197,7 @@ static void bytes_in_flight_are_bounded(void **state)
 	(void)state;
 	k->main.ops.max_in_flight = 16;
 	k->source.batch = 1;
-	k->main.ops.batching = NULL;
+	k->main.ops.batching = one;
 	k->source.pad = 1 << 20;
 	kit_start(k);
 	assert_true(kit_wait_pending(&k->main, 4));
