@@ -2,7 +2,7 @@
 """Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
 
     bench/run.py              everything
-    bench/run.py chain file   some of it (chain, transformers, processor, metrics, stop, file, idle, start, size, sqlite)
+    bench/run.py chain file   some of it (chain, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
 """
@@ -263,6 +263,45 @@ def bench_stop():
     row("ms to write 10,000 rows, save the position and exit (median of 5)", f"{sorted(times)[2] * 1000:.0f}")
 
 
+def bench_outage():
+    """a sink that goes away (test/faults): how soon it is noticed, and how soon rows flow when it is back, default settings"""
+    faults = "test/faults/dataflow-faults"
+    subprocess.run(["ninja", "-C", BUILD, faults], check=True, stdout=subprocess.DEVNULL)
+    down, path, rules = WORK / "down", WORK / "outage.yaml", WORK / "outage.json"
+    down.unlink(missing_ok=True)
+    rules.write_text(json.dumps([{"at": at, "while": str(down), "do": "fail", "error": "connection_error", "text": "refused"}
+                                 for at in ("write", "sink_connect")]))
+    path.write_text(FILE_FLOW.format(source="", sink="discard", config="{}", transformations="[]").replace(
+        "{type: file, config: {path: }}", json.dumps({"type": "generate", "config": {"rate": 10000}})))
+    process = subprocess.Popen([BUILD / faults, "run", "--progress", "none", "--metrics", "127.0.0.1:0", path], cwd=WORK,
+                               stderr=subprocess.PIPE, text=True, env=dict(os.environ, DATAFLOW_FAULTS=str(rules)))
+    address = re.search(r"http://[0-9.:]+", process.stderr.readline())[0]
+
+    def value(name):
+        text = urllib.request.urlopen(address + "/metrics").read().decode()
+        return float(re.search(rf"(?m)^{name}}} (\S+)$", text)[1])
+
+    def until(condition):
+        started = time.perf_counter()
+        while not condition():
+            time.sleep(0.002)
+        return (time.perf_counter() - started) * 1000
+    connected = lambda: value('dataflow_connector_connection_status{.*connector_name="sink"')
+    written = lambda: value('dataflow_messages_total{.*outcome="written"')
+    until(lambda: written() > 0)
+    for seconds in (1, 5, 20):
+        down.touch()
+        noticed = until(lambda: connected() == 0)
+        time.sleep(seconds)
+        before = written()
+        down.unlink()
+        resumed = until(lambda: written() > before)
+        row(f"outage of {seconds} s: ms until it was noticed, and from the return to the first row",
+            f"{noticed:.0f}, {resumed:.0f}", "resumed within 1000")
+    process.terminate()
+    process.communicate()
+
+
 FILE_FLOW = """
 apiVersion: dataflow.dataflow.io/v1
 kind: DataFlow
@@ -392,6 +431,83 @@ def bench_sqlite():
     if int(count) != LINES:
         raise RuntimeError("rows are missing")
     row("speed beside .import", f"{best['sqlite3'] / best['dataflow']:.2f}", "at least 0.8")
+
+
+def pg_shell(url, *commands):
+    """psql commands one after the other in one session; returns what the last prints."""
+    done = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", url, *(a for c in commands for a in ("-c", c))],
+                          capture_output=True, text=True, env=dict(os.environ, PGOPTIONS="-c client_min_messages=warning"))
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return done.stdout.strip()
+
+
+def pg_flow(url, name, source, table, **config):
+    body = {"apiVersion": "dataflow.dataflow.io/v1", "kind": "DataFlow", "metadata": {"name": name}, "spec": {
+        "checkpointPersistence": False, "source": source,
+        "sink": {"type": "postgresql", "config": {"connectionString": url, "table": table, "batchSize": 5000, **config}}}}
+    path = WORK / f"pg-{name}.yaml"
+    path.write_text(json.dumps(body))
+    return path
+
+
+def bench_postgresql():
+    """PostgreSQL beside psql's COPY BINARY on the same server and tables (DATAFLOW_BENCH_LINES rows of 6 columns, 200 bytes)"""
+    sys.path.insert(0, str(ROOT / "test/integration"))
+    import services
+    url = services.use("postgresql")["POSTGRESQL_URL"]
+    columns = "id bigint, name text, amount numeric(12, 2), at timestamptz, note text, updated_at timestamptz NOT NULL"
+    pg_shell(url, "DROP TABLE IF EXISTS source, heap, keyed", f"CREATE TABLE source ({columns}, PRIMARY KEY (id))",
+             "INSERT INTO source SELECT i, md5(i::text), i / 7.0, timestamptz '2024-01-01' + i * interval '1 s', "
+             "repeat(md5(i::text), 3) || 'abcdefgh', timestamptz '2024-01-01' + i * interval '1 s' "
+             f"FROM generate_series(1, {LINES}) i", "CREATE INDEX ON source (updated_at, id)",
+             f"CREATE TABLE heap ({columns})", f"CREATE TABLE keyed ({columns}, PRIMARY KEY (id))", "VACUUM ANALYZE source")
+    source = {"type": "postgresql", "config": {"connectionString": url, "table": "source"}}
+    template = ('{"id": ${counter}, "name": "c4ca4238a0b923820dcc509a6f75849b", "amount": 1234.56, "at": "2024-01-01T00:00:01Z", '
+                '"note": "' + "c4ca4238a0b923820dcc509a6f75849b" * 3 + 'abcdefgh", "updated_at": "2024-01-01T00:00:01Z"}')
+    made = {"type": "generate", "config": {"count": LINES, "template": template}}
+
+    def ours(name, flow_source, table, **config):
+        return lambda: measure([DATAFLOW, "run", "--once", "--progress", "none", pg_flow(url, name, flow_source, table, **config)])
+
+    def shell(*words):
+        return lambda: measure(["sh", "-c", " ".join(words)])
+    out = f"psql -Xq {url} -c 'COPY source TO STDOUT BINARY'"
+    assign = ", ".join(f"{c} = EXCLUDED.{c}" for c in ("name", "amount", "at", "note", "updated_at"))
+    cases = {
+        "COPY OUT | COPY IN": ("heap", shell(out, "|", f"psql -Xq {url} -c 'COPY heap FROM STDIN BINARY'")),
+        "dataflow: table to table": ("heap", ours("copy", source, "heap")),
+        "COPY IN": ("heap", shell(f"psql -Xq {url} -c 'COPY heap FROM STDIN BINARY' <", str(WORK / "pg.bin"))),
+        "dataflow: generated rows": ("heap", ours("sink", made, "heap")),
+        "COPY into temp, ON CONFLICT": ("keyed", shell(
+            f"psql -Xq {url} -c 'CREATE TEMP TABLE stage (LIKE keyed)' -c 'COPY stage FROM STDIN BINARY' -c "
+            f"'INSERT INTO keyed SELECT * FROM stage ON CONFLICT (id) DO UPDATE SET {assign}' <", str(WORK / "pg.bin"))),
+        "dataflow: generated upserts": ("keyed", ours("upsert", made, "keyed", upsertMode=True)),
+    }
+    subprocess.run(["sh", "-c", f"{out} > {WORK / 'pg.bin'}"], check=True)
+    best = {}
+    for _ in range(3):
+        for name, (table, act) in cases.items():
+            pg_shell(url, "TRUNCATE heap, keyed")
+            cpu, wall = act()
+            if int(pg_shell(url, f"SELECT count(*) FROM {table}")) != LINES:
+                raise RuntimeError(f"{name}: rows are missing")
+            best[name] = min((wall, cpu), best.get(name, (wall, cpu)))
+    for (theirs, them), (name, us), least in zip(list(best.items())[::2], list(best.items())[1::2], (0.75, 0.8, 0.6)):
+        row(f"{theirs}: wall seconds for {LINES:,} rows", f"{them[0]:.2f}")
+        row(f"{name}: wall seconds", f"{us[0]:.2f}")
+        row("speed beside it", f"{them[0] / us[0]:.2f}", f"at least {least}")
+        row("CPU seconds of ours a million rows", f"{us[1] / LINES * 1e6:.2f}", "at most 2")
+    pg_shell(url, "TRUNCATE heap")
+    row("peak resident MiB, table to table", f"{peak(pg_flow(url, 'copy', source, 'heap')):.1f}", "at most 24")
+    script = WORK / "insert.sql"
+    script.write_text("\\set id random(1, 1000000000)\nINSERT INTO heap VALUES (:id, 'c4ca4238a0b923820dcc509a6f75849b', 1234.56, "
+                      "'2024-01-01T00:00:01Z', 'c4ca4238a0b923820dcc509a6f75849bc4ca4238a0b923820dcc509a6f75849b', now());\n")
+    done = subprocess.run(["/usr/lib/postgresql/15/bin/pgbench", "-n", "-M", "prepared", "-t", "20000", "-f", script, url],
+                          capture_output=True, text=True, check=True)
+    per_row = float(re.search(r"tps = ([\d.]+) \(without", done.stdout)[1])
+    row("prepared inserts one by one (pgbench): rows a second", f"{per_row:,.0f}")
+    row("dataflow, table to table, beside them", f"{LINES / best['dataflow: table to table'][0] / per_row:.0f}", "at least 10 times")
 
 
 BENCHES = {name.removeprefix("bench_"): f for name, f in list(globals().items()) if name.startswith("bench_")}
