@@ -77,6 +77,53 @@ static int set_variable(struct environment *e, struct df_str name, struct df_str
 	return 0;
 }
 
+static struct df_str value_of(const struct environment *e, struct df_str name, bool *ret_found)
+{
+	for (size_t i = 0; i < e->count; i++)
+		if (strncmp(e->items[i], name.ptr, name.len) == 0 && e->items[i][name.len] == '=') {
+			*ret_found = true;
+			return df_str_c(e->items[i] + name.len + 1);
+		}
+	*ret_found = false;
+	return (struct df_str){ 0 };
+}
+
+/* `$(NAME)` is the variable's value, or stays as it is when there is none; `$$` is one `$`. As in a container
+ * (Container.command in the Kubernetes API). */
+static void expand(const struct environment *e, struct df_str text, struct df_buf *buf)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		const char *at = text.ptr + i, *end;
+		size_t left = text.len - i;
+		struct df_str value;
+		bool found;
+
+		if (left < 2 || at[0] != '$') {
+			df_buf_add_char(buf, at[0]);
+		} else if (at[1] == '$') {
+			df_buf_add_char(buf, '$');
+			i++;
+		} else if (at[1] == '(' && (end = memchr(at, ')', left)) != NULL) {
+			value = value_of(e, df_str(at + 2, (size_t)(end - at) - 2), &found);
+			df_buf_add_str(buf, found ? value : df_str(at, (size_t)(end - at) + 1));
+			i += (size_t)(end - at);
+		} else {
+			df_buf_add_char(buf, '$');
+		}
+	}
+}
+
+static int set_expanded(struct environment *e, struct df_str name, struct df_str value, struct df_error *err)
+{
+	struct df_buf buf = { 0 };
+	int r;
+
+	expand(e, value, &buf);
+	r = buf.failed ? df_error_no_memory(err) : set_variable(e, name, df_buf_str(&buf), err);
+	df_buf_done(&buf);
+	return r;
+}
+
 static struct df_str text_of(const struct df_value *object, const char *key, struct df_arena *arena)
 {
 	const struct df_value *v = df_object_get_c(object, key);
@@ -140,7 +187,7 @@ static int set_from_manifest(struct environment *e, struct df_error *err)
 					    "Kubernetes",
 					    DF_STR_ARG(name));
 		r = secret ? set_from_secret(e, name, secret, err)
-			   : set_variable(e, name, text_of(entry, "value", &e->arena), err);
+			   : set_expanded(e, name, text_of(entry, "value", &e->arena), err);
 		if (r < 0)
 			return r;
 	}
@@ -173,15 +220,30 @@ static int set_about_the_run(struct environment *e, struct df_error *err)
 
 /* ---- the process ----------------------------------------------------------------------------------------- */
 
-/* argv of command and args; the texts are borrowed. */
-static char **make_argv(const struct df_trigger *t)
+static void free_argv(char **argv)
 {
+	for (size_t i = 0; argv && argv[i]; i++)
+		free(argv[i]);
+	free(argv);
+}
+
+/* command and args behind each other; NULL when out of memory. */
+static char **make_argv(const struct environment *e)
+{
+	const struct df_trigger *t = e->o->trigger;
 	char **argv = calloc(t->command.count + t->args.count + 1, sizeof(*argv));
 
-	for (size_t i = 0; argv && i < t->command.count; i++)
-		argv[i] = t->command.items[i];
-	for (size_t i = 0; argv && i < t->args.count; i++)
-		argv[t->command.count + i] = t->args.items[i];
+	for (size_t i = 0; argv && i < t->command.count + t->args.count; i++) {
+		struct df_buf buf = { 0 };
+
+		expand(e, df_str_c(i < t->command.count ? t->command.items[i] : t->args.items[i - t->command.count]),
+		       &buf);
+		argv[i] = df_buf_take(&buf);
+		if (!argv[i]) {
+			free_argv(argv);
+			return NULL;
+		}
+	}
 	return argv;
 }
 
@@ -293,19 +355,23 @@ void df_trigger_check(const struct df_trigger *trigger, const struct df_place *p
 int df_trigger_run(const struct df_trigger_options *options, struct df_error *err)
 {
 	struct environment e = { .o = options };
-	char **argv = make_argv(options->trigger);
+	char **argv = NULL;
 	char name[80];
 	int r;
 
 	df_arena_init(&e.arena, NULL);
-	r = argv ? set_about_the_run(&e, err) : df_error_no_memory(err);
+	r = set_about_the_run(&e, err);
 	if (r == 0)
 		r = set_from_manifest(&e, err);
+	if (r == 0) {
+		argv = make_argv(&e);
+		r = argv ? 0 : df_error_no_memory(err);
+	}
 	if (r == 0)
 		r = run_command(options, argv, e.items, err);
 	if (r < 0)
 		df_error_prefix(err, "trigger %s", df_trigger_name(options->trigger, options->index, name));
 	environment_done(&e);
-	free(argv);
+	free_argv(argv);
 	return r;
 }

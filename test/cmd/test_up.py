@@ -627,6 +627,21 @@ class Cron(Up):
         self.assertNotIn("hunter2", self.text())
         self.stop()
 
+    def test_variables_in_commands_and_values(self):
+        self.cron(spec="""  triggers:
+    - image: x
+      command: [sh, -c, 'printf "%s\\n" "$@" > words', sh, $(A), "$(B)"]
+      args: ["x$(A)y$(NONE)$$(A)$$", $, "$(A", $(DATAFLOW_NAME), $A]
+      env: [{name: A, value: a b}, {name: B, value: "[$(A)]$(C)"}, {name: C, value: late}]
+""")
+        self.start("--allow-triggers")
+        self.wait_state("job", "scheduled")
+        self.clock("2026-03-01T01:00:00Z")
+        self.complete(1)
+        self.assertEqual((self.dir / "words").read_text().splitlines(),
+                         ["a b", "[a b]$(C)", "xa by$(NONE)$(A)$", "$", "$(A", "job", "$A"])
+        self.stop()
+
     def test_triggers_are_not_run_unless_allowed(self):
         self.cron(spec="  triggers: [{image: x, command: [touch, ran]}]\n")
         self.start()
