@@ -66,6 +66,13 @@ class Explain(CliTest):
         self.explain(source="kafka", source_config={"brokers": ["b:9092"], "topic": "t", "consumerGroup": "g"})
         self.assertIn("its server holds the position", self.reasons["source"][0]["text"])
 
+    def test_a_broker_that_is_not_asked(self):
+        kafka = {"brokers": ["b:9092"], "topic": "t"}
+        self.assertEqual(self.explain(sink="kafka", sink_config=kafka), "at-least-once")
+        for acks in ("none", "local"):
+            self.assertEqual(self.explain(sink="kafka", sink_config={**kafka, "requiredAcks": acks, "idempotent": False}), "best-effort")
+            self.assertIn(f"requiredAcks: {acks}", self.reasons["sink"][0]["text"])
+
     def test_the_error_sink(self):
         errors = "  errors: {type: file, ackPolicy: %s, config: {path: e.jsonl}}\n"
         self.explain(extra=errors % "afterWrite")

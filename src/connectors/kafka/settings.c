@@ -456,6 +456,18 @@ static const struct df_rule sink_rules[] = {
 
 static const struct df_table sink_table = DF_TABLE_RULES(struct df_kafka_sink_settings, sink_fields, sink_rules);
 
+static const char *sink_loses(const void *settings)
+{
+	const struct df_kafka_sink_settings *s = settings;
+
+	if (df_str_equal_c(DF_STR("none"), s->required_acks))
+		return "requiredAcks: none: the broker confirms nothing, and what it does not get is gone";
+	if (df_str_equal_c(DF_STR("local"), s->required_acks))
+		return "requiredAcks: local: what the leader of a partition confirmed is gone when it fails before "
+		       "another replica has it";
+	return NULL;
+}
+
 static const struct df_type sink_type = {
 	.name = "kafka",
 	.title = "Writes messages to one Kafka topic.",
@@ -468,6 +480,7 @@ static const struct df_type sink_type = {
 		   "  brokers: [broker-0:9092]\n"
 		   "  topic: orders-clean\n"
 		   "  compression: zstd\n",
+	.loses = sink_loses,
 };
 
 const struct df_connector df_connector_kafka = {
