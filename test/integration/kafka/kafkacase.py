@@ -19,7 +19,7 @@ DATAFLOW = os.environ.get("DATAFLOW", str(ROOT / "build/src/cmd/dataflow"))
 LONG = bool(os.environ.get("DATAFLOW_LONG"))  # the long forms: 100,000 messages, a broker that stands still for 30 s
 
 peers.need("confluent-kafka==2.16.1")
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition  # noqa: E402
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition  # noqa: E402
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # noqa: E402
 
 
@@ -74,11 +74,13 @@ class KafkaCase(unittest.TestCase):
         self.assertEqual(failed, [])
 
     def ends(self, topic):
-        """partition -> end offset."""
+        """partition -> end offset; None while the broker cannot say."""
         consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "look"})
         try:
             partitions = consumer.list_topics(topic, 10).topics[topic].partitions
             return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in partitions}
+        except KafkaException:
+            return None
         finally:
             consumer.close()
 
@@ -107,6 +109,8 @@ class KafkaCase(unittest.TestCase):
         try:
             partitions = [TopicPartition(topic, p) for p in consumer.list_topics(topic, 10).topics[topic].partitions]
             return {t.partition: t.offset for t in consumer.committed(partitions, 10) if t.offset >= 0}
+        except KafkaException:  # a broker that just came back
+            return {}
         finally:
             consumer.close()
 

@@ -156,7 +156,8 @@ class Static(KafkaCase):
     def test_a_member_that_comes_back_causes_no_rebalance(self):
         topic = self.topic(partitions=2)
         source = self.source(topic, groupInstanceId="flow-${POD_NAME}", sessionTimeoutSeconds=20, heartbeatIntervalSeconds=1)
-        manifest = self.flow(source, self.file())
+        out = self.topic("out")
+        manifest = self.flow(source, self.sink(out))
         one = self.start(manifest, POD_NAME="one")
         wait_until(lambda: "gives 2 partitions" in one.log())
         two = self.start(manifest, POD_NAME="two")
@@ -166,7 +167,7 @@ class Static(KafkaCase):
         two = self.start(manifest, POD_NAME="two")
         wait_until(lambda: "gives 1 partition" in two.log())
         self.produce(topic, [{"value": b'{"i": 0}', "partition": 0}, {"value": b'{"i": 1}', "partition": 1}])
-        self.await_lines(2)
+        wait_until(lambda: self.ends(out) == {0: 2})
         self.assertEqual(one.log().count("the group"), before)
         self.stop(one)
         self.stop(two)
