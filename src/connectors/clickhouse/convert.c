@@ -504,7 +504,7 @@ int df_ch_put_default(struct df_ch_out *out, struct df_error *err)
 {
 	const struct df_ch_type *t = out->type;
 	struct df_value empty = { .kind = DF_STRING, .text = "" };
-	uint64_t end = elements_of(&out->stream);
+	uint64_t end;
 	uint8_t *room;
 	int code = 0;
 
@@ -515,6 +515,7 @@ int df_ch_put_default(struct df_ch_out *out, struct df_error *err)
 		return put_text(out, DF_STR("{}"), err);
 	case DF_CH_ARRAY:
 	case DF_CH_MAP:
+		end = elements_of(&out->stream);
 		return put_bytes(out, &end, sizeof(end), err);
 	case DF_CH_TUPLE:
 		for (size_t i = 0; i < out->child_count && code == 0; i++)
