@@ -59,6 +59,7 @@ wait_until() {
 
 # start_process COMMAND...: in the background, in a session of its own; its output goes to $home/server.log, its id to $home/server.pid.
 start_process() {
+  cd "$home" # some leave files where they are
   setsid "$@" </dev/null >"$home/server.log" 2>&1 9>&- &
   echo $! >"$home/server.pid"
 }

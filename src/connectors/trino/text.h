@@ -7,22 +7,15 @@
 
 #include "connectors/trino/types.h"
 
-/*
- * Appends the value as JSON of the type's *shape*: the type with every scalar replaced by its text (varchar). A scalar
- * is a JSON string, arrays are arrays, maps objects, rows arrays of their fields, null is null. v may be decoded in
- * place. DF_ERR_INVALID_DATA completes "column "c": ..." and never contains the value; the buffer then ends with a part
- * of it, which the caller cuts off. DF_ERR_NO_MEMORY.
- */
-int df_trino_cell(const struct df_trino_type *type, struct df_value *v, struct df_arena *arena, struct df_buf *json,
-		  struct df_error *err) df_must_check;
+/* Appends a scalar's text. DF_ERR_INVALID_DATA completes "column "c": ..." and never contains the value;
+ * DF_ERR_NO_MEMORY. v may be decoded in place. */
+int df_trino_scalar(const struct df_trino_type *type, struct df_value *v, struct df_arena *arena, struct df_buf *out,
+		    struct df_error *err) df_must_check;
 
-/* Appends the shape as SQL: `varchar`, `array(varchar)`, `row("a" varchar)`. */
-void df_trino_shape(const struct df_trino_type *type, struct df_buf *sql);
+/* The function that makes a value of the type out of its text, where a cast does not; NULL: a cast does. */
+const char *df_trino_function(const struct df_trino_type *type);
 
-/* Appends the expression that makes a value of the type out of `expression`, which has its shape. */
-void df_trino_from_shape(const struct df_trino_type *type, struct df_str expression, struct df_buf *sql);
-
-/* Appends a scalar as a typed literal. Errors as above; DF_ERR_CONFIG for a container. */
+/* Appends a scalar as a typed literal. Errors as above, also for a container. */
 int df_trino_literal(const struct df_trino_type *type, struct df_value *v, struct df_arena *arena, struct df_buf *sql,
 		     struct df_error *err) df_must_check;
 

@@ -50,6 +50,11 @@ struct df_trino_type {
 	struct df_str text; /* as SQL writes it, for CAST */
 };
 
+static inline bool df_trino_is_container(const struct df_trino_type *type)
+{
+	return type->kind == DF_TRINO_ARRAY || type->kind == DF_TRINO_MAP || type->kind == DF_TRINO_ROW;
+}
+
 /* All in the arena. DF_ERR_UNKNOWN: not a signature; DF_ERR_NO_MEMORY. */
 int df_trino_type_from_signature(const struct df_value *signature, struct df_arena *arena, struct df_trino_type **ret,
 				 struct df_error *err) df_must_check;
