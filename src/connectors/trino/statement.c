@@ -4,8 +4,6 @@
 #include <strings.h>
 
 #include "connectors/trino/cell.h"
-
-#include "connectors/trino/cell.h"
 #include "table/identifier.h"
 
 #define OPERATION "__op" /* of a MERGE's source: 'd' removes the row of that key */
