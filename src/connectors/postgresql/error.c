@@ -150,10 +150,13 @@ static const char *find_state(struct df_str line, char state[SQLSTATE_LEN + 1])
 	return NULL;
 }
 
-/* The line that tells most: the first with a SQLSTATE, else the last of those that are no explanation. */
+/* The line that tells most: the first with a SQLSTATE, else the last that says what failed, else the last that is no
+ * explanation. */
 static struct df_str telling_line(const char *text, char state[SQLSTATE_LEN + 1])
 {
+	static const char failed[] = " failed: ";
 	struct df_str best = DF_STR("");
+	bool found = false;
 
 	state[0] = 0;
 	while (*text) {
@@ -162,15 +165,16 @@ static struct df_str telling_line(const char *text, char state[SQLSTATE_LEN + 1]
 
 		if (behind)
 			return df_str(behind, (size_t)(line.ptr + line.len - behind));
-		if (line.len && line.ptr[0] != '\t' && line.ptr[0] != ' ')
+		behind = memmem(line.ptr, line.len, failed, strlen(failed));
+		if (behind) {
+			behind += strlen(failed);
+			best = df_str(behind, (size_t)(line.ptr + line.len - behind));
+			found = true;
+		} else if (!found && line.len && line.ptr[0] != '\t' && line.ptr[0] != ' ') {
 			best = line;
+		}
 		text += line.len;
 		text += *text == '\n';
-	}
-	const char *failed = best.len ? memmem(best.ptr, best.len, " failed: ", strlen(" failed: ")) : NULL;
-	if (failed) {
-		failed += strlen(" failed: ");
-		best = df_str(failed, (size_t)(best.ptr + best.len - failed));
 	}
 	return best;
 }
