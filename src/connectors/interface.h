@@ -206,6 +206,7 @@ struct df_batching {
 	int32_t interval_seconds; /* batchFlushIntervalSeconds */
 	int32_t default_size;	  /* when size is absent: what the type waits for */
 	int32_t default_together; /* when size is absent: rows that already wait travel together up to this many */
+	size_t flush_bytes;	  /* payload bytes after which a flush goes out in any case; 0: 4 MiB */
 };
 
 struct df_sink_ops {

@@ -19,7 +19,7 @@
 #define DF_BATCH_BYTES ((size_t)64 << 10)  /* payload bytes a source puts into one batch */
 #define DF_BATCH_MESSAGES_MAX 512	   /* messages a source puts into one batch, whatever channelBufferSize says */
 #define DF_FLUSH_MESSAGES_MAX 10000	   /* the cap of the batch table for batchSize 0 */
-#define DF_FLUSH_BYTES ((size_t)4 << 20)   /* byte budget of one flush */
+#define DF_FLUSH_BYTES ((size_t)4 << 20)   /* byte budget of one flush, unless the sink asks for another */
 #define DF_ROUTE_MARK "routed_condition"   /* metadata of the router's, for transformations only */
 #define DF_BLOCKED_WARNING (60 * DF_NS_PER_S) /* how often ackPolicy's effect is told */
 #define DF_GRACE_DEFAULT (30 * DF_NS_PER_S)
@@ -102,6 +102,7 @@ struct df_output {
 	/* the flush rule, from the settings */
 	size_t wait_for;     /* rows a flush waits for */
 	size_t together;     /* rows a flush has at most */
+	size_t flush_bytes;  /* payload bytes after which a flush goes out in any case */
 	int64_t interval_ns; /* after the first waiting row; 0: no timer */
 	size_t max_flights;
 

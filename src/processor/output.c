@@ -34,6 +34,7 @@ void df_output_set_rule(struct df_output *o, const struct df_sink_ops *ops)
 	}
 	if (o->together < o->wait_for)
 		o->together = o->wait_for;
+	o->flush_bytes = b.flush_bytes ? b.flush_bytes : DF_FLUSH_BYTES;
 }
 
 /* When the oldest waiting row must go out; INT64_MAX: no timer runs. */
@@ -52,7 +53,7 @@ static size_t due(const struct df_output *o, bool closed)
 
 	if (q->count == 0)
 		return 0;
-	if (!closed && q->count < o->wait_for && q->bytes < DF_FLUSH_BYTES && df_clock_monotonic() < timer(o) &&
+	if (!closed && q->count < o->wait_for && q->bytes < o->flush_bytes && df_clock_monotonic() < timer(o) &&
 	    !o->barrier && !atomic_load_explicit(&o->p->pressed, memory_order_relaxed))
 		return 0;
 	n = q->count < o->together ? q->count : o->together;
@@ -63,7 +64,7 @@ static size_t due(const struct df_output *o, bool closed)
 static bool has_room(const struct df_output *o)
 {
 	return o->pending_count == 0 ||
-	       (o->pending_count < o->max_flights && o->queue.away_bytes < DF_FLUSH_BYTES && !o->grounded);
+	       (o->pending_count < o->max_flights && o->queue.away_bytes < o->flush_bytes && !o->grounded);
 }
 
 /* ---- what waits ------------------------------------------------------------------------------------------ */
@@ -82,7 +83,7 @@ static void enqueue(struct df_output *o, struct df_batch *batch)
 /* Rows that already wait travel together. *closed when the channel has nothing more. */
 static int take_waiting(struct df_output *o, bool *closed, struct df_error *err)
 {
-	while (o->queue.count < o->together && o->queue.bytes < DF_FLUSH_BYTES) {
+	while (o->queue.count < o->together && o->queue.bytes < o->flush_bytes) {
 		struct df_batch *batch = NULL;
 		int r = df_channel_receive(o->channel, o->p->work_ctx, 0, &batch, err);
 

@@ -64,8 +64,8 @@ static int append_pieces(struct df_buf *to, struct df_ch_input *in, uint64_t len
 
 static inline int append_bytes(struct df_buf *to, struct df_ch_input *in, uint64_t len, struct df_error *err)
 {
-	if (len > (uint64_t)(in->end - in->pos) || len > to->cap - to->len)
-		return append_pieces(to, in, len, err);
+	if (len - 1 >= (uint64_t)(in->end - in->pos) || len > to->cap - to->len)
+		return append_pieces(to, in, len, err); /* also nothing at all */
 	memcpy(to->data + to->len, in->pos, (size_t)len);
 	to->len += (size_t)len;
 	in->pos += len;
@@ -90,6 +90,8 @@ static int read_strings(struct df_ch_column *c, struct df_ch_input *in, uint64_t
 	const uint64_t step = 65536;
 
 	c->data.len = c->ends.len = 0;
+	if (!df_buf_reserve(&c->data, 1)) /* a place for empty strings to point to */
+		return df_error_no_memory(err);
 	for (uint64_t row = 0; row < rows; row++) {
 		uint64_t len;
 		if (row % step == 0 && !df_buf_reserve(&c->ends, (size_t)(rows - row < step ? rows - row : step) * 8))

@@ -22,6 +22,8 @@ bool df_clickhouse_replacing(const struct df_clickhouse_sink_settings *settings)
 
 /* Rows that already wait travel together up to this many when batchSize is absent. */
 #define DF_CLICKHOUSE_TOGETHER 500
+/* A part per flush is dear: large batches may go out whole. */
+#define DF_CLICKHOUSE_FLUSH_BYTES ((size_t)32 << 20)
 
 /* The driver: source.c and sink.c. */
 extern const struct df_source_ops df_clickhouse_source_ops;

@@ -438,6 +438,7 @@ static void sink_batching(const void *settings, struct df_batching *ret)
 		.interval_seconds = config->table_sink.batch.interval_seconds,
 		.default_size = 100,
 		.default_together = DF_CLICKHOUSE_TOGETHER,
+		.flush_bytes = DF_CLICKHOUSE_FLUSH_BYTES,
 	};
 }
 
