@@ -2,7 +2,7 @@
 """Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
 
     bench/run.py              everything
-    bench/run.py chain file   some of it (chain, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite)
+    bench/run.py chain file   some of it (chain, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, kafka)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
 """
@@ -508,6 +508,85 @@ def bench_postgresql():
     per_row = float(re.search(r"tps = ([\d.]+) \(without", done.stdout)[1])
     row("prepared inserts one by one (pgbench): rows a second", f"{per_row:,.0f}")
     row("dataflow, table to table, beside them", f"{LINES / best['dataflow: table to table'][0] / per_row:.0f}", "at least 10 times")
+
+
+def service(name, verb, **environment):
+    done = subprocess.run([ROOT / "test/services" / name, verb], capture_output=True, text=True, env=dict(os.environ, **environment))
+    if done.returncode:
+        raise RuntimeError(f"{name} {verb}: {done.stderr}")
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def kafka_flow(name, source, sink, transformations=()):
+    path = WORK / f"{name}.yaml"
+    path.write_text(json.dumps({
+        "apiVersion": "dataflow.dataflow.io/v1", "kind": "DataFlow", "metadata": {"name": name}, "spec": {
+            "checkpointPersistence": False, "source": source, "transformations": list(transformations), "sink": sink}}))
+    return path
+
+
+def bench_kafka():
+    """kafka -> discard, generate -> kafka, kafka -> kafka beside librdkafka's bare loops; CPU beside two kcat in a pipe"""
+    service("kafka", "start", KAFKA_JVM_OPTS="", KAFKA_HEAP="1g")
+    try:
+        run_bench_kafka(service("kafka", "env")["KAFKA_BROKERS"])
+    finally:
+        service("kafka", "stop")
+
+
+def run_bench_kafka(brokers):
+    loops, runs = BUILD / "bench/bench-kafka-loops", iter(range(1000))
+    lines = lines_file(1000)
+
+    def topic():
+        """A new one with four partitions: dataflow makes it."""
+        name = f"bench-{os.getpid()}-{next(runs)}"
+        measure([DATAFLOW, "run", "--progress", "none", kafka_flow("make", {"type": "generate", "config": {"count": 1}}, {
+            "type": "kafka", "config": {"brokers": [brokers], "topic": name, "autoCreateTopic": True, "topicPartitions": 4}})])
+        return name
+
+    def source(name):
+        return {"type": "kafka", "config": {"brokers": [brokers], "topic": name, "consumerGroup": f"{name}-{next(runs)}"}}
+
+    def sink(name):
+        return {"type": "kafka", "config": {"brokers": [brokers], "topic": name}}
+
+    def ours(manifest):
+        return measure([DATAFLOW, "run", "--once", "--progress", "none", manifest])
+
+    full = topic()
+    measure([loops, "fill", brokers, full, LINES, lines])
+    best, cpu = {}, {}
+
+    def take(name, run, rounds=3):
+        for _ in range(rounds):
+            used, wall = run()
+            best[name] = min(wall, best.get(name, wall))
+            cpu[name] = min(used, cpu.get(name, used))
+        row(f"{name}: messages a second; CPU seconds", f"{LINES / best[name]:,.0f}", f"{cpu[name]:.2f}")
+
+    template = document(0).replace("$", "")
+    chain = json.loads(subprocess.run(["python3", "-c", "import sys,yaml,json; print(json.dumps(yaml.safe_load(sys.stdin)))"],
+                                      input=(ROOT / "bench/chain.yaml").read_text(), capture_output=True, text=True, check=True).stdout)
+    take("librdkafka: batch consume", lambda: measure([loops, "consume", brokers, full, LINES]))
+    take("kafka -> discard", lambda: ours(kafka_flow("discard", source(full), {"type": "discard", "config": {}})))
+    row("beside the bare loop", f"{best['librdkafka: batch consume'] / best['kafka -> discard']:.2f}", "at least 0.8")
+    take("librdkafka: produce", lambda: measure([loops, "produce", brokers, topic(), LINES, lines]))
+    take("generate -> kafka", lambda: ours(kafka_flow("produce", {"type": "generate", "config": {
+        "count": LINES, "template": template}}, sink(topic()))))
+    row("beside the bare loop", f"{best['librdkafka: produce'] / best['generate -> kafka']:.2f}", "at least 0.8")
+    slower = max(best["librdkafka: batch consume"], best["librdkafka: produce"])
+    take("kafka -> chain of five -> kafka", lambda: ours(kafka_flow("five", source(full), sink(topic()), chain)), 2)
+    row("beside the slower bare loop", f"{slower / best['kafka -> chain of five -> kafka']:.2f}", "at least 0.5")
+    manifest = kafka_flow("four", source(full), sink(topic()), FILE_CHAIN)
+    done = subprocess.run([DATAFLOW, "run", "--once", "--progress", "json", manifest], capture_output=True, text=True, cwd=WORK)
+    row("peak resident MiB", f"{json.loads(done.stderr.splitlines()[-1])['peak_bytes'] / 1024 / 1024:.1f}", "at most 48")
+    take("kafka -> filter, select, snakeCase, timestamp -> kafka",
+         lambda: ours(kafka_flow("four", source(full), sink(topic()), FILE_CHAIN)), 2)
+    if not shutil.which("kcat"):
+        return row("two kcat in a pipe", "not here", "apt-get install kcat")
+    take("two kcat in a pipe, transport only", lambda: measure(["sh", "-c", (
+        f"kcat -C -b {brokers} -t {full} -o beginning -e -q | kcat -P -b {brokers} -t {topic()} -z snappy")]), 2)
 
 
 BENCHES = {name.removeprefix("bench_"): f for name, f in list(globals().items()) if name.startswith("bench_")}
