@@ -29,9 +29,34 @@ spec:
 ROWS = 6  # of 3 lines with 3 items each, those with n = 3 filtered
 
 
+# What fails on the way: a transformation refuses one line, the sink another; both become records.
+ERRORS_FLOW = """
+apiVersion: dataflow.dataflow.io/v1
+kind: DataFlow
+metadata: {{name: errors}}
+spec:
+  source: {{type: file, config: {{path: {dir}/errors-in.jsonl}}}}
+  transformations:
+    - {{type: cast, config: {{spec: {{n: int64}}}}}}
+    - type: router
+      config:
+        routes:
+          - {{condition: "n == 5", sink: {{type: sqlite, config: {{path: {dir}/route.db, table: t, autoCreateTable: true}}}}}}
+  sink:
+    type: sqlite
+    config: {{path: {dir}/errors.db, table: t}}
+  errors: {{type: file, config: {{path: {dir}/errors.jsonl}}}}
+"""
+ERRORS_ROWS = 2  # of 5 lines: two are refused, one goes to the route
+
+
 def write_input(folder):
     folder = pathlib.Path(folder)
     (folder / "flow.yaml").write_text(FLOW.format(dir=folder))
+    (folder / "errors.yaml").write_text(ERRORS_FLOW.format(dir=folder))
+    (folder / "errors-in.jsonl").write_text('{"id":1,"n":"1"}\n{"id":2,"n":"x"}\n{"id":3,"n":"3"}\n{"id":4,"n":"4"}\n{"id":5,"n":"5"}\n')
+    with sqlite3.connect(folder / "errors.db") as db:
+        db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY CHECK (id != 3), n)")
     with open(folder / "in.jsonl", "w") as f:
         for i in range(3):
             items = ",".join(f'{{"id":"{i}-{n}","n":{n},"at":1700000000,"someName":"é\\u0041"}}' for n in (1, 2, 3))
@@ -52,7 +77,8 @@ class Torture(unittest.TestCase):
             text = done.stderr.decode(errors="replace")
             rows = None
             if done.returncode == 0 and args[0] == "run":
-                with sqlite3.connect(os.path.join(folder, "out.db")) as db:
+                name = "errors.db" if args[-1].endswith("errors.yaml") else "out.db"
+                with sqlite3.connect(os.path.join(folder, name)) as db:
                     rows = db.execute("SELECT count(*) FROM t").fetchone()[0]
             return done.returncode, text, rows
 
@@ -69,7 +95,7 @@ class Torture(unittest.TestCase):
                 return f"allocation {at} of {total}: exit {code}\n{text[-3000:]}"
             if code and not text.strip():
                 return f"allocation {at} of {total}: exit {code} without a word"
-            if rows is not None and rows != ROWS:
+            if rows is not None and rows != (ERRORS_ROWS if args[-1].endswith("errors.yaml") else ROWS):
                 return f"allocation {at} of {total}: exit 0 with {rows} rows"
             return None
 
@@ -82,6 +108,12 @@ class Torture(unittest.TestCase):
 
     def test_transform(self):
         self.torture("transform", "-f", "{dir}/flow.yaml")
+
+    def test_delivery(self):
+        self.torture("explain", "{dir}/errors.yaml")
+
+    def test_pipeline_with_errors(self):
+        self.torture("run", "--progress", "none", "{dir}/errors.yaml")
 
     def test_explain(self):
         self.torture("transform", "--explain", "-f", "{dir}/flow.yaml")
