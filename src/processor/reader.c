@@ -168,6 +168,7 @@ static void count(struct df_processor *p, size_t messages, size_t bytes)
 	if (df_processor_active(p) == 0)
 		atomic_store_explicit(&p->metrics.behind_ns, df_clock_monotonic(), memory_order_relaxed);
 	p->emitted += messages;
+	df_trouble_over(&p->metrics.source.trouble, DF_OP_READ);
 	p->batches++;
 	atomic_fetch_add_explicit(&p->counters.read, messages, memory_order_relaxed);
 	atomic_fetch_add_explicit(&p->counters.read_bytes, bytes, memory_order_relaxed);
@@ -222,6 +223,7 @@ static int emitter_partition(struct df_emitter *e, struct df_str key, struct df_
 
 static void emitter_idle(struct df_emitter *e)
 {
+	df_trouble_over(&processor_of(e)->metrics.source.trouble, DF_OP_READ);
 	df_processor_moved(processor_of(e));
 }
 
@@ -327,6 +329,7 @@ static int read_until_end(struct df_processor *p, struct df_error *err)
 		if (r == 0 || df_context_canceled(p->read_ctx) || !df_code_retryable(r))
 			return r;
 		p->metrics.source.connected = false;
+		df_trouble_add(&p->metrics.source.trouble, DF_OP_READ, err);
 		if (p->emitted != before || told == 0 || df_clock_monotonic() - told >= DF_SAY_AGAIN) {
 			df_log_error(&p->source_logger, DF_LOG_WARN, err, "reading failed, the source is opened again");
 			told = df_clock_monotonic();

@@ -5,7 +5,7 @@
 
 #include "processor/internal.h"
 
-#define SILENCE (2 * DF_NS_PER_S) /* a write that takes longer is told about */
+#define QUIET (2 * DF_NS_PER_S) /* what takes longer is told about */
 
 /* ---- troubles -------------------------------------------------------------------------------------------- */
 
@@ -70,19 +70,26 @@ static int64_t lag_of(const struct df_processor *p)
 	return total;
 }
 
-/* A write that is not answered is no failure yet, but what everything waits for. */
-static void add_silence(struct df_view *view, const struct df_output *o)
+/* Nothing has failed, but this is what everything waits for: a write that is not answered, or a batch that fills. */
+static void add_quiet_wait(struct df_view *view, const struct df_output *o)
 {
-	int64_t since = atomic_load_explicit(&o->metrics.writing_ns, memory_order_relaxed);
-	int64_t now = df_clock_monotonic();
+	int64_t writing = atomic_load_explicit(&o->metrics.writing_ns, memory_order_relaxed);
+	int64_t moved = atomic_load_explicit(&o->p->metrics.progress_ns, memory_order_relaxed);
+	int64_t now = df_clock_monotonic(), since = writing ? writing : moved;
+	uint64_t n = df_count_get(&o->metrics.waiting);
+	struct df_view_wait *wait = &view->waits[view->wait_count];
 
-	if (since == 0 || now - since < SILENCE || view->wait_count == DF_VIEW_WAITS)
+	if (now - since < QUIET || view->wait_count == DF_VIEW_WAITS || (!writing && n == 0))
 		return;
-	view->waits[view->wait_count++] = (struct df_view_wait){ .connector = o->label,
-								 .type = o->component->type->name,
-								 .doing = "write",
-								 .reason = "it does not answer",
-								 .for_ns = now - since };
+	*wait = (struct df_view_wait){ .connector = o->label,
+				       .type = o->component->type->name,
+				       .doing = writing ? "write" : "batch",
+				       .reason = "it does not answer",
+				       .for_ns = now - since };
+	if (!writing)
+		snprintf(wait->reason, sizeof(wait->reason), "%llu of %zu messages are there", (unsigned long long)n,
+			 o->wait_for);
+	view->wait_count++;
 }
 
 void df_processor_view(const struct df_processor *p, struct df_view *ret)
@@ -102,6 +109,6 @@ void df_processor_view(const struct df_processor *p, struct df_view *ret)
 		waits = ret->wait_count;
 		add_wait(ret, &o->metrics.connector, o->label, o->component->type->name);
 		if (ret->wait_count == waits)
-			add_silence(ret, o);
+			add_quiet_wait(ret, o);
 	}
 }

@@ -51,6 +51,31 @@ class Progress(FaultCase):
         self.assertEqual((wait["connector"], wait["operation"], wait["reason"]), ("sink", "write", "it does not answer"))
         self.stop(code=1)
 
+    def test_a_batch_that_fills(self):
+        self.rows(500)
+        self.flow(source={"type": "file", "config": {"path": str(self.dir / "in.jsonl"), "follow": True}},
+                  sink=self.sqlite(batchSize=1000, batchFlushIntervalSeconds=600))
+        self.start()
+        wait, = self.wait_for(lambda: self.lines() and self.lines()[-1]["waiting"])
+        self.assertEqual((wait["connector"], wait["operation"], wait["reason"]),
+                         ("sink", "batch", "500 of 1000 messages are there"))
+        self.stop()
+        self.assert_all(500)
+
+    def test_a_source_that_cannot_be_read(self):
+        down = self.dir / "down"
+        self.rules({"at": "read", "while": str(down), "do": "fail", "error": "connection_error", "text": "reset by the peer"})
+        self.flow(source=ENDLESS)
+        self.start()
+        self.wait_for(lambda: self.value("dataflow_messages_total", outcome="written") > 0)
+        down.touch()
+        wait, = self.wait_for(lambda: self.lines() and self.lines()[-1]["waiting"])
+        self.assertEqual((wait["connector"], wait["operation"], wait["reason"]), ("source", "read", "reset by the peer"))
+        down.unlink()
+        self.wait_for(lambda: self.lines()[-1]["waiting"] == [])
+        self.stop()
+        self.assert_all(len(self.stored()))
+
     def test_writes_that_are_refused(self):
         self.rules({"at": "write", "from": 5, "times": 3, "do": "fail", "error": "transient", "text": "too many parts"})
         self.flow(source=ENDLESS, retry={"initial": "2s"})
