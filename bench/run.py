@@ -47,7 +47,7 @@ def measure(command, stdin=None, stdout=subprocess.DEVNULL, cwd=None):
 
 def peak(manifest):
     """Peak resident MiB of a run, as the kernel counted it for that program (ru_maxrss would begin with our own size)."""
-    done = subprocess.run([DATAFLOW, "run", "--progress", "json", manifest], capture_output=True, text=True, cwd=WORK)
+    done = subprocess.run([DATAFLOW, "run", "--once", "--progress", "json", manifest], capture_output=True, text=True, cwd=WORK)
     return json.loads(done.stderr.splitlines()[-1])["peak_bytes"] / 1024 / 1024
 
 

@@ -145,7 +145,8 @@ static int set_json(struct df_str text, struct df_arena *arena, struct df_value 
 	switch (df_value_parse(text, arena, &root, NULL)) {
 	case DF_PARSE_OK:
 		df_value_replace(v, root);
-		v->logical = DF_LOGICAL_JSON;
+		/* Of a string it would say that the string's content is JSON text. */
+		v->logical = v->kind == DF_STRING ? DF_LOGICAL_NONE : DF_LOGICAL_JSON;
 		return 0;
 	case DF_PARSE_NO_MEMORY:
 		return DF_ERR_NO_MEMORY;

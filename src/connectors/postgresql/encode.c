@@ -337,12 +337,20 @@ const struct df_pg_encoder *df_pg_encoder_find(struct df_str receive)
 	return NULL;
 }
 
+bool df_pg_is_null(const struct df_pg_field *f, const struct df_value *v)
+{
+	if (v->kind != DF_NULL)
+		return false;
+	return v->logical != DF_LOGICAL_JSON ||
+	       (f->encoder->encode != encode_json && f->encoder->encode != encode_jsonb);
+}
+
 int df_pg_encode(const struct df_pg_field *f, struct df_value *v, struct df_arena *arena, struct df_buf *out,
 		 struct df_error *err)
 {
 	size_t start = out->len;
 
-	if (v->kind == DF_NULL) {
+	if (df_pg_is_null(f, v)) {
 		df_pg_add32(out, UINT32_MAX);
 		return out->failed ? df_error_no_memory(err) : 0;
 	}

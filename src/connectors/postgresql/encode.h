@@ -44,6 +44,9 @@ const struct df_pg_encoder *df_pg_encoder_find(struct df_str receive);
 extern const struct df_pg_encoder df_pg_encoder_text;  /* any text, to be cast */
 extern const struct df_pg_encoder df_pg_encoder_array; /* needs element and element_oid */
 
+/* Is it SQL's null there? The null of a JSON document is a value to a column of documents. */
+bool df_pg_is_null(const struct df_pg_field *f, const struct df_value *v);
+
 /* Appends the field: its length and its content; -1 alone for null. On an error *out is as it was. */
 int df_pg_encode(const struct df_pg_field *f, struct df_value *v, struct df_arena *arena, struct df_buf *out,
 		 struct df_error *err) df_must_check;

@@ -33,7 +33,7 @@ static int add_elements(const struct df_pg_field *element, struct df_value *v, c
 	if (dimension == shape->count) {
 		if (v->kind == DF_ARRAY && !json)
 			return df_pg_refuse(err, DF_PG_BAD_ARRAY, "the arrays inside do not all have the same length");
-		*nulls |= v->kind == DF_NULL;
+		*nulls |= df_pg_is_null(element, v);
 		return df_pg_encode(element, v, arena, out, err);
 	}
 	if (v->kind != DF_ARRAY || v->len != shape->lengths[dimension])

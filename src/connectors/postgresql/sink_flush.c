@@ -68,7 +68,7 @@ static int encode_fields(struct df_pg_job *job, const struct df_pg_plan *plan, s
 		const struct df_pg_slot *slot = &plan->slots[i];
 		size_t start = row->len;
 
-		if (slot->required && values[i]->kind == DF_NULL)
+		if (slot->required && df_pg_is_null(&slot->detail->field, values[i]))
 			return no_null(slot, plan, err);
 		int code = df_pg_encode(&slot->detail->field, values[i], job->w->arena, row, err);
 		if (code != 0) {
