@@ -9,6 +9,30 @@
 
 #include <microhttpd.h>
 
+#include "base/library.h"
+
+/* It brings GnuTLS along, 2.4 MiB that a process without this server does not need. */
+#define FUNCTIONS(F)                       \
+	F(MHD_add_response_header)         \
+	F(MHD_create_response_from_buffer) \
+	F(MHD_destroy_response)            \
+	F(MHD_lookup_connection_value)     \
+	F(MHD_queue_response)              \
+	F(MHD_start_daemon)                \
+	F(MHD_stop_daemon)
+static struct {
+	FUNCTIONS(DF_LIBRARY_MEMBER)
+} df_microhttpd;
+int df_microhttpd_load(struct df_error *err) df_must_check;
+DF_LIBRARY_DEFINE(microhttpd, "libmicrohttpd.so.12", "--metrics needs it; Debian: package libmicrohttpd12", FUNCTIONS)
+#define MHD_add_response_header df_microhttpd.MHD_add_response_header
+#define MHD_create_response_from_buffer df_microhttpd.MHD_create_response_from_buffer
+#define MHD_destroy_response df_microhttpd.MHD_destroy_response
+#define MHD_lookup_connection_value df_microhttpd.MHD_lookup_connection_value
+#define MHD_queue_response df_microhttpd.MHD_queue_response
+#define MHD_start_daemon df_microhttpd.MHD_start_daemon
+#define MHD_stop_daemon df_microhttpd.MHD_stop_daemon
+
 #define CONNECTIONS_MAX 32U
 #define CONNECTION_SECONDS 10U		   /* without a byte */
 #define CONNECTION_BYTES ((size_t)8 << 10) /* request line, headers, and what is being sent */
@@ -188,7 +212,9 @@ int df_http_server_start(const struct df_http_options *options, struct df_http_s
 	*ret = NULL;
 	if (!server)
 		return df_error_no_memory(err);
-	r = open_socket(options, &fd, err);
+	r = df_microhttpd_load(err);
+	if (r == 0)
+		r = open_socket(options, &fd, err);
 	if (r < 0)
 		return r;
 	server->handle = options->handle;

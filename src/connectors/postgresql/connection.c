@@ -212,9 +212,12 @@ int df_pg_connect(struct df_pg *pg, const struct df_pg_options *options, struct 
 	df_cleanup(df_pg_params_done) struct df_pg_params params = { 0 };
 	const char *attrs;
 
+	int code = df_libpq_load(err);
+	if (code != 0)
+		return code;
 	df_pg_close(pg);
 	pg->logger = options->env->logger;
-	int code = make_params(options, &params, err);
+	code = make_params(options, &params, err);
 	if (code != 0)
 		return code;
 	attrs = df_pg_params_get(&params, "target_session_attrs");

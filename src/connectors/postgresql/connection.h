@@ -11,13 +11,12 @@
 #ifndef DF_CONNECTORS_POSTGRESQL_CONNECTION_H
 #define DF_CONNECTORS_POSTGRESQL_CONNECTION_H
 
-#include <libpq-fe.h>
-
 #include "base/cleanup.h"
 #include "base/context.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "connectors/interface.h"
+#include "connectors/postgresql/libpq.h"
 
 struct df_pg {
 	PGconn *conn; /* NULL: closed */
