@@ -2,7 +2,8 @@
 """Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
 
     bench/run.py              everything
-    bench/run.py chain file   some of it (chain, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, kafka)
+    bench/run.py chain file   some of it (chain, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, kafka,
+                              clickhouse)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
 """
@@ -587,6 +588,13 @@ def run_bench_kafka(brokers):
         return row("two kcat in a pipe", "not here", "apt-get install kcat")
     take("two kcat in a pipe, transport only", lambda: measure(["sh", "-c", (
         f"kcat -C -b {brokers} -t {full} -o beginning -e -q | kcat -P -b {brokers} -t {topic()} -z snappy")]), 2)
+
+
+def bench_clickhouse():
+    """ClickHouse 18.16: files into tables and tables into nothing, beside clickhouse-client with the same blocks"""
+    sys.path.insert(0, str(ROOT / "bench"))
+    import clickhouse
+    clickhouse.run(sys.modules[__name__])
 
 
 BENCHES = {name.removeprefix("bench_"): f for name, f in list(globals().items()) if name.startswith("bench_")}

@@ -121,9 +121,46 @@ static int put_float(struct df_ch_out *out, struct df_value *v, struct df_arena 
 	return out->type->size == 8 ? put_bytes(out, &d, 8, err) : put_float32(out, v, d, arena, err);
 }
 
+/* The usual decimal, digits and a point, of up to 18 digits once it has the column's scale: without wide arithmetic. */
+static bool plain_decimal(const struct df_ch_type *t, const struct df_value *v, int64_t *ret)
+{
+	const unsigned most = 18;
+	bool negative = v->len && v->text[0] == '-';
+	unsigned digits = 0;
+	unsigned fraction = 0;
+	bool point = false;
+	int64_t n = 0;
+
+	if (v->kind != DF_NUMBER || v->repr != DF_REPR_TEXT || v->len > most)
+		return false;
+	for (uint32_t i = negative; i < v->len; i++) {
+		unsigned digit = (unsigned)(v->text[i] - '0');
+		if (digit <= 9) {
+			n = n * 10 + digit;
+			digits += n > 0;
+			fraction += point;
+		} else if (v->text[i] == '.') {
+			point = true;
+		} else {
+			return false;
+		}
+	}
+	if (fraction > t->scale || digits + t->scale - fraction > (t->precision < most ? t->precision : most))
+		return false; /* or zeros, or an error: the general way tells */
+	for (; fraction < t->scale; fraction++)
+		n *= 10;
+	*ret = negative ? -n : n;
+	return true;
+}
+
 static int put_decimal(struct df_ch_out *out, struct df_value *v, struct df_arena *arena, struct df_error *err)
 {
-	return put_digits(out, v, arena, err);
+	int64_t wide[DF_CH_WIDE_MAX / sizeof(int64_t)];
+
+	if (!plain_decimal(out->type, v, &wide[0]))
+		return put_digits(out, v, arena, err);
+	wide[1] = wide[2] = wide[3] = wide[0] < 0 ? -1 : 0;
+	return put_bytes(out, wide, out->type->size, err);
 }
 
 /* ---- text ------------------------------------------------------------------------------------------------ */

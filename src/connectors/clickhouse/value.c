@@ -89,27 +89,72 @@ static void two_digits(char *out, int n)
 	out[1] = (char)('0' + n % 10);
 }
 
+/* The year, month and day of a day since 1970 (Howard Hinnant, "chrono-compatible low-level date algorithms"). */
+static void civil_from_days(int64_t days, int *ret_year, int *ret_month, int *ret_day)
+{
+	uint64_t z = (uint64_t)(days + 719468); /* since 0000-03-01; all our types begin later */
+	uint64_t era = z / 146097;
+	unsigned doe = (unsigned)(z % 146097);
+	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	unsigned mp = (5 * doy + 2) / 153;
+
+	*ret_day = (int)(doy - (153 * mp + 2) / 5 + 1);
+	*ret_month = (int)(mp < 10 ? mp + 3 : mp - 9);
+	*ret_year = (int)(yoe + era * 400 + (*ret_month <= 2));
+}
+
 static struct df_value *date_value(const struct df_ch_type *t, const uint8_t *p, struct df_arena *arena)
 {
 	int64_t days = t->size == 2 ? (int64_t)load_unsigned(p, 2) : load_signed(p, 4);
-	struct df_civil c = df_civil_from_unix((struct df_instant){ .seconds = days * 86400 }, 0);
 	char text[10];
+	int year, month, day;
 
-	two_digits(text, (int)c.year / 100);
-	two_digits(text + 2, (int)c.year % 100);
-	two_digits(text + 5, c.month);
-	two_digits(text + 8, c.day);
+	civil_from_days(days < -719162 ? -719162 : days > 2932896 ? 2932896 : days, &year, &month, &day);
+	two_digits(text, year / 100);
+	two_digits(text + 2, year % 100);
+	two_digits(text + 5, month);
+	two_digits(text + 8, day);
 	text[4] = text[7] = '-';
 	return text_value(arena, text, sizeof(text), DF_LOGICAL_DATE);
 }
 
 static const int64_t powers[] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000 };
 
+/* RFC 3339 in UTC, the fraction without trailing zeros. What is outside the years 1 to 9999 no column type holds but a
+ * DateTime64 that was not checked: the general way. */
 static struct df_value *instant_value(struct df_instant t, struct df_arena *arena)
 {
+	const int64_t year_1 = -62135596800, year_10000 = 253402300800;
 	char text[DF_RFC3339_MAX];
+	int year, month, day;
+	size_t len = 19;
 
-	return text_value(arena, text, df_rfc3339_format(t, 0, DF_FRACTION_SHORT, text), DF_LOGICAL_TIMESTAMPTZ);
+	if (t.seconds < year_1 || t.seconds >= year_10000)
+		return text_value(arena, text, df_rfc3339_format(t, 0, DF_FRACTION_SHORT, text),
+				  DF_LOGICAL_TIMESTAMPTZ);
+	int64_t days = (t.seconds - year_1) / 86400 + year_1 / 86400;
+	int second = (int)(t.seconds - days * 86400);
+	civil_from_days(days, &year, &month, &day);
+	memcpy(text, "0000-00-00T00:00:00", len);
+	two_digits(text, year / 100);
+	two_digits(text + 2, year % 100);
+	two_digits(text + 5, month);
+	two_digits(text + 8, day);
+	two_digits(text + 11, second / 3600);
+	two_digits(text + 14, second / 60 % 60);
+	two_digits(text + 17, second % 60);
+	if (t.nanoseconds) {
+		int rest = t.nanoseconds;
+		text[len] = '.';
+		for (size_t i = 9; i > 0; i--, rest /= 10)
+			text[len + i] = (char)('0' + rest % 10);
+		len += 10;
+		while (text[len - 1] == '0')
+			len--;
+	}
+	text[len++] = 'Z';
+	return text_value(arena, text, len, DF_LOGICAL_TIMESTAMPTZ);
 }
 
 static struct df_value *ticks_value(const struct df_ch_type *t, const uint8_t *p, struct df_arena *arena)

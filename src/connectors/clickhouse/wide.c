@@ -53,6 +53,12 @@ size_t df_ch_wide_text(const uint8_t *value, size_t size, bool is_signed, unsign
 	load(limbs, value, size, negative);
 	if (negative)
 		negate(limbs);
+	if (!(limbs[1] | limbs[2] | limbs[3])) {
+		/* Nearly all. */
+		for (uint64_t rest = limbs[0]; rest; rest /= 10)
+			reversed[n++] = (char)('0' + rest % 10);
+		limbs[0] = 0;
+	}
 	while (!is_zero(limbs)) {
 		uint64_t chunk = limbs[0];
 		bool last = !(limbs[1] | limbs[2] | limbs[3]) && chunk < CHUNK;
