@@ -289,7 +289,10 @@ static const struct df_field source_fields[] = {
 	DF_FIELD(S, fetch_max_bytes, "fetchMaxBytes", 0, .min = 1, .max = INT32_MAX, .def_doc = "the client's",
 		 .doc = "Bytes one answer has at most."),
 	DF_FIELD(S, max_partition_fetch_bytes, "maxPartitionFetchBytes", 0, .min = 1, .max = INT32_MAX,
-		 .def_doc = "the client's", .doc = "Bytes of one partition that one answer has at most."),
+		 .def_doc = "262144",
+		 .doc = "Bytes of one partition that one answer has at most, before they are "
+			"unpacked; a larger message comes alone. More is faster over a slow line "
+			"and takes more memory."),
 	DF_FIELD(S, net_read_timeout, "netReadTimeout", 0, .min = 1, .max = INT64_MAX, .def_doc = "the client's",
 		 .example = "30s", .doc = "How long to wait for an answer. Greater than `consumerMaxWait`."),
 	DF_FIELD(S, net_write_timeout, "netWriteTimeout", 0, .min = 1, .max = INT64_MAX, .def_doc = "the client's",
@@ -449,7 +452,6 @@ static const struct df_rule sink_rules[] = {
 	{ DF_RULE_REQUIRES, { "exactlyOnce", "idempotent" } },
 	AVRO_RULES,
 	{ DF_RULE_POINTLESS, { "subject", "schemaRegistry" } },
-	{ DF_RULE_POINTLESS, { "autoRegister", "schemaRegistry" } },
 	{ DF_RULE_CHECK, .fn = check_sink,
 	  .text = AVRO_NEEDS " `idempotent` needs `requiredAcks: all` and at most 5 `maxOpenRequests`." },
 };

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-#define WRITES_IN_FLIGHT 16
+#define WRITES_IN_FLIGHT 8
 #define REPORTS_MS 60000 /* a report, or the end, wakes the poller before */
 #define QUEUE_FULL_WAIT (2 * DF_NS_PER_MS)
 #define CLOSE_TIMEOUT (5 * DF_NS_PER_S)

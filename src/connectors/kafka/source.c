@@ -15,9 +15,11 @@
 #define IDLE (60 * DF_NS_PER_S)
 #define CLOSE_TIMEOUT (5 * DF_NS_PER_S)
 
-/* librdkafka's own defaults would hold 64 MiB and 100,000 records of some 400 bytes beside them. */
-#define QUEUE_RECORDS 20000
-#define QUEUE_KBYTES 8192
+/* librdkafka's own defaults would hold 64 MiB and 100,000 records of some 400 bytes beside them, and what it fetches at
+ * once is several times as large when it is unpacked. */
+#define QUEUE_RECORDS 5000
+#define QUEUE_KBYTES 4096
+#define FETCH_BYTES 262144 /* of a partition; a larger record comes all the same */
 #define QUEUE_BACKOFF_MS 5 /* how soon a partition that had enough is asked for more */
 
 /* A registry, or a broker, that does not answer a question: for ever. */
@@ -90,7 +92,8 @@ static void set_fetching(struct df_kafka_conf *c, const struct df_kafka_source_s
 		min.value = 1;
 	df_kafka_set_opt(c, "fetch.min.bytes", min);
 	df_kafka_set_opt(c, "fetch.max.bytes", s->fetch_max_bytes);
-	df_kafka_set_opt(c, "max.partition.fetch.bytes", s->max_partition_fetch_bytes);
+	df_kafka_set_int(c, "max.partition.fetch.bytes",
+			 s->max_partition_fetch_bytes.set ? s->max_partition_fetch_bytes.value : FETCH_BYTES);
 	if (s->fetch_max_bytes.set) /* librdkafka wants what it receives at least 512 bytes longer */
 		df_kafka_set_int(c, "receive.message.max.bytes",
 				 s->fetch_max_bytes.value > 99000000 ? s->fetch_max_bytes.value + INT64_C(1024)
