@@ -278,9 +278,10 @@ static bool value_ties(const struct df_cursor_value *a, const struct df_cursor_v
 
 bool df_cursor_ties(const struct df_cursor *cursor, const struct df_cursor_value *t, const struct df_cursor_value *k)
 {
-	bool k_ties = value_ties(&cursor->row_k, k);
-
-	return k_ties && (cursor->part != DF_CURSOR_ROWS || cursor->k_run || value_ties(&cursor->row_t, t));
+	/* T first: it differs in most rows, and texts of one form are compared at once. */
+	if (cursor->part == DF_CURSOR_ROWS && !cursor->k_run && !value_ties(&cursor->row_t, t))
+		return false;
+	return value_ties(&cursor->row_k, k);
 }
 
 /* A read in the order of K that began with an old checkpoint: the T of its rows is in no order, so only the end of the

@@ -11,6 +11,7 @@
 #define KEY_ORDER "lastReadOrderByValue"
 #define KEY_NULL_ORDER "lastReadNullOrderByValue"
 #define KEY_SOURCE "source"
+#define MEMBER(key) DF_STR("\"" key "\":")
 #define OLD_KEY_TIME "lastReadTime"
 #define OLD_KEY_ORDER "lastReadID"
 
@@ -37,13 +38,14 @@ static void write_value(struct df_buf *out, const struct df_cursor_value *v)
 	}
 }
 
-static void write_member(struct df_buf *out, const char *key, const struct df_cursor_value *v)
+/* member is `"key":`. Every row has its position: this is done for each. */
+static void write_member(struct df_buf *out, struct df_str member, const struct df_cursor_value *v)
 {
 	if (v->kind == DF_CURSOR_NONE)
 		return;
-	df_buf_add_c(out, out->len > 1 ? ",\"" : "\"");
-	df_buf_add_c(out, key);
-	df_buf_add_c(out, "\":");
+	if (out->len > 1)
+		df_buf_add_char(out, ',');
+	df_buf_add_str(out, member);
 	write_value(out, v);
 }
 
@@ -54,9 +56,9 @@ int df_cursor_write_position(struct df_cursor *cursor)
 
 	out->len = 0;
 	df_buf_add_char(out, '{');
-	write_member(out, place->t.kind == DF_CURSOR_TIME ? KEY_TIME : KEY_VALUE, &place->t);
-	write_member(out, KEY_ORDER, &place->k);
-	write_member(out, KEY_NULL_ORDER, &place->null_k);
+	write_member(out, place->t.kind == DF_CURSOR_TIME ? MEMBER(KEY_TIME) : MEMBER(KEY_VALUE), &place->t);
+	write_member(out, MEMBER(KEY_ORDER), &place->k);
+	write_member(out, MEMBER(KEY_NULL_ORDER), &place->null_k);
 	df_buf_add_char(out, '}');
 	return out->failed ? DF_ERR_NO_MEMORY : 0;
 }
