@@ -282,21 +282,58 @@ bool df_number_to_double(struct df_str text, double *ret)
 	return true;
 }
 
+/* Both digits of each number below 100: half as many divisions. */
+static const char digit_pairs[] = "0001020304050607080910111213141516171819"
+				  "2021222324252627282930313233343536373839"
+				  "4041424344454647484950515253545556575859"
+				  "6061626364656667686970717273747576777879"
+				  "8081828384858687888990919293949596979899";
+
+/* How many digits: the logarithm of base 2 gives it but for one (Hacker's Delight, 11-4). */
+static size_t count_digits(uint64_t u)
+{
+	static const uint64_t powers[] = {
+		0,
+		UINT64_C(10),
+		UINT64_C(100),
+		UINT64_C(1000),
+		UINT64_C(10000),
+		UINT64_C(100000),
+		UINT64_C(1000000),
+		UINT64_C(10000000),
+		UINT64_C(100000000),
+		UINT64_C(1000000000),
+		UINT64_C(10000000000),
+		UINT64_C(100000000000),
+		UINT64_C(1000000000000),
+		UINT64_C(10000000000000),
+		UINT64_C(100000000000000),
+		UINT64_C(1000000000000000),
+		UINT64_C(10000000000000000),
+		UINT64_C(100000000000000000),
+		UINT64_C(1000000000000000000),
+		UINT64_C(10000000000000000000),
+	};
+	size_t log10 = (64 - (size_t)__builtin_clzll(u | 1)) * 1233 >> 12;
+
+	return log10 + (u >= powers[log10]);
+}
+
 size_t df_number_from_int64(int64_t i, char *out)
 {
-	char digits[20];
 	uint64_t rest = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
-	size_t n = sizeof(digits);
-	size_t len = 0;
+	size_t len = count_digits(rest) + (i < 0);
+	char *at = out + len;
 
-	do {
-		digits[--n] = (char)('0' + rest % 10);
-		rest /= 10;
-	} while (rest);
 	if (i < 0)
-		out[len++] = '-';
-	memcpy(out + len, digits + n, sizeof(digits) - n);
-	return len + sizeof(digits) - n;
+		*out = '-';
+	for (; rest >= 100; rest /= 100)
+		memcpy(at -= 2, digit_pairs + rest % 100 * 2, 2);
+	if (rest >= 10)
+		memcpy(at - 2, digit_pairs + rest * 2, 2);
+	else
+		at[-1] = (char)('0' + rest);
+	return len;
 }
 
 /* Lays out 0.DIGITS * 10^magnitude as ECMAScript's Number::toString does (ECMA-262, 6.1.6.1.20). */
