@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #define RELOAD_NS DF_NS_PER_S /* not more often than that because of refused messages */
+#define VERSION_MIN 120000    /* what the catalog is asked came with 12 */
 #define ATTEMPTS_MAX (DF_PG_CULPRITS_MAX + 8)
 
 static struct df_pg_sink *sink_of(struct df_sink *s)
@@ -161,6 +162,9 @@ static int open_table(struct df_pg_sink *s, struct df_context *ctx, struct df_er
 
 	s->plans = 0;
 	s->no_stage = false;
+	if (code == 0 && df_pg_version(&s->pg) < VERSION_MIN)
+		code = df_error_set(err, DF_ERR_CONFIG, "%s is older than PostgreSQL %d", s->pg.server,
+				    VERSION_MIN / 10000);
 	if (code == 0)
 		code = df_pg_sink_load(s, ctx, err);
 	/* Raw mode's table does not depend on the rows, unless metadata is flattened. */
@@ -469,12 +473,7 @@ static void sink_batching(const void *settings, struct df_batching *ret)
 {
 	const struct df_postgresql_sink_settings *config = settings;
 
-	*ret = (struct df_batching){
-		.size = config->table_sink.batch.size,
-		.interval_seconds = config->table_sink.batch.interval_seconds,
-		.default_size = 1,
-		.default_together = DF_POSTGRESQL_TOGETHER,
-	};
+	*ret = df_table_sink_batching(&config->table_sink, 1, DF_POSTGRESQL_TOGETHER);
 }
 
 const struct df_sink_ops df_postgresql_sink_ops = {
