@@ -19,7 +19,7 @@ struct df_kafka_partition {
 	int64_t end;	  /* once: where the topic ended when the partition became ours */
 	bool ended;	  /* once: nothing more to read */
 	bool moved;	  /* reading goes on elsewhere: df_kafka_source_move */
-	char key[12];	  /* the ledger's name of it: the number */
+	char key[24];	  /* the ledger's name of it: the number */
 };
 
 /* Nodes of a message's metadata in one piece; see source_message.c. */
