@@ -319,7 +319,7 @@ static int decode_instant(const struct df_trino_type *type, struct df_value *fro
 	df_cleanup(df_buf_done) struct df_buf out = { 0 };
 	struct df_civil wall;
 	struct df_str text, fraction;
-	int64_t offset;
+	int64_t offset = 0;
 	int code = text_of(type, from, d, &text);
 
 	if (code != 0)

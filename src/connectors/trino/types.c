@@ -120,6 +120,23 @@ static void add_parts(const struct df_trino_type *type, struct df_buf *sql)
 	}
 }
 
+/* One number stands behind the name: a length, or fraction digits. */
+static bool has_precision(const struct df_trino_type *type)
+{
+	switch (type->kind) {
+	case DF_TRINO_VARCHAR:
+		return type->precision != DF_TRINO_UNBOUNDED;
+	case DF_TRINO_CHAR:
+	case DF_TRINO_TIME:
+	case DF_TRINO_TIME_TZ:
+	case DF_TRINO_TIMESTAMP:
+	case DF_TRINO_TIMESTAMP_TZ:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* The type as SQL writes it, in the place of its name. */
 static int set_text(struct df_trino_type *type, struct df_arena *arena, struct df_error *err)
 {
@@ -127,30 +144,14 @@ static int set_text(struct df_trino_type *type, struct df_arena *arena, struct d
 	size_t word = strcspn(type->text.ptr, " ");
 
 	df_buf_add(&sql, type->text.ptr, word);
-	switch (type->kind) {
-	case DF_TRINO_DECIMAL:
+	if (type->kind == DF_TRINO_DECIMAL) {
 		df_buf_printf(&sql, "(%lld, %d)", (long long)type->precision, (int)type->scale);
-		break;
-	case DF_TRINO_VARCHAR:
-		if (type->precision == DF_TRINO_UNBOUNDED)
-			break;
-		/* fall through */
-	case DF_TRINO_CHAR:
-	case DF_TRINO_TIME:
-	case DF_TRINO_TIME_TZ:
-	case DF_TRINO_TIMESTAMP:
-	case DF_TRINO_TIMESTAMP_TZ:
+	} else if (has_precision(type)) {
 		df_buf_printf(&sql, "(%lld)", (long long)type->precision);
-		break;
-	case DF_TRINO_ARRAY:
-	case DF_TRINO_MAP:
-	case DF_TRINO_ROW:
+	} else if (df_trino_is_container(type)) {
 		df_buf_add_char(&sql, '(');
 		add_parts(type, &sql);
 		df_buf_add_char(&sql, ')');
-		break;
-	default:
-		break;
 	}
 	df_buf_add(&sql, type->text.ptr + word, type->text.len - word);
 	type->text = sql.failed ? df_str(NULL, 0) : df_arena_dup(arena, df_buf_str(&sql));
