@@ -294,6 +294,26 @@ static void test_receive_wakes_sender(void **state)
 	df_channel_free(ch);
 }
 
+/* A wake ends one wait, the one under way or the next; a batch that is there is handed out all the same. */
+static void test_wake(void **state)
+{
+	(void)state;
+	struct df_channel *ch = df_channel_new(10, 1000);
+	struct df_batch *batch = NULL;
+
+	df_channel_wake(ch);
+	assert_int_equal(df_channel_receive(ch, NULL, INT64_MAX, &batch, NULL), DF_ERR_TIMEOUT);
+	df_channel_wake(ch);
+	df_channel_wake(ch);
+	assert_int_equal(try(ch, 3, 10), 0);
+	assert_int_equal(take(ch), 3);
+	assert_int_equal(df_channel_receive(ch, NULL, INT64_MAX, &batch, NULL), DF_ERR_TIMEOUT);
+	int64_t start = df_clock_monotonic();
+	assert_int_equal(df_channel_receive(ch, NULL, start + 5 * DF_NS_PER_MS, &batch, NULL), DF_ERR_TIMEOUT);
+	assert_true(df_clock_monotonic() - start >= 5 * DF_NS_PER_MS);
+	df_channel_free(ch);
+}
+
 static void test_cancel_wakes(void **state)
 {
 	struct df_channel *ch = df_channel_new(1, 100);
@@ -589,6 +609,7 @@ int main(void)
 		cmocka_unit_test(test_timeouts),
 		cmocka_unit_test(test_send_wakes_receiver),
 		cmocka_unit_test(test_receive_wakes_sender),
+		cmocka_unit_test(test_wake),
 		cmocka_unit_test(test_cancel_wakes),
 		cmocka_unit_test(test_cancel_wakes_the_right_receiver),
 		cmocka_unit_test(test_cancel_of_first_in_line_lets_next_in),
