@@ -1,5 +1,7 @@
 #include "connectors/polling.h"
 
+#define KEEP_INTERVAL (4 * DF_NS_PER_S)
+
 /* ---- life ------------------------------------------------------------------------------------------------ */
 
 bool df_polling_is_legacy(const struct df_polling_settings *settings)
@@ -36,6 +38,31 @@ void df_polling_done(struct df_polling_source *s)
 const char *df_polling_change_column(const struct df_polling_source *s)
 {
 	return s->identity.change_column;
+}
+
+int df_polling_check_columns(const struct df_polling_settings *settings, const char *change_column,
+			     const struct df_logger *logger, const char *where, bool has_t, bool has_k,
+			     struct df_error *err)
+{
+	const char *t = change_column, *k = settings->order_by_column, *table = settings->table.value;
+
+	if (has_t && has_k)
+		return 0;
+	if (settings->query)
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "the query gives no column %s, which %s names; add it to the SELECT list",
+				    has_t ? k : t, has_t ? "orderByColumn" : "changeTrackingColumn");
+	if (!has_t && !has_k)
+		return df_error_set(
+			err, DF_ERR_CONFIG,
+			"table %s%s has neither the column %s nor %s; set changeTrackingColumn or orderByColumn", table,
+			where, t, k);
+	if (!has_t)
+		df_warn(logger, "table %s has no column %s: new rows are found by %s alone, changed rows are not",
+			table, t, k);
+	if (!has_k)
+		df_warn(logger, "table %s has no column %s: rows are ordered by %s alone", table, k, t);
+	return 0;
 }
 
 /* ---- the checkpoint -------------------------------------------------------------------------------------- */
@@ -218,9 +245,23 @@ static int set_position(struct run *run, struct df_message *m, bool moved, struc
 
 static int emit(struct run *run, struct df_error *err)
 {
+	struct df_polling_source *s = run->source;
+	int code;
+
 	if (!run->batch)
 		return 0;
-	return df_emitter_emit(run->out, run->ctx, &run->batch, err);
+	if (!s->store->keep)
+		return df_emitter_emit(run->out, run->ctx, &run->batch, err);
+	do {
+		df_cleanup(df_context_freep) struct df_context *ctx = df_context_new(run->ctx);
+		if (!ctx)
+			return df_error_no_memory(err);
+		df_context_deadline(ctx, df_clock_monotonic() + KEEP_INTERVAL);
+		code = df_emitter_emit(run->out, ctx, &run->batch, err);
+		if (code != DF_ERR_TIMEOUT || df_context_check(run->ctx, NULL) != 0)
+			return code;
+		s->store->keep(s);
+	} while (true);
 }
 
 static bool at_sql_limit(const struct run *run)

@@ -39,6 +39,9 @@ struct df_polling_ops {
 	/* The current row as document and metadata (or `failure`); adds its size to *bytes. */
 	int (*row)(struct df_polling_source *s, struct df_message *m, struct df_arena *arena, size_t *bytes,
 		   struct df_error *err);
+	/* Downstream is full, and has been for some seconds: called again and again until it is not, for servers that
+	 * give up a statement whose rows nobody asks for. Errors are found by `next`. NULL: nothing to do. */
+	void (*keep)(struct df_polling_source *s);
 	/* The statement is over, or given up. Accepts one that is not open. */
 	void (*end)(struct df_polling_source *s);
 };
@@ -73,6 +76,14 @@ const char *df_polling_change_column(const struct df_polling_source *s);
 
 /* `query` without changeTrackingColumn: it runs whole at every poll, without a position. */
 bool df_polling_is_legacy(const struct df_polling_settings *settings);
+
+/*
+ * What the store found of T (change_column) and K. Of a table one is enough, and what is missing is told in the log; a
+ * query must give both. where: what stands behind a table's name, " in FILE", or "". DF_ERR_CONFIG.
+ */
+int df_polling_check_columns(const struct df_polling_settings *settings, const char *change_column,
+			     const struct df_logger *logger, const char *where, bool has_t, bool has_k,
+			     struct df_error *err) df_must_check;
 
 /* The ops `restore`, `commit` and `describe` of the source. */
 int df_polling_restore(struct df_source *s, const struct df_value *checkpoint, struct df_error *err);

@@ -164,6 +164,16 @@ extern const char *const df_unknown_fields_values[];
 			"written twice, whenever the process is killed. The source must have an exact position, and "  \
 			"there may be no `router`.")
 
+/* What the `batching` of such a sink answers. default_size and together: struct df_batching. */
+static inline struct df_batching df_table_sink_batching(const struct df_table_sink_settings *settings,
+							int32_t default_size, int32_t together)
+{
+	return (struct df_batching){ .size = settings->batch.size,
+				     .interval_seconds = settings->batch.interval_seconds,
+				     .default_size = default_size,
+				     .default_together = together };
+}
+
 /* ---- tls, sasl, basic auth ------------------------------------------------------------------------------- */
 
 /* Of each: text that begins with -----BEGIN is PEM, else the path of a file that exists, else PEM. From caFile, or from

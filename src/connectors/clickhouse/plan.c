@@ -5,7 +5,7 @@
 
 #include "base/time.h"
 #include "connectors/clickhouse/wide.h"
-#include "connectors/settings.h"
+#include "connectors/polling.h"
 
 #define WITH_TIES 20001 /* the version that learned LIMIT n WITH TIES */
 
@@ -131,36 +131,6 @@ static int check_orderable(const struct df_ch_described *c, const char *setting,
 			    DF_STR_ARG(c->name), setting, DF_STR_ARG(c->type->name));
 }
 
-/* T and K of a table: what is not there is done without. */
-static int choose_columns(struct df_ch_plan *p, struct df_error *err)
-{
-	const char *table = p->settings->table.value;
-
-	if (!p->t && !p->k)
-		return df_error_set(
-			err, DF_ERR_CONFIG,
-			"table %s has neither the column %s nor %s; set changeTrackingColumn or orderByColumn", table,
-			p->change_column, p->settings->order_by_column);
-	if (!p->t)
-		df_warn(p->logger, "table %s has no column %s: new rows are found by %s alone, changed rows are not",
-			table, p->change_column, p->settings->order_by_column);
-	if (!p->k)
-		df_warn(p->logger, "table %s has no column %s: rows are ordered by %s alone", table,
-			p->settings->order_by_column, p->change_column);
-	return 0;
-}
-
-/* T and K of a query must be in its result. */
-static int check_query(const struct df_ch_plan *p, struct df_error *err)
-{
-	if (p->t && p->k)
-		return 0;
-	return df_error_set(err, DF_ERR_CONFIG,
-			    "the query gives no column %s, which %s names; add it to the SELECT list",
-			    p->t ? p->settings->order_by_column : p->change_column,
-			    p->t ? "orderByColumn" : "changeTrackingColumn");
-}
-
 static bool is_nullable(const struct df_ch_described *c)
 {
 	bool nullable = false;
@@ -219,7 +189,7 @@ int df_ch_plan_make(struct df_ch_plan *p, struct df_ch_client *client, struct df
 {
 	df_cleanup(df_buf_done) struct df_buf described = { 0 };
 	const struct df_polling_settings *settings = p->settings;
-	bool legacy = settings->query && !settings->change_tracking_column;
+	bool legacy = df_polling_is_legacy(settings);
 	int code = write_from(p, err);
 
 	if (code == 0) {
@@ -237,7 +207,7 @@ int df_ch_plan_make(struct df_ch_plan *p, struct df_ch_client *client, struct df
 		p->k = NULL;
 		return write_cursor(p, client, err);
 	}
-	code = settings->query ? check_query(p, err) : choose_columns(p, err);
+	code = df_polling_check_columns(settings, p->change_column, p->logger, "", p->t, p->k, err);
 	if (code == 0)
 		code = check_orderable(p->t, "changeTrackingColumn", err);
 	if (code == 0)

@@ -433,13 +433,8 @@ static void sink_batching(const void *settings, struct df_batching *ret)
 {
 	const struct df_clickhouse_sink_settings *config = settings;
 
-	*ret = (struct df_batching){
-		.size = config->table_sink.batch.size,
-		.interval_seconds = config->table_sink.batch.interval_seconds,
-		.default_size = 100,
-		.default_together = DF_CLICKHOUSE_TOGETHER,
-		.flush_bytes = DF_CLICKHOUSE_FLUSH_BYTES,
-	};
+	*ret = df_table_sink_batching(&config->table_sink, 100, DF_CLICKHOUSE_TOGETHER);
+	ret->flush_bytes = DF_CLICKHOUSE_FLUSH_BYTES;
 }
 
 const struct df_sink_ops df_clickhouse_sink_ops = {

@@ -473,12 +473,7 @@ static void sink_batching(const void *settings, struct df_batching *ret)
 {
 	const struct df_postgresql_sink_settings *config = settings;
 
-	*ret = (struct df_batching){
-		.size = config->table_sink.batch.size,
-		.interval_seconds = config->table_sink.batch.interval_seconds,
-		.default_size = 1,
-		.default_together = DF_POSTGRESQL_TOGETHER,
-	};
+	*ret = df_table_sink_batching(&config->table_sink, 1, DF_POSTGRESQL_TOGETHER);
 }
 
 const struct df_sink_ops df_postgresql_sink_ops = {

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "connectors/polling.h"
+
 #define FETCH_TIES_VERSION 130000
 
 /* The table or query in every statement, so that a column is never taken for one of the select list. */
@@ -204,21 +206,15 @@ static bool is_moment(uint32_t oid)
 static int choose_columns(struct df_pg_source_plan *p, const PGresult *not_null, struct df_error *err)
 {
 	const struct df_polling_settings *polling = &p->settings->polling;
-	const char *t = p->change_column, *k = polling->order_by_column, *table = polling->table.value;
+	const char *t = p->change_column, *k = polling->order_by_column;
 	size_t fallback = find_column(p, DF_PG_CHANGE_FALLBACK);
 
 	p->t.column = find_column(p, t);
 	p->k.column = find_column(p, k);
-	if (p->t.column == DF_PG_NO_COLUMN && p->k.column == DF_PG_NO_COLUMN)
-		return df_error_set(
-			err, DF_ERR_CONFIG,
-			"table %s has neither the column %s nor %s; set changeTrackingColumn or orderByColumn", table,
-			t, k);
-	if (p->t.column == DF_PG_NO_COLUMN)
-		df_warn(p->logger, "table %s has no column %s: new rows are found by %s alone, changed rows are not",
-			table, t, k);
-	if (p->k.column == DF_PG_NO_COLUMN)
-		df_warn(p->logger, "table %s has no column %s: rows are ordered by %s alone", table, k, t);
+	int code = df_polling_check_columns(polling, t, p->logger, "", p->t.column != DF_PG_NO_COLUMN,
+					    p->k.column != DF_PG_NO_COLUMN, err);
+	if (code != 0)
+		return code;
 	if (p->t.column == p->k.column)
 		p->t.column = DF_PG_NO_COLUMN;
 	if (p->t.column != DF_PG_NO_COLUMN && !polling->change_tracking_column && fallback != DF_PG_NO_COLUMN &&
@@ -231,15 +227,12 @@ static int choose_columns(struct df_pg_source_plan *p, const PGresult *not_null,
 static int check_query(struct df_pg_source_plan *p, struct df_error *err)
 {
 	const struct df_polling_settings *polling = &p->settings->polling;
-	const char *const names[] = { polling->change_tracking_column, polling->order_by_column };
-
-	for (size_t i = 0; i < DF_ARRAY_SIZE(names); i++)
-		if (find_column(p, names[i]) == DF_PG_NO_COLUMN)
-			return df_error_set(err, DF_ERR_CONFIG,
-					    "the query gives no column %s, which %s names; add it to the SELECT list",
-					    names[i], i == 0 ? "changeTrackingColumn" : "orderByColumn");
-	p->t.column = find_column(p, names[0]);
-	p->k.column = find_column(p, names[1]);
+	p->t.column = find_column(p, polling->change_tracking_column);
+	p->k.column = find_column(p, polling->order_by_column);
+	int code = df_polling_check_columns(polling, polling->change_tracking_column, p->logger, "",
+					    p->t.column != DF_PG_NO_COLUMN, p->k.column != DF_PG_NO_COLUMN, err);
+	if (code != 0)
+		return code;
 	if (p->t.column == p->k.column)
 		p->t.column = DF_PG_NO_COLUMN;
 	return 0;

@@ -77,18 +77,12 @@ static int choose_columns(struct df_sqlite_plan *p, const struct df_columns *col
 	bool has_t = df_columns_find(columns, df_str_c(t)) != DF_NO_COLUMN;
 	bool has_k = df_columns_find(columns, df_str_c(k)) != DF_NO_COLUMN;
 	bool has_fallback = df_columns_find(columns, DF_STR(DF_SQLITE_CHANGE_FALLBACK)) != DF_NO_COLUMN;
+	df_cleanup(df_buf_done) struct df_buf where = { 0 };
 
-	if (!has_t && !has_k)
-		return df_error_set(
-			err, DF_ERR_CONFIG,
-			"table %s in %s has neither the column %s nor %s; set changeTrackingColumn or orderByColumn",
-			polling->table.value, p->db->path, t, k);
-	if (!has_t)
-		df_warn(p->logger, "table %s has no column %s: new rows are found by %s alone, changed rows are not",
-			polling->table.value, t, k);
-	if (!has_k)
-		df_warn(p->logger, "table %s has no column %s: rows are ordered by %s alone", polling->table.value, k,
-			t);
+	df_buf_printf(&where, " in %s", p->db->path);
+	int code = df_polling_check_columns(polling, t, p->logger, df_buf_c(&where), has_t, has_k, err);
+	if (code != 0)
+		return code;
 	p->k_name = has_k ? k : NULL;
 	p->t_name = has_t && strcmp(t, k) != 0 ? t : NULL;
 	if (p->t_name && !explicit_t && has_fallback && is_nullable(columns, t))
@@ -108,11 +102,11 @@ static int check_query(struct df_sqlite_plan *p, struct df_error *err)
 		code = df_error_set(err, DF_ERR_CONFIG, "the query has parameters (?, :name), which nothing fills");
 	if (code != 0 || df_polling_is_legacy(polling))
 		return code;
-	for (size_t i = 0; i < DF_ARRAY_SIZE(names); i++)
-		if (df_sqlite_reading_find(&r, names[i]) == DF_SQLITE_NO_FIELD)
-			return df_error_set(err, DF_ERR_CONFIG,
-					    "the query gives no column %s, which %s names; add it to the SELECT list",
-					    names[i], i == 0 ? "changeTrackingColumn" : "orderByColumn");
+	code = df_polling_check_columns(polling, names[0], p->logger, "",
+					df_sqlite_reading_find(&r, names[0]) != DF_SQLITE_NO_FIELD,
+					df_sqlite_reading_find(&r, names[1]) != DF_SQLITE_NO_FIELD, err);
+	if (code != 0)
+		return code;
 	p->t_name = strcmp(names[0], names[1]) != 0 ? names[0] : NULL;
 	p->k_name = names[1];
 	return 0;

@@ -510,12 +510,7 @@ static void sink_batching(const void *settings, struct df_batching *ret)
 {
 	const struct df_sqlite_sink_settings *config = settings;
 
-	*ret = (struct df_batching){
-		.size = config->table_sink.batch.size,
-		.interval_seconds = config->table_sink.batch.interval_seconds,
-		.default_size = 1,
-		.default_together = DF_SQLITE_TOGETHER,
-	};
+	*ret = df_table_sink_batching(&config->table_sink, 1, DF_SQLITE_TOGETHER);
 }
 
 static bool sink_transactional(const void *settings)

@@ -459,12 +459,7 @@ static void sink_batching(const void *settings, struct df_batching *ret)
 {
 	const struct df_trino_sink_settings *config = settings;
 
-	*ret = (struct df_batching){
-		.size = config->table_sink.batch.size,
-		.interval_seconds = config->table_sink.batch.interval_seconds,
-		.default_size = 1,
-		.default_together = TOGETHER,
-	};
+	*ret = df_table_sink_batching(&config->table_sink, 1, TOGETHER);
 }
 
 const struct df_sink_ops df_trino_sink_ops = {

@@ -148,23 +148,9 @@ static int choose_columns(struct source *s, const struct df_trino_query *q, stru
 	const char *t = df_polling_change_column(&s->polling);
 	const char *k = polling->order_by_column;
 	size_t at_t = find_column(q, t), at_k = find_column(q, k);
-	int code = 0;
-
-	if (polling->query && (at_t == SIZE_MAX || at_k == SIZE_MAX))
-		return df_error_set(
-			err, DF_ERR_CONFIG, "the query gives no column %s, which %s names; add it to the SELECT list",
-			at_t == SIZE_MAX ? t : k, at_t == SIZE_MAX ? "changeTrackingColumn" : "orderByColumn");
-	if (at_t == SIZE_MAX && at_k == SIZE_MAX)
-		return df_error_set(
-			err, DF_ERR_CONFIG,
-			"table %s has neither the column %s nor %s; set changeTrackingColumn or orderByColumn",
-			polling->table.value, t, k);
-	if (at_t == SIZE_MAX)
-		df_warn(logger_of(s), "table %s has no column %s: new rows are found by %s alone, changed rows are not",
-			polling->table.value, t, k);
-	if (at_k == SIZE_MAX)
-		df_warn(logger_of(s), "table %s has no column %s: rows are ordered by %s alone", polling->table.value,
-			k, t);
+	int code = df_polling_check_columns(polling, t, logger_of(s), "", at_t != SIZE_MAX, at_k != SIZE_MAX, err);
+	if (code != 0)
+		return code;
 	if (at_k != SIZE_MAX) {
 		s->k_name = k;
 		code = keep_type(s, q->columns[at_k].type, &s->k_type, err);
@@ -335,6 +321,11 @@ static int poll_next(struct df_polling_source *polling, struct df_context *ctx, 
 	return code;
 }
 
+static void poll_keep(struct df_polling_source *polling)
+{
+	df_trino_query_keep(&source_of_polling(polling)->query);
+}
+
 static void poll_end(struct df_polling_source *polling)
 {
 	struct source *s = source_of_polling(polling);
@@ -489,6 +480,7 @@ static const struct df_polling_ops polling_ops = {
 	.key = poll_key,
 	.begin = poll_begin,
 	.row = poll_row,
+	.keep = poll_keep,
 	.end = poll_end,
 };
 
