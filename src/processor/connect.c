@@ -87,7 +87,8 @@ int df_processor_create_source(struct df_processor *p, struct df_error *err)
 	pthread_mutex_lock(&p->source_lock);
 	old = p->source;
 	p->source = fresh;
-	p->source_ops = fresh->ops;
+	if (p->source_ops != fresh->ops) /* once: others read it without the lock */
+		p->source_ops = fresh->ops;
 	pthread_mutex_unlock(&p->source_lock);
 	df_source_free(old);
 	return 0;

@@ -307,7 +307,9 @@ static int reopen(struct df_processor *p, struct df_error *err)
 	if (r < 0)
 		return r;
 	atomic_fetch_add(&p->counters.reconnects, 1);
+	pthread_mutex_lock(&p->commit_lock); /* the checkpoint is read */
 	r = df_processor_create_source(p, err);
+	pthread_mutex_unlock(&p->commit_lock);
 	return r < 0 ? r : df_processor_connect_source(p, p->read_ctx, err);
 }
 

@@ -13,6 +13,7 @@
 #include "transformers/chain.h"
 
 #define OUTPUTS_MAX 16
+#define TYPES_MAX 16
 
 int __real_df_source_create(struct df_str type, const void *settings, const struct df_connector_env *env,
 			    struct df_source **ret, struct df_error *err);
@@ -39,7 +40,6 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ret);
 
 struct faults_source {
 	struct df_source source;
-	struct df_source_ops ops;
 	struct df_source *inner;
 	char type[64];
 	struct df_emitter emitter, *out; /* of the read that runs */
@@ -202,6 +202,36 @@ static void source_free(struct df_source *source)
 			(ops).op = proxy; \
 	} while (0)
 
+/* The ops of a type are the same for all its instances, as those of the real ones are. */
+static const struct df_source_ops *source_ops_of(const struct df_source_ops *inner)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct {
+		const struct df_source_ops *inner;
+		struct df_source_ops ops;
+	} made[TYPES_MAX];
+	struct df_source_ops *ops;
+	size_t i = 0;
+
+	pthread_mutex_lock(&lock);
+	while (i < TYPES_MAX - 1 && made[i].inner && made[i].inner != inner)
+		i++;
+	ops = &made[i].ops;
+	if (made[i].inner != inner) {
+		made[i].inner = inner;
+		*ops = *inner;
+		KEEP(*ops, restore, source_restore);
+		KEEP(*ops, connect, source_connect);
+		KEEP(*ops, read, source_read);
+		KEEP(*ops, commit, source_commit);
+		KEEP(*ops, describe, source_describe);
+		KEEP(*ops, close, source_close);
+		KEEP(*ops, free, source_free);
+	}
+	pthread_mutex_unlock(&lock);
+	return ops;
+}
+
 int __wrap_df_source_create(struct df_str type, const void *settings, const struct df_connector_env *env,
 			    struct df_source **ret, struct df_error *err)
 {
@@ -219,15 +249,7 @@ int __wrap_df_source_create(struct df_str type, const void *settings, const stru
 	}
 	s->inner = inner;
 	snprintf(s->type, sizeof(s->type), DF_STR_FMT, DF_STR_ARG(type));
-	s->ops = *inner->ops;
-	KEEP(s->ops, restore, source_restore);
-	KEEP(s->ops, connect, source_connect);
-	KEEP(s->ops, read, source_read);
-	KEEP(s->ops, commit, source_commit);
-	KEEP(s->ops, describe, source_describe);
-	KEEP(s->ops, close, source_close);
-	KEEP(s->ops, free, source_free);
-	s->source.ops = &s->ops;
+	s->source.ops = source_ops_of(inner->ops);
 	*ret = &s->source;
 	return 0;
 }
