@@ -184,7 +184,7 @@ static void explain_errors(struct explanation *e)
 	const struct df_dataflow_spec *spec = e->spec;
 	const struct df_errors_extra *extra = spec->errors.extra;
 
-	if (!spec->errors.type && strcmp(spec->on_error, "drop") == 0) {
+	if (!spec->errors.type && spec->on_error && strcmp(spec->on_error, "drop") == 0) {
 		lower(e, DF_DELIVERY_BEST_EFFORT);
 		add(e, "errors", NULL, true, "set errors, or remove onError: drop",
 		    "a message that cannot be decoded, transformed or stored is dropped and counted (onError: drop)");

@@ -122,6 +122,30 @@ class Time(FaultCase):
         self.assertLess(self.value("dataflow_task_active_messages"), 20_000)
         self.stop()
 
+    def test_a_budget_for_memory(self):
+        self.rules({"at": "write", "times": 0, "do": "delay", "ms": 20})
+        self.rows(3000, row=lambda i: {"id": i, "n": "x" * 10_000})
+        self.flow(memoryLimit="4Mi", channelBufferSize=10_000, sink=self.sqlite(batchSize=100))
+        self.start()
+        most = 0
+        while self.process.poll() is None:
+            try:
+                most = max(most, self.value("dataflow_memory_bytes", area="batches"))
+            except OSError:  # it has ended meanwhile
+                break
+            time.sleep(0.01)
+        self.assert_adds_up(self.ends())
+        self.assertTrue((1 << 20) < most < 6 << 20, most)
+        self.assert_all(3000)
+
+    def test_a_message_that_is_too_large_for_the_budget(self):
+        self.rows(300, row=lambda i: {"id": i, "n": "x" * (3_000_000 if i == 150 else 100)})
+        self.flow(memoryLimit="4Mi", errors=self.file("errors.jsonl"))
+        self.assert_adds_up(self.run_flow())
+        self.assertEqual(self.stored(), [i for i in range(300) if i != 150])
+        record, = self.records("errors.jsonl")
+        self.assertEqual((record["error"]["stage"], record["error"]["type"]), ("decode", "invalid_data"))
+
     def test_a_clock_that_goes_backwards(self):
         self.rules({"at": "clock", "do": "step", "ms": 700, "seconds": -7200})
         self.flow(source=ENDLESS, sink=self.sqlite(columns="id INTEGER"), checkpointSaveInterval="50ms")

@@ -98,6 +98,32 @@ class Poison(ThreeKinds):
         self.assert_adds_up(summary)
 
 
+class Drop(ThreeKinds):
+    def test_what_the_manifest_says_to_drop_is_counted(self):
+        self.three_kinds()
+        self.flow(transformations=[CAST], onError="drop")
+        summary = self.run_flow()
+        self.assertEqual([summary[o] for o in OUTCOMES], [997, 0, 0, 3])
+        self.assertEqual(self.stored(), [i for i in range(1000) if i not in (100, 400, 700)])
+        self.assert_adds_up(summary)
+        self.assertEqual(self.run_flow()["read"], 0)
+
+    def test_an_outage_drops_nothing(self):
+        self.rows(1000)
+        self.rules({"at": "write", "from": 2, "times": 2, "do": "fail", "error": "connection_error"},
+                   {"at": "write", "from": 5, "do": "fail", "error": "transient"})
+        self.flow(onError="drop", retry={"initial": "10ms"})
+        self.assertEqual(self.run_flow()["dropped"], 0)
+        self.assert_all(1000)
+
+    def test_an_error_of_the_whole_stops_all_the_same(self):
+        self.rows(1000)
+        self.rules({"at": "write", "times": 0, "do": "fail", "error": "unknown", "text": "table t is gone"})
+        self.flow(onError="drop")
+        self.run_flow(code=1)
+        self.assertIn("table t is gone", self.err)
+
+
 class AckPolicy(ThreeKinds):
     def after_a_restart(self, policy, read_again):
         """Blocked positions before it, messages that it read again, error records in the end."""
