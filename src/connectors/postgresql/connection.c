@@ -236,7 +236,8 @@ int df_pg_connect(struct df_pg *pg, const struct df_pg_options *options, struct 
 
 void df_pg_close(struct df_pg *pg)
 {
-	PQfinish(DF_TAKE(pg->conn));
+	if (pg->conn) /* without one, libpq may not be loaded */
+		PQfinish(DF_TAKE(pg->conn));
 	free(DF_TAKE(pg->server));
 	pg->broken = false;
 }

@@ -186,7 +186,7 @@ class Checkpoints(SourceTest):
             with self.subTest(checkpoint):
                 self.set_checkpoint({**checkpoint, "keep": {"me": 1.50}})
                 self.assertEqual(self.ids(keep=True), expected)
-                self.assertEqual(self.checkpoint()["keep"], {"me": "1.50"})
+                self.assertEqual(self.checkpoint()["keep"], {"me": "1.5"})
                 self.assertEqual(self.checkpoint()["lastReadOrderByValue"], 9)
                 self.assertNotIn("lastReadID", self.checkpoint())
 
