@@ -41,10 +41,22 @@ static const struct df_type source_type = {
 	.name = "postgresql",
 	.title = "Reads a PostgreSQL table or query, again and again, from where it stood.",
 	.doc = "Rows come in the order of `changeTrackingColumn` and `orderByColumn`; the position is a pair of both "
-	       "and is kept in the checkpoint. Deleted rows are not seen: use `postgresql-cdc` for them. A "
-	       "transaction that commits after a later change time was read is missed unless "
-	       "`trackingOverlapSeconds` reaches back far enough.\n\n"
-	       "Every message carries the metadata `table`, `operation` (`insert` or `update`) and `id`.",
+	       "and is kept in the checkpoint. When `changeTrackingColumn` is not written and the table has "
+	       "`updated_at` and `created_at`, a row without the first is ordered by the second; a table without "
+	       "`updated_at` is read by `orderByColumn` alone. An index on both columns serves every poll. Deleted rows "
+	       "are not seen: use `postgresql-cdc` for them. A transaction that commits after a later change time was "
+	       "read is missed unless `trackingOverlapSeconds` reaches back far enough.\n\n"
+	       "Every message carries the metadata `table`, `operation` (`insert`; `update` when `updated_at` is later "
+	       "than `created_at`) and `id`.\n\n"
+	       "Values keep what they are: numbers all digits, `timestamp` and `timestamptz` RFC 3339 (expanded years "
+	       "and `infinity` where need be), `interval` ISO 8601, `bytea` base64, `json` and `jsonb` the document, "
+	       "arrays nested arrays, enums their label; types without such a form (ranges, rows, hstore, money, "
+	       "geometry, text search and what extensions bring) come as the text that PostgreSQL prints. When the "
+	       "columns of the table change, reading goes on with the new ones.\n\n"
+	       "Reading is read-only: a query that writes is an error. The session's time zone is UTC. In a URL, "
+	       "parameters that libpq does not know are run-time settings (`?search_path=shop&statement_timeout=5min`); "
+	       "those of Go's pools are ignored. With several hosts (`host1:5432,host2:5432`) each has `connectionTimeout` "
+	       "seconds, and `target_session_attrs` chooses among them. A password in a URL may stand as it is typed.",
 	.settings = &source_table,
 	.example = "type: postgresql\n"
 		   "config:\n"
