@@ -31,6 +31,18 @@ static int put_bytes(struct df_ch_out *out, const void *bytes, size_t len, struc
 	return 0;
 }
 
+/* The lower `size` bytes, 1 to 8, of n. All eight are stored, because that is one instruction. */
+static inline int put_word(struct df_ch_out *out, int64_t n, size_t size, struct df_error *err)
+{
+	uint8_t *room = df_ch_stream_room(&out->stream, sizeof(n));
+
+	if (!room)
+		return df_error_no_memory(err);
+	memcpy(room, &n, sizeof(n));
+	out->stream.len += size;
+	return 0;
+}
+
 /* ---- numbers --------------------------------------------------------------------------------------------- */
 
 /* The digits of a number, or of a string that is one; ptr NULL: neither. */
@@ -74,7 +86,7 @@ static int put_int(struct df_ch_out *out, struct df_value *v, struct df_arena *a
 						      : (int64_t)((uint64_t)n << unused >> unused);
 		if (narrow != n || (t->kind == DF_CH_UINT && n < 0))
 			return refuse(err, "the number is out of range");
-		return put_bytes(out, &n, t->size, err);
+		return put_word(out, n, t->size, err);
 	}
 	return put_digits(out, v, arena, err);
 }
@@ -159,6 +171,8 @@ static int put_decimal(struct df_ch_out *out, struct df_value *v, struct df_aren
 
 	if (!plain_decimal(out->type, v, &wide[0]))
 		return put_digits(out, v, arena, err);
+	if (out->type->size <= sizeof(wide[0]))
+		return put_word(out, wide[0], out->type->size, err);
 	wide[1] = wide[2] = wide[3] = wide[0] < 0 ? -1 : 0;
 	return put_bytes(out, wide, out->type->size, err);
 }
@@ -317,7 +331,7 @@ static int put_time_type(struct df_ch_out *out, struct df_value *v, struct df_ar
 	int64_t n = 0;
 	int code = df_ch_convert_time(out->type, v, arena, &n, err);
 
-	return code == 0 ? put_bytes(out, &n, out->type->size, err) : code;
+	return code == 0 ? put_word(out, n, out->type->size, err) : code;
 }
 
 /* ---- containers ------------------------------------------------------------------------------------------ */
