@@ -2,7 +2,7 @@
 """Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
 
     bench/run.py              everything
-    bench/run.py chain file   some of it (chain, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, kafka,
+    bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, kafka,
                               clickhouse)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
@@ -104,6 +104,30 @@ def bench_chain():
     for name, command in (("dataflow", ours), ("jansson", theirs)):
         per = (instructions([*command, 3]) - instructions([*command, 1])) / (2 * n)
         row(f"{name}: instructions a document", f"{per:.0f}", "at most 6000, aim 4500" if name == "dataflow" else "")
+
+
+def bench_avro():
+    """Avro records of 10 fields to documents, one core: ours beside avro-c's generic value to JSON"""
+    n, path = 1000, WORK / "orders.avro"
+    orders = [json.dumps({"orderId": 1000000 + i, "customerName": f"Customer {i % 977}", "customerEmail": f"c{i % 977}@example.com",
+                          "totalAmount": round(11 + i * 0.37, 2), "currency": "EUR", "status": "active" if i % 10 else "closed",
+                          "itemCount": i % 7, "isExpress": i % 2 == 0, "createdAt": f"2024-01-15T10:30:{i % 60:02}.{i:03}Z",
+                          "note": None if i % 3 else f"note {i}"}) for i in range(n)]
+    ours, theirs = [BUILD / "bench/bench-avro", path], [BUILD / "bench/bench-avro-c", path]
+    subprocess.run([*map(str, ours), "1", "--make"], input="\n".join(orders) + "\n", text=True, check=True)
+    same = [[json.loads(line) for line in subprocess.run([*map(str, c), "1", "--check"], capture_output=True, text=True).stdout.splitlines()]
+            for c in (ours, theirs)]
+    if [a["customerName"] for a in same[0]] != [b["customerName"] for b in same[1]] or len(same[0]) != n:
+        raise RuntimeError("the two do not give the same documents")
+    ns, count = {}, {}
+    for name, command, rounds, more in (("document", ours, 400, []), ("document and its JSON", ours, 400, ["--json"]), ("avro-c", theirs, 40, [])):
+        ns[name] = min(measure([*command, rounds, *more])[0] for _ in range(3)) / rounds / n * 1e9
+        count[name] = (instructions([*command, 3, *more]) - instructions([*command, 1, *more])) / (2 * n)
+        row(f"{name}: ns, instructions a message", f"{ns[name]:.0f}, {count[name]:.0f}")
+    row("times as fast as avro-c", f"{ns['avro-c'] / ns['document']:.1f}", "at least 3")
+    row("avro-c's instructions to ours", f"{count['avro-c'] / count['document']:.1f}")
+    allocations = int(subprocess.run([BUILD / "bench/bench-avro-allocations", path, "11"], check=True, capture_output=True, text=True).stdout)
+    row("allocations a message", f"{allocations / (10 * n):.4f}", "at most 0")
 
 
 TRANSFORMERS = {
