@@ -297,6 +297,21 @@ void df_flights_abandon(struct df_output *o);
 /* After the sink was freed. */
 void df_flights_done(struct df_output *o);
 
+/* ---- attempt.c ------------------------------------------------------------------------------------------- */
+
+/* Writes messages[0..left). attempt.code is what write said: 0 or a code, and the results are there, or pending.
+ * DF_ERR_NO_MEMORY, or DF_ERR_CANCELED; then nothing was written. */
+int df_attempt_launch(struct df_flight *f, struct df_message **messages, struct df_error *err) df_must_check;
+/*
+ * The results of the attempt are there. On return messages[0..left) are those that remain, in order: to be tried again,
+ * or, with `split`, to be written in two halves. 0, or the code that stops the pipeline, with err.
+ */
+int df_attempt_settle(struct df_flight *f, struct df_message **messages, struct df_error *err) df_must_check;
+/* What was written of an attempt whose other messages nobody will write again. */
+void df_attempt_count_written(struct df_flight *f);
+/* messages[0..left) remain from an attempt: until each has ended. */
+int df_flight_deliver(struct df_flight *f, struct df_message **messages, struct df_error *err) df_must_check;
+
 /* ---- measure.c: what an output's histograms and counters get ---------------------------------------------- */
 
 /* The messages of a flight have waited until now. */
