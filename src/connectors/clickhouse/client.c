@@ -132,6 +132,33 @@ static int probe(struct df_ch_client *c, struct df_error *err)
 	return code;
 }
 
+/* Older servers take settings of a query in a form that depends on each one's type: there they are the session's. */
+static int set_for_session(struct df_ch_client *c, struct df_error *err)
+{
+	df_cleanup(df_buf_done) struct df_buf sql = { 0 };
+	bool more = true;
+	double number;
+
+	if (c->revision == 0 || c->revision >= DF_CH_REVISION_SETTINGS || c->setting_count == 0)
+		return 0;
+	for (size_t i = 0; i < c->setting_count; i++) {
+		struct df_str value = df_str_c(c->settings[i].value);
+		df_buf_add_c(&sql, i ? ", " : "SET ");
+		df_buf_add_c(&sql, c->settings[i].name);
+		df_buf_add_c(&sql, " = ");
+		if (df_number_valid(value) && df_number_to_double(value, &number))
+			df_buf_add_str(&sql, value);
+		else
+			df_ch_quote(&sql, value);
+	}
+	if (sql.failed)
+		return df_error_no_memory(err);
+	int code = c->transport->query(c, &(struct df_ch_statement){ .sql = df_buf_str(&sql) }, err);
+	while (code == 0 && more)
+		code = c->transport->next(c, &more, err);
+	return code;
+}
+
 static void warn_unknown(const struct df_ch_client *c)
 {
 	for (size_t i = 0; i < c->dsn->setting_count; i++) {
@@ -164,6 +191,8 @@ static int open_host(struct df_ch_client *c, size_t host, struct df_error *err)
 	}
 	if (code == 0 && c->version == 0)
 		code = df_error_set(err, DF_ERR_CONNECTION, "the server's answers are empty");
+	if (code == 0)
+		code = set_for_session(c, err);
 	if (code != 0)
 		close_connection(c);
 	else

@@ -16,6 +16,9 @@
 
 struct df_ch_client;
 
+/* From this revision on a query carries settings as texts. */
+#define DF_CH_REVISION_SETTINGS 54429
+
 /* A setting sent with one statement. */
 struct df_ch_setting {
 	const char *name, *value;

@@ -14,7 +14,6 @@ enum {
 	WITH_DISPLAY_NAME = 54372,
 	WITH_PATCH = 54401,
 	WITH_WRITE_INFO = 54420,
-	WITH_SETTINGS_AS_STRINGS = 54429,
 	WITH_INTERSERVER_SECRET = 54441,
 	WITH_TELEMETRY = 54442,
 	WITH_DISTRIBUTED_DEPTH = 54448,
@@ -148,7 +147,7 @@ static void add_client_info(struct df_buf *to, const struct df_ch_query_packet *
 /* Unknown settings are passed over by servers of these revisions, unless they are marked important. */
 static void add_settings(struct df_buf *to, const struct df_ch_query_packet *q)
 {
-	for (size_t k = 0; k < DF_ARRAY_SIZE(q->settings) && q->revision >= WITH_SETTINGS_AS_STRINGS; k++) {
+	for (size_t k = 0; k < DF_ARRAY_SIZE(q->settings) && q->revision >= DF_CH_REVISION_SETTINGS; k++) {
 		for (size_t i = 0; i < q->setting_count[k]; i++) {
 			df_ch_add_c(to, q->settings[k][i].name);
 			df_ch_add_varint(to, 0);

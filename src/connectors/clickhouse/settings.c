@@ -1,11 +1,29 @@
 #include "connectors/clickhouse/settings.h"
 
-#define CONNECTION_FIELD(S)                                                                                     \
-	DF_FIELD(S, connection_string, "connectionString", DF_REQUIRED | DF_SENSITIVE | DF_NO_BLANK,            \
-		 .example = "clickhouse://dataflow@ch.example:9440/shop?secure=true",                           \
-		 .doc = "Where the server is and who logs in: `clickhouse://` (native protocol) or `http://`, " \
-			"`https://`; "                                                                          \
-			"parameters as in the Go client.")
+#include "connectors/clickhouse/dsn.h"
+
+#define CONNECTION_FIELD(S)                                                                                             \
+	DF_FIELD(                                                                                                       \
+		S, connection_string, "connectionString", DF_REQUIRED | DF_SENSITIVE | DF_NO_BLANK,                     \
+		.check = df_ch_dsn_check, .example = "clickhouse://dataflow@ch.example:9440/shop?secure=true",          \
+		.doc = "Where the server is and who logs in: `clickhouse://` or `tcp://` (native protocol, port 9000, " \
+		       "9440 with `secure=true`), `http://` or `https://` (8123, 8443). Several hosts, separated by "   \
+		       "commas, are tried in turn.")
+
+#define CONNECTION_DOC                                                                                           \
+	"Parameters of `connectionString` (names and values as the Go client has them):\n\n"                     \
+	"| parameter | meaning |\n|-|-|\n"                                                                       \
+	"| `username`, `password`, `database` | instead of user, password and path of the URL |\n"               \
+	"| `secure`, `skip_verify` | TLS; without checking the certificate |\n"                                  \
+	"| `dial_timeout` (30s), `read_timeout` (5m), `conn_max_lifetime` (1h) | of the connection |\n"          \
+	"| `compress` | `lz4`, `zstd` or `none` (the default): blocks in compressed, checked frames. Over HTTP " \
+	"also `gzip`, `deflate`, `br` for answers |\n"                                                           \
+	"| `compress_level` | of zstd |\n"                                                                       \
+	"| `connection_open_strategy` | `in_order`, `round_robin` or `random`: which host comes first |\n"       \
+	"| `http_path`, `client_info_product` | a path before the query; what the server's logs call us |\n"     \
+	"| any other | a setting of the server, sent with every statement (`max_execution_time=60`, "            \
+	"`async_insert=1`). One that the server does not know is left out, with a warning |\n\n"                 \
+	"Servers from 18.16 on are spoken to; both transports carry the same blocks."
 
 /* ---- source ---------------------------------------------------------------------------------------------- */
 
@@ -37,8 +55,12 @@ static const struct df_type source_type = {
 	.name = "clickhouse",
 	.title = "Reads a ClickHouse table or query, again and again, from where it stood.",
 	.doc = "Rows come in the order of `changeTrackingColumn` and `orderByColumn`; the position is a pair of both "
-	       "and is kept in the checkpoint. Rows of a ReplacingMergeTree are emitted as stored, without FINAL.\n\n"
-	       "Every message carries the metadata `table` and `id`.",
+	       "and is kept in the checkpoint. Rows of a ReplacingMergeTree are emitted as stored, without FINAL. Where "
+	       "the server has `LIMIT ... WITH TIES` (20.1), `readBatchSize` uses it.\n\n"
+	       "Every type is read: wide integers and decimals with all digits, times in UTC, arrays, tuples, maps and "
+	       "variants as what they hold. `JSON` and `Dynamic` are asked for as JSON text. States of "
+	       "AggregateFunction mean nothing outside the server: use a `query` with `finalizeAggregation`.\n\n"
+	       "Every message carries the metadata `table` and `id`.\n\n" CONNECTION_DOC,
 	.settings = &source_table,
 	.example = "type: clickhouse\n"
 		   "config:\n"
@@ -107,9 +129,19 @@ static bool sink_repeatable(const void *settings)
 static const struct df_type sink_type = {
 	.name = "clickhouse",
 	.title = "Writes rows to a ClickHouse table.",
-	.doc = "One block a set of columns, sent with a deduplication token, so that a Replicated table drops a block "
-	       "that is sent twice. ClickHouse has no update: `upsertMode` uses a ReplacingMergeTree, which keeps "
-	       "one row per key once its parts are merged.",
+	.doc = "One INSERT a flush and set of columns, in Native blocks. Every flush makes a part, and parts are dear: "
+	       "set `batchSize` to 10000 and more. How many parts were made is in the log when the sink closes (newer "
+	       "servers say).\n\n"
+	       "A flush whose confirmation was lost is sent again, with the same `insert_deduplication_token`, a hash of "
+	       "the rows and of where they came from. Replicated engines, and tables with the setting "
+	       "`non_replicated_deduplication_window`, then drop it; so do older servers without the token when the "
+	       "block is the same. Other tables keep both: a line in the log says so at connect.\n\n"
+	       "A value goes into its column exactly or not at all: what does not fit is an error of that message, "
+	       "with the column's name. A time outside the column's range is refused, though the server would take and "
+	       "change it. `null` in a column that is not Nullable means the column's DEFAULT when it has one.\n\n"
+	       "ClickHouse has no update: `upsertMode` uses a ReplacingMergeTree, which keeps one row per key once its "
+	       "parts are merged. A message with the operation `delete` is a row with 1 in the engine's `is_deleted` "
+	       "column; without such a column it is written like any other.\n\n" CONNECTION_DOC,
 	.settings = &sink_table,
 	.example = "type: clickhouse\n"
 		   "config:\n"

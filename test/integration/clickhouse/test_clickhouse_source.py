@@ -79,6 +79,12 @@ class Source(ClickHouseTest):
                 self.assertIn(text, self.done.err)
                 self.assertNotIn("dataflow-secret", self.done.err)
 
+    @everywhere
+    def test_settings_reach_the_server(self, server, transport):
+        rows = self.read(server, transport, query="SELECT value FROM system.settings WHERE name IN ('max_block_size', 'max_execution_time') "
+                         "ORDER BY name", parameters={"max_block_size": "12345", "max_execution_time": "60"})
+        self.assertEqual(sorted(r["value"] for r in rows), ["12345", "60"])
+
     def test_metadata_and_bytes(self):
         self.create(self.new, "meta", "id UInt64, created_at DateTime, s String")
         self.new.sql("INSERT INTO meta VALUES (7, now(), unhex('ff'))")
