@@ -46,6 +46,8 @@ static void settle_written(struct df_flight *f, size_t n)
 		df_count_add(&m->unchanged, w->unchanged < n ? w->unchanged : n);
 	if (w->unknown_fields)
 		df_count_add(&m->unknown_fields, w->unknown_fields);
+	if (w->parts)
+		df_count_add(&m->parts, w->parts);
 }
 
 static int give_up(struct df_flight *f, struct df_message *m, const struct df_error *why)

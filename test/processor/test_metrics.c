@@ -224,6 +224,7 @@ static const struct {
 	{ "messages_total", "counter" },
 	{ "rows_conflict_skipped_total", "counter" },
 	{ "sink_unknown_fields_total", "counter" },
+	{ "sink_parts_total", "counter" },
 	{ "sink_retries_total", "counter" },
 	{ "source_lag_messages", "gauge" },
 	{ "checkpoint_saves_total", "counter" },

@@ -175,6 +175,7 @@ static int finish(struct df_ch_inserts *s, struct df_ch_insert *insert, struct d
 	if (code == 0) {
 		s->statements++;
 		s->parts += s->client->stats.parts;
+		s->w->parts += s->client->stats.parts;
 		s->parts_known |= s->client->stats.parts_known;
 	}
 	return code;
