@@ -11,7 +11,7 @@
 
 #define SOURCE_NAME "dataflow-operator"
 #define HEADERS_MAX 64
-#define CANCEL_TIMEOUT (2 * DF_NS_PER_S)
+#define TELL_TIMEOUT (2 * DF_NS_PER_S)
 #define REQUEST_TIMEOUT (60 * DF_NS_PER_S) /* the server answers within a second, if only with the next URI */
 #define PAGE_MAX ((size_t)256 << 20)
 #define BUSY_GIVE_UP (60 * DF_NS_PER_S) /* 502, 503, 504, lost connections: then it is the processor's to wait */
@@ -46,6 +46,8 @@ static int set_texts(struct df_trino_client *c, struct df_error *err)
 		url.len--;
 	if (!df_url_split(url, &c->origin))
 		return df_error_set(err, DF_ERR_CONFIG, "serverURL is not an absolute http or https URL");
+	if (c->settings->password.value && !df_str_equal_c(c->origin.scheme, "https"))
+		return df_error_set(err, DF_ERR_CONFIG, "password is sent over https only, and serverURL is not https");
 	df_buf_add_str(&statement, url);
 	df_buf_add_c(&statement, "/v1/statement");
 	for (size_t i = 0; i < c->settings->client_tags.count; i++) {
@@ -286,6 +288,17 @@ static int set_columns(struct df_trino_query *q, const struct df_value *columns,
 	return 0;
 }
 
+/* An answer without a next one is the last: of a query that ended well, as it has no error. */
+static int check_state(struct df_trino_query *q, const struct df_value *answer, struct df_error *err)
+{
+	struct df_value *v = df_object_get_c(df_object_get_c(answer, "stats"), "state");
+
+	if (q->next || !v || v->kind != DF_STRING || df_str_equal_c(df_value_text(v, &q->arena), "FINISHED"))
+		return 0;
+	return df_error_set(err, DF_ERR_TRANSIENT,
+			    "the server's last answer names no error, but its state is not FINISHED");
+}
+
 /* Rows, in the answer or in segments beside it. */
 static int set_rows(struct df_trino_query *q, struct df_value *data, struct df_error *err)
 {
@@ -327,6 +340,8 @@ static int take_answer(struct df_trino_query *q, struct df_http_response *respon
 	}
 	int code = set_next(q, answer, err);
 	if (code == 0)
+		code = check_state(q, answer, err);
+	if (code == 0)
 		code = set_columns(q, df_object_get_c(answer, "columns"), err);
 	if (code == 0)
 		code = set_rows(q, df_object_get_c(answer, "data"), err);
@@ -336,9 +351,11 @@ static int take_answer(struct df_trino_query *q, struct df_http_response *respon
 
 /* ---- queries --------------------------------------------------------------------------------------------- */
 
-/* Names the query in an error, for the server's own log. */
+/* Names the query in an error, for the server's own log; and the setting that gives it more time. */
 static int with_id(const struct df_trino_query *q, int code, struct df_error *err)
 {
+	if (code == DF_ERR_TIMEOUT && q->client->timeout_ns <= df_clock_monotonic() - q->started_ns)
+		(void)df_error_prefix(err, "queryTimeoutSeconds is over (waiting for a full sink counts)");
 	if (code != 0 && code != DF_ERR_CANCELED && q->id)
 		(void)df_error_prefix(err, "query %s", q->id);
 	return code;
@@ -362,6 +379,8 @@ static int advance(struct df_trino_query *q, struct df_error *err)
 	} else if (code == 0 && response.status != 200) {
 		code = refuse_status(&response, err);
 	} else if (code == 0) {
+		free(q->current);
+		q->current = df_str_dup(df_str_c(q->next));
 		code = take_answer(q, &response, err);
 	}
 	return with_id(q, code, err);
@@ -373,10 +392,12 @@ int df_trino_query_start(struct df_trino_client *client, struct df_context *ctx,
 	df_cleanup(df_http_response_done) struct df_http_response response = { 0 };
 	const struct ask a = { .method = "POST", .url = client->statement_url, .body = sql, .repeatable = true };
 
-	*q = (struct df_trino_query){ .client = client, .ctx = df_context_new(ctx) };
+	*q = (struct df_trino_query){ .client = client,
+				      .ctx = df_context_new(ctx),
+				      .started_ns = df_clock_monotonic() };
 	if (!q->ctx)
 		return df_error_no_memory(err);
-	df_context_deadline(q->ctx, df_clock_monotonic() + client->timeout_ns);
+	df_context_deadline(q->ctx, q->started_ns + client->timeout_ns);
 	int code = ask(client, q->ctx, &a, &response, err);
 	if (code == 0 && response.status != 200)
 		code = refuse_status(&response, err);
@@ -384,6 +405,7 @@ int df_trino_query_start(struct df_trino_client *client, struct df_context *ctx,
 		code = take_answer(q, &response, err);
 	if (code == 0 && client->session.failed)
 		code = df_error_no_memory(err);
+	code = with_id(q, code, err);
 	while (code == 0 && !q->columns && q->next)
 		code = advance(q, err);
 	return code;
@@ -394,15 +416,17 @@ int df_trino_query_row(struct df_trino_query *q, struct df_value **ret, struct d
 	int code = 0;
 
 	while (code == 0 && !q->row && (q->spool || q->next))
-		code = q->spool ? df_trino_spool_next(q, err) : advance(q, err);
+		code = q->spool ? with_id(q, df_trino_spool_next(q, err), err) : advance(q, err);
 	if (code != 0)
 		return code;
 	*ret = q->row;
 	if (!q->row)
 		return 0;
 	if (q->row->kind != DF_ARRAY || q->row->len != q->column_count)
-		return df_error_set(err, DF_ERR_UNKNOWN,
-				    "the server sent a row that does not have the result's columns");
+		return with_id(q,
+			       df_error_set(err, DF_ERR_UNKNOWN,
+					    "the server sent a row that does not have the result's columns"),
+			       err);
 	q->row = q->row->next;
 	return 0;
 }
@@ -418,23 +442,38 @@ int df_trino_query_finish(struct df_trino_query *q, struct df_error *err)
 	return code;
 }
 
-/* Ends a query that nobody waits for any more. The caller's context may be the reason, so it gets one of its own. */
-static void cancel(struct df_trino_query *q)
+/* A request whose answer nobody needs. */
+static void tell(struct df_trino_query *q, struct df_context *ctx, const char *method, const char *url)
 {
-	df_cleanup(df_context_freep) struct df_context *ctx = df_context_new(NULL);
 	df_cleanup(df_http_response_done) struct df_http_response response = { 0 };
 	struct df_http_header headers[HEADERS_MAX];
 	struct df_http_request request = {
-		.method = "DELETE", .url = q->next, .headers = headers, .timeout_ns = CANCEL_TIMEOUT
+		.method = method, .url = url, .headers = headers, .timeout_ns = TELL_TIMEOUT
 	};
 
-	if (!ctx)
-		return;
-	df_context_deadline(ctx, df_clock_monotonic() + CANCEL_TIMEOUT);
 	if (df_trino_auth_apply(q->client->auth, ctx, &request, NULL) != 0)
 		return;
 	request.header_count = write_headers(q->client, headers);
 	(void)!df_http_request(q->client->http, ctx, &request, &response, NULL);
+}
+
+/* HEAD of the page that is there: the server answers it from what it keeps and notes the time. Of the next one it would
+ * make the page. */
+void df_trino_query_keep(struct df_trino_query *q)
+{
+	if (q->next && q->current)
+		tell(q, q->ctx, "HEAD", q->current);
+}
+
+/* Ends a query that nobody waits for any more. The caller's context may be the reason, so it gets one of its own. */
+static void cancel(struct df_trino_query *q)
+{
+	df_cleanup(df_context_freep) struct df_context *ctx = df_context_new(NULL);
+
+	if (!ctx)
+		return;
+	df_context_deadline(ctx, df_clock_monotonic() + TELL_TIMEOUT);
+	tell(q, ctx, "DELETE", q->next);
 }
 
 void df_trino_query_done(struct df_trino_query *q)
@@ -448,6 +487,7 @@ void df_trino_query_done(struct df_trino_query *q)
 	df_context_free(q->ctx);
 	free(q->id);
 	free(q->next);
+	free(q->current);
 	*q = (struct df_trino_query){ 0 };
 }
 

@@ -27,9 +27,11 @@ struct df_trino_column {
 struct df_trino_query {
 	struct df_trino_client *client;
 	struct df_context *ctx; /* the caller's, with the query's deadline */
+	int64_t started_ns;	/* df_clock_monotonic */
 	struct df_arena life;	/* what lives as long as the query */
 	char *id;
 	char *next;			 /* the URI to ask next; NULL: the query has ended */
+	char *current;			 /* the URI of the page; NULL: none was asked for yet */
 	struct df_trino_column *columns; /* NULL: not known yet */
 	size_t column_count;
 	int64_t updated; /* rows written, as the server says */
@@ -54,6 +56,10 @@ int df_trino_query_start(struct df_trino_client *client, struct df_context *ctx,
 /* The next row of the result, an array of column_count values, or NULL: the query ended well. The row is good until the
  * next call. Memory holds one page. */
 int df_trino_query_row(struct df_trino_query *query, struct df_value **ret, struct df_error *err) df_must_check;
+
+/* Tells the server that its rows are still wanted, as it gives a query up whose client is silent for longer than its
+ * query.client.timeout. Failures are found by the next row. */
+void df_trino_query_keep(struct df_trino_query *query);
 
 /* Runs to the end and drops rows. */
 int df_trino_query_finish(struct df_trino_query *query, struct df_error *err) df_must_check;

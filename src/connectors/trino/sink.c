@@ -5,6 +5,7 @@
  */
 #include "connectors/trino/connection.h"
 #include "connectors/trino/fate.h"
+#include "connectors/trino/replaced.h"
 #include "connectors/trino/statement.h"
 
 #define TOGETHER                                                                                                   \
@@ -20,6 +21,7 @@ struct sink {
 	struct df_trino_statement statement;
 	bool doubtful;	/* how the statement before ended is not known: look for the next one before it is sent */
 	bool forgotten; /* and the server has lost its memory of it */
+	bool blind;	/* nobody tells how statements ended */
 	bool reloaded;	/* the columns were read again since a statement last went well */
 };
 
@@ -50,7 +52,9 @@ static int sink_create(const void *settings, const struct df_connector_env *env,
 		sink_free(&s->base.state.sink);
 		return code;
 	}
-	s->statement = (struct df_trino_statement){ .target = &s->target, .upsert = config->table_sink.upsert_mode };
+	s->statement = (struct df_trino_statement){ .target = &s->target,
+						    .upsert = config->table_sink.upsert_mode,
+						    .row_limit = DF_TRINO_STATEMENT_ROWS };
 	s->doubtful = true; /* the instance before this one may have left a statement behind */
 	*ret = &s->base.state.sink;
 	return 0;
@@ -150,6 +154,8 @@ struct writing {
 	struct df_write *w;
 	size_t *sent; /* the messages of the statement in the making */
 	size_t sent_count;
+	bool *removes;			     /* by message: its row goes */
+	const struct df_group_row **earlier; /* by message: the row that its row replaces, or NULL */
 };
 
 /* FNV-1a, 64 bit (public domain: http://www.isthe.com/chongo/tech/comp/fnv/). */
@@ -182,9 +188,17 @@ static int was_written(struct writing *g, const char *comment, bool *ret, struct
 	enum df_trino_fate fate;
 
 	*ret = false;
-	if (!s->doubtful)
+	if (!s->doubtful || s->blind)
 		return 0;
 	int code = df_trino_find_fate(s->client, g->ctx, comment, &fate, err);
+	if (code == DF_ERR_AUTH || code == DF_ERR_CONFIG) {
+		/* Not for this user, or there is no catalog `system`. */
+		df_warn(s->base.state.env.logger,
+			"system.runtime.queries cannot be read: a statement whose answer is lost is sent again, and its rows "
+			"may stand there twice");
+		s->blind = true;
+		return 0;
+	}
 	if (code != 0)
 		return df_error_prefix(err, "how the last statement ended cannot be found out");
 	s->doubtful = false;
@@ -299,16 +313,61 @@ static int map_row(struct sink *s, struct df_message *m, struct df_arena *arena,
 	if (code != 0 || !s->statement.upsert)
 		return code;
 
-	size_t *columns = df_arena_alloc(arena, key->count * sizeof(*columns));
-	if (!columns)
-		return df_error_no_memory(err);
-	for (size_t i = 0; i < key->count; i++) {
-		columns[i] = df_columns_find(&s->target.columns, df_str_c(key->items[i]));
-		if (df_column_set_find(row->row.set, columns[i]) == DF_NO_COLUMN)
+	for (size_t i = 0; i < key->count; i++)
+		if (df_column_set_find(row->row.set, s->target.key_columns[i]) == DF_NO_COLUMN)
 			return df_error_set(err, DF_ERR_INVALID_DATA, "the row has no value for the key column \"%s\"",
 					    key->items[i]);
+	row->key = df_row_key_hash(&row->row, s->target.key_columns, key->count, arena);
+	return 0;
+}
+
+/* ---- groups to statements --------------------------------------------------------------------------------- */
+
+/* Adds a row to the statement, which is run first when it is full. *ret_refused: the row does not fit, and why. */
+static int add_row(struct writing *g, const struct df_group_row *row, bool *ret_refused, struct df_error *why,
+		   struct df_error *err)
+{
+	struct df_trino_statement *st = &g->s->statement;
+	bool delete = g->removes[row->index];
+	bool full;
+	int code = df_trino_statement_add(st, &row->row, delete, g->w->arena, &full, why);
+
+	if (code == 0 && full) {
+		code = flush(g, err);
+		if (code != 0)
+			return code;
+		begin(g);
+		code = df_trino_statement_add(st, &row->row, delete, g->w->arena, &full, why);
 	}
-	row->key = df_row_key_hash(&row->row, columns, key->count, arena);
+	*ret_refused = df_code_poison(code);
+	if (code != 0 && !*ret_refused && err)
+		*err = *why;
+	return *ret_refused ? 0 : code;
+}
+
+/* A row that is refused leaves the one before it, which it would have replaced. */
+static int write_row(struct writing *g, const struct df_group_row *row, struct df_error *err)
+{
+	bool refused = true;
+
+	while (refused && row) {
+		struct df_error why = DF_ERROR_INIT;
+		int code = 0;
+
+		if (row->row.set == g->s->statement.set)
+			code = add_row(g, row, &refused, &why, err);
+		else /* of a delete whose key is refused */
+			(void)df_error_set(&why, DF_ERR_INVALID_DATA, "the row's key is refused");
+		if (code != 0)
+			return code;
+		if (refused) {
+			df_write_fail(g->w, row->index, &why);
+			row = g->earlier[row->index];
+		}
+	}
+	/* It speaks for those that it replaces, too. */
+	for (; row; row = g->earlier[row->index])
+		g->sent[g->sent_count++] = row->index;
 	return 0;
 }
 
@@ -319,32 +378,9 @@ static int write_group(struct writing *g, const struct df_group *group, struct d
 
 	s->statement.set = group->set;
 	begin(g);
-	for (size_t i = 0; i < group->count; i++) {
-		const struct df_group_row *row = group->rows[i];
-		bool delete = removes(s, g->w->messages[row->index]);
-		struct df_error why = DF_ERROR_INIT;
-		bool full = true;
-
-		while (full) {
-			code = df_trino_statement_add(&s->statement, &row->row, delete, g->w->arena, &full, &why);
-			if (code != 0 || !full)
-				break;
-			code = flush(g, err);
-			if (code != 0)
-				return code;
-			begin(g);
-		}
-		if (code == 0) {
-			g->sent[g->sent_count++] = row->index;
-		} else if (df_code_poison(code)) {
-			df_write_fail(g->w, row->index, &why);
-		} else {
-			if (err)
-				*err = why;
-			return code;
-		}
-	}
-	return flush(g, err);
+	for (size_t i = 0; code == 0 && i < group->count; i++)
+		code = write_row(g, group->rows[i], err);
+	return code == 0 ? flush(g, err) : code;
 }
 
 static int write_rows(struct writing *g, struct df_error *err)
@@ -356,7 +392,9 @@ static int write_rows(struct writing *g, struct df_error *err)
 	size_t count = 0, group_count;
 
 	g->sent = df_arena_alloc(w->arena, w->count * sizeof(*g->sent));
-	if (!rows || !g->sent)
+	g->removes = df_arena_zalloc(w->arena, w->count);
+	g->earlier = df_arena_zalloc(w->arena, w->count * sizeof(struct df_group_row *));
+	if (!rows || !g->sent || !g->removes || !g->earlier)
 		return df_error_no_memory(err);
 	df_rows_begin(s->rows);
 	for (size_t i = 0; i < w->count; i++) {
@@ -364,6 +402,7 @@ static int write_rows(struct writing *g, struct df_error *err)
 		int code;
 
 		rows[count] = (struct df_group_row){ .index = i };
+		g->removes[i] = removes(s, w->messages[i]);
 		code = map_row(s, w->messages[i], w->arena, &rows[count], &why);
 		if (code == 0) {
 			w->unknown_fields += rows[count++].row.unknown;
@@ -374,8 +413,13 @@ static int write_rows(struct writing *g, struct df_error *err)
 			return code;
 		}
 	}
-	int code = df_rows_group(rows, count, s->statement.upsert, w->arena, &groups, &group_count);
+	int code = 0;
 
+	if (s->statement.upsert)
+		code = df_trino_drop_replaced(rows, &count, s->target.key_columns, s->target.key.count, g->removes,
+					      g->earlier, w->arena);
+	if (code == 0)
+		code = df_rows_group(rows, count, s->statement.upsert, w->arena, &groups, &group_count);
 	if (code != 0)
 		return df_error_no_memory(err);
 	for (size_t i = 0; code == 0 && i < group_count; i++)
@@ -417,6 +461,18 @@ static bool table_changed(const struct df_error *err)
 	return false;
 }
 
+/* A worker has no memory for a statement of so many rows: the next ones are smaller. */
+static void halve(struct sink *s)
+{
+	size_t rows = s->statement.rows;
+
+	if (rows < 2)
+		return;
+	s->statement.row_limit = rows / 2;
+	df_warn(s->base.state.env.logger,
+		"a worker has no memory for %zu rows at once: statements have at most %zu from now on", rows, rows / 2);
+}
+
 static int sink_write(struct df_sink *sink, struct df_context *ctx, struct df_write *w, struct df_error *err)
 {
 	struct sink *s = sink_of(sink);
@@ -434,16 +490,19 @@ static int sink_write(struct df_sink *sink, struct df_context *ctx, struct df_wr
 		code = create_table(s, scope.ctx, w, &why);
 	if (code == 0)
 		code = s->rows ? write_rows(&g, &why) : refuse_all(&g, &why);
+	if (code != 0 && strcmp(why.remote, "EXCEEDED_LOCAL_MEMORY_LIMIT") == 0)
+		halve(s);
 	if (code != 0 && s->rows && !s->reloaded && table_changed(&why)) {
 		struct df_error again = DF_ERROR_INIT;
 		int reloaded = load_table(s, scope.ctx, &again);
 		s->reloaded = true;
 
-		/* The statement was refused whole, so it can be made anew from the columns as they are now. */
+		/* The statement was refused whole, so it can be made anew from the columns as they are now; or the
+		 * table, with autoCreateTable. */
 		if (reloaded != 0) {
 			code = reloaded;
 			why = again;
-		} else if (s->rows) {
+		} else {
 			df_info(s->base.state.env.logger, "the table changed (%s): its columns were read again",
 				why.remote);
 			code = DF_ERR_TRANSIENT;

@@ -109,7 +109,7 @@ int df_trino_statement_add(struct df_trino_statement *st, const struct df_row *r
 	size_t before = st->sql.len;
 	int code = 0;
 
-	*ret_full = st->rows >= DF_TRINO_STATEMENT_ROWS;
+	*ret_full = st->rows >= st->row_limit;
 	if (*ret_full)
 		return 0;
 	st->row.len = 0;

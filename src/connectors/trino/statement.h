@@ -12,6 +12,7 @@ struct df_trino_statement {
 	struct df_trino_target *target;
 	const struct df_column_set *set;
 	bool upsert;	   /* MERGE by the target's key */
+	size_t row_limit;  /* rows that a statement has at most */
 	struct df_buf sql; /* up to the last row; the tail is written by finish */
 	struct df_buf row; /* one row, before it is known to fit */
 	size_t rows;

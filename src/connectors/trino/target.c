@@ -112,10 +112,15 @@ static int check_key(struct df_trino_target *t, struct df_error *err)
 			err, DF_ERR_CONFIG,
 			"upsertMode needs a catalog with MERGE: one whose name contains `iceberg`; if this one has "
 			"MERGE, set supportsMerge: true");
-	for (size_t i = 0; i < t->key.count; i++)
-		if (!has_column(t, t->key.items[i]))
+	t->key_columns = df_arena_alloc(&t->arena, t->key.count * sizeof(*t->key_columns));
+	if (!t->key_columns)
+		return df_error_no_memory(err);
+	for (size_t i = 0; i < t->key.count; i++) {
+		t->key_columns[i] = df_columns_find(&t->columns, df_str_c(t->key.items[i]));
+		if (t->key_columns[i] == DF_NO_COLUMN)
 			return df_error_set(err, DF_ERR_CONFIG, "table %s has no column %s, which conflictKey names",
 					    df_buf_c(&t->name), t->key.items[i]);
+	}
 	return 0;
 }
 

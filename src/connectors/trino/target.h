@@ -18,6 +18,7 @@ struct df_trino_target {
 	struct df_trino_type **types;
 	struct df_arena arena; /* of the types */
 	struct df_strings key; /* of upserts */
+	size_t *key_columns;   /* where they are */
 	const char *raw_data;  /* the column of raw mode that holds the payload: data or value */
 	bool raw_wrapped;      /* and the metadata with it, as there is no column for it */
 };

@@ -80,6 +80,18 @@ class Source(TrinoTest):
         keys = [json.loads(line)["custkey"] for line in (self.dir / "out.jsonl").read_text().splitlines()]
         self.assertEqual(sorted(set(keys)), list(range(1, 1501)))
 
+    def test_a_query_outlives_a_sink_that_stands_still(self):
+        """The server gives up a query whose client is silent for longer than query.client.timeout (8 s here)."""
+        self.flow("trino", self.connection(catalog="tpch", schema="sf1", query="SELECT orderkey, comment FROM orders WHERE orderkey <= 200000"),
+                  "stdout", {})
+        process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "flow.yaml"], cwd=self.dir, env=self.env(), stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        time.sleep(14)
+        out, err = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 0, err)
+        self.assertEqual(out.count(b"\n"), 50_000)
+        self.assertNotIn(b"ABANDONED", err)
+
     def test_sigterm_ends_a_long_query_at_once(self):
         self.flow("trino", self.connection(catalog="tpch", schema="sf1", query="SELECT count(*) AS n FROM lineitem a, lineitem b"),
                   "discard", {})
@@ -145,6 +157,22 @@ class Sink(TrinoTest):
         self.assertEqual(self.sql("SELECT * FROM iceberg.test.people ORDER BY id"), want)
         self.write_rows(rows, catalog="iceberg", schema="test", table="people", upsertMode=True, conflictKey="id", batchSize=100)
         self.assertEqual(self.sql("SELECT * FROM iceberg.test.people ORDER BY id"), want)
+
+        # A key that stands twice costs no statement of its own.
+        self.write_rows([{"id": n % 3 + 1, "name": str(n), "age": n} for n in range(99)], catalog="iceberg", schema="test",
+                        table="people", upsertMode=True, conflictKey="id", batchSize=100)
+        self.assertEqual(self.sql("SELECT * FROM iceberg.test.people ORDER BY id"), [[1, "96", 96], [2, "97", 97], [3, "98", 98]])
+        self.assertEqual(self.sql("SELECT count(*) FROM system.runtime.queries WHERE \"query\" LIKE '%MERGE INTO%\"97\"%' "
+                                  "AND \"query\" NOT LIKE '%runtime%'"), [[1]])
+        # One that is refused leaves the one before it.
+        errors = self.dir / "errors.jsonl"
+        self.write_rows([{"id": 1, "name": "good", "age": 1}, {"id": 1, "name": "bad", "age": "x"}, {"id": None, "name": "n"}],
+                        catalog="iceberg", schema="test", table="people", upsertMode=True, conflictKey="id", batchSize=100,
+                        extra=f"  errors:\n    type: file\n    config: {{path: {errors}}}\n")
+        self.assertEqual(self.sql("SELECT name FROM iceberg.test.people WHERE id = 1"), [["good"]])
+        self.assertEqual([r["original_message"]["name"] for r in self.read_jsonl("errors.jsonl")], ["bad", "n"])
+        self.write_rows(rows, catalog="iceberg", schema="test", table="people", upsertMode=True, conflictKey="id", batchSize=100)
+        self.sql("UPDATE iceberg.test.people SET age = NULL WHERE id > 1")
         change = [{"payload": {"op": "d", "before": {"id": 2}, "after": None, "source": {"table": "people"}}},
                   {"payload": {"op": "u", "before": None, "after": {"id": 3, "name": "C"}, "source": {"table": "people"}}},
                   {"payload": {"op": "d", "before": {"id": 9}, "after": None, "source": {"table": "people"}}}]

@@ -274,6 +274,17 @@ class Liar(TrinoTest):
         self.assertIn("a=1", second["X-Trino-Session"])
         self.assertNotIn("a=1", third.get("X-Trino-Session", ""))
 
+    def test_a_statement_that_a_worker_has_no_memory_for_is_halved(self):
+        error = {"errorType": "INSUFFICIENT_RESOURCES", "errorName": "EXCEEDED_LOCAL_MEMORY_LIMIT", "message": "too much"}
+        fake = Fake([page(columns=[BIGINT]), page(columns=[BIGINT]), page(error=error), page(), page(), page()])
+        self.addCleanup(fake.server_close)
+        self.addCleanup(fake.shutdown)
+        self.jsonl("in.jsonl", [{"a": n} for n in range(5)])
+        self.flow("file", {"path": str(self.dir / "in.jsonl")}, "trino", {"serverURL": fake.url, "catalog": "c", "schema": "s",
+                                                                           "table": "t", "batchSize": 5})
+        self.run_flow()
+        self.assertEqual([body.count('["') for _, _, _, body in fake.requests if "INSERT" in body], [5, 2, 2, 1])
+
     def test_gzip(self):
         zipped = zlib.compressobj(wbits=31)
         body = zipped.compress(json.dumps({"id": "q", "columns": [BIGINT], "data": [[7]], "stats": {}}).encode()) + zipped.flush()
@@ -298,6 +309,7 @@ class Liar(TrinoTest):
     def test_pages_that_lie_are_errors(self):
         cases = [([page(columns=[BIGINT], data=[[1, 2]])], "does not have the result's columns"),
                  ([page(columns=[BIGINT], data=[["x"]])], "as a value of the type bigint"),
+                 ([(200, {}, {"id": "q1", "columns": [BIGINT], "data": [[1]], "stats": {"state": "CANCELED"}})], "state is not FINISHED"),
                  ([(200, {}, b"<html>")], "not the JSON of Trino's protocol"),
                  ([page(columns=[{"name": "a"}], data=[])], "no type that can be read"),
                  ([page("/v1/n", columns=[BIGINT]), page(error={"errorType": "INTERNAL_ERROR", "errorName": "COMPILER_ERROR",

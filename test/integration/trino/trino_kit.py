@@ -2,6 +2,7 @@
 import json
 import pathlib
 import sys
+import time
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "cmd"))
@@ -12,7 +13,18 @@ HEADERS = {"X-Trino-User": "test", "X-Trino-Client-Capabilities": "PARAMETRIC_DA
 
 
 def sql(url, text):
-    """Runs a statement and returns all rows; raises with Trino's errorName."""
+    """Runs a statement and returns all rows; raises with Trino's errorName. A server on a busy machine may lose sight of itself."""
+    for _ in range(20):
+        try:
+            return run(url, text)
+        except RuntimeError as error:
+            if "NO_NODES_AVAILABLE" not in str(error):
+                raise
+            time.sleep(0.5)
+    return run(url, text)
+
+
+def run(url, text):
     answer = json.load(urllib.request.urlopen(urllib.request.Request(url + "/v1/statement", text.encode(), HEADERS)))
     rows = []
     while True:
