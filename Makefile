@@ -26,9 +26,9 @@ test-unit: ## unit tests, seconds, no server
 	@scripts/bootstrap build test
 	@python3 test/run.py unit
 
-test-integration: ## the program end to end: command line, kill -9, failing allocations
+test-integration: ## the program end to end: command line, kill -9, faults, failing allocations
 	@scripts/bootstrap build test
-	@python3 test/run.py cli kill torture
+	@python3 test/run.py cli kill faults torture
 
 generate: all ## write docs/reference from the settings tables
 	@$(BUILD)/dataflow generate docs docs/reference

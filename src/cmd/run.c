@@ -35,7 +35,7 @@ static const struct df_option run_option_rows[] = {
 	DF_OPTION(struct run_options, grace, "grace", 0, .argument = "SECONDS",
 		  .doc = "how long the flush after SIGTERM or SIGINT may take (default 30)"),
 	DF_OPTION(struct run_options, progress, "progress", 0, .choices = progress_choices,
-		  .doc = "auto: a live line on a terminal, else only the summary"),
+		  .doc = "auto: a live view on a terminal (counts, and for what it waits), else only the summary"),
 	DF_OPTION(
 		struct run_options, metrics, "metrics", 0, .argument = "[HOST:]PORT",
 		.doc = "serve /metrics, /readyz, /livez and /healthz while it runs (host: 127.0.0.1; port 0: any, see "

@@ -1,4 +1,4 @@
-"""kill -9 at random instants and at every point where it could hurt. DATAFLOW_KILLS sets how many random ones (default 60)."""
+"""kill -9 at random instants and at every point where it could hurt. DATAFLOW_KILLS sets how many random ones (default 70)."""
 import os
 import random
 import signal
@@ -8,7 +8,7 @@ import unittest
 
 from faultcase import SLOW, FaultCase
 
-KILLS = int(os.environ.get("DATAFLOW_KILLS", "60")) // SLOW
+KILLS = int(os.environ.get("DATAFLOW_KILLS", "70")) // SLOW
 POINTS = ("read", "transform", "write", "written", "sync", "synced", "commit", "committed", "save", "saving", "saved")
 ROWS = 100_000 // SLOW
 
