@@ -177,10 +177,10 @@ int df_attempt_launch(struct df_flight *f, struct df_message **messages, struct 
 	now = df_clock_monotonic();
 	a->started_ns = o->p->options.metrics ? now : 0;
 	atomic_store_explicit(&o->metrics.writing_ns, now, memory_order_relaxed);
-	pthread_mutex_lock(&o->sink_lock);
+	df_output_begin_call(o);
 	a->instance = o->instance;
 	a->code = df_write_start(o->sink, o->p->work_ctx, &f->write, &a->last);
-	pthread_mutex_unlock(&o->sink_lock);
+	df_output_end_call(o);
 	return 0;
 }
 

@@ -3,14 +3,11 @@
  * so that a position never says more than what the other side holds.
  */
 #include <string.h>
-#include <time.h>
 
 #include "processor/internal.h"
 
 /* A checkpoint that was edited for long is copied to a fresh arena, so that a running pipeline does not grow. */
 #define COMPACT_BYTES ((size_t)64 << 10)
-/* How often the committer looks up from a sink that is busy writing. */
-#define LOCK_INTERVAL (100 * DF_NS_PER_MS)
 
 bool df_processor_saves(const struct df_processor *p)
 {
@@ -97,24 +94,6 @@ static int collect(struct df_processor *p, struct df_arena *arena, struct df_com
 	return 0;
 }
 
-/* A write that hangs holds the lock for as long as it hangs. Once the pipeline stops, the committer does not wait for
- * it: it is the one that ends the grace period. False: the lock is not held. At the end nobody writes any more. */
-static bool lock_sink(struct df_output *o, bool final)
-{
-	while (!final) {
-		/* Wall time: ThreadSanitizer does not know pthread_mutex_clocklock. */
-		int64_t until = df_clock_now(NULL) + LOCK_INTERVAL;
-		struct timespec at = { until / DF_NS_PER_S, until % DF_NS_PER_S };
-
-		if (pthread_mutex_timedlock(&o->sink_lock, &at) == 0)
-			return true;
-		if (df_context_canceled(o->p->read_ctx))
-			return false;
-	}
-	pthread_mutex_lock(&o->sink_lock);
-	return true;
-}
-
 /* 0 all sinks are durable, DF_SYNC_LATER one is not yet, or a code. */
 static int sync_sinks(struct df_processor *p, bool final, struct df_error *err)
 {
@@ -124,13 +103,13 @@ static int sync_sinks(struct df_processor *p, bool final, struct df_error *err)
 		struct df_output *o = &p->outputs[i];
 		int r = 0;
 
-		if (!lock_sink(o, final)) {
+		if (!df_output_begin_sync(o, final)) {
 			later |= DF_SYNC_LATER;
 			continue;
 		}
 		if (o->sink && o->sink->ops->sync)
 			r = o->sink->ops->sync(o->sink, p->work_ctx, final, err);
-		pthread_mutex_unlock(&o->sink_lock);
+		df_output_end_call(o);
 		if (r < 0) {
 			df_errors_add(&o->metrics.connector.errors[DF_OP_COMMIT], r, 1);
 			df_error_prefix(err, "%s %s", o->is_error ? "error sink" : "sink", o->component->type->name);

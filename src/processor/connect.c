@@ -141,11 +141,11 @@ static int sink_attempt(void *arg, struct df_context *ctx, struct df_error *err)
 		df_sink_free(fresh);
 		return r;
 	}
-	pthread_mutex_lock(&o->sink_lock);
+	df_output_begin_call(o);
 	old = o->sink;
 	o->sink = fresh;
 	o->instance++;
-	pthread_mutex_unlock(&o->sink_lock);
+	df_output_end_call(o);
 	df_sink_free(old);
 	return 0;
 }

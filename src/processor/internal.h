@@ -93,9 +93,11 @@ struct df_output {
 	struct df_connector_env env;
 	struct df_channel *channel;
 
-	pthread_mutex_t sink_lock; /* held around every call on the sink but close: write by the thread, sync by the
-				      committer */
-	struct df_sink *sink;	   /* replaced by reconnects under the lock */
+	/* Calls on the sink but close take turns: write by the thread, sync by the committer, who goes first. */
+	pthread_mutex_t sink_lock; /* guards the three below */
+	pthread_cond_t sink_free;
+	bool sink_busy, sync_waits;
+	struct df_sink *sink; /* replaced by reconnects, in a turn */
 
 	unsigned instance; /* how many there were */
 
@@ -267,6 +269,15 @@ int df_worker_start(struct df_worker *w, struct df_error *err) df_must_check;
 /* The batch table of the manifest reference, section 7. ops may be NULL: as for a sink that does not batch. */
 void df_output_set_rule(struct df_output *o, const struct df_sink_ops *ops);
 int df_output_start(struct df_output *o, struct df_error *err) df_must_check;
+
+/* ---- turn.c ---------------------------------------------------------------------------------------------- */
+
+/* The turn of the output's own thread on its sink. */
+void df_output_begin_call(struct df_output *o);
+void df_output_end_call(struct df_output *o);
+/* The committer's, ended by the same. A write that hangs keeps the turn for as long as it hangs: false once the
+ * pipeline stops, for the committer is the one that ends the grace period. final: nobody writes any more. */
+bool df_output_begin_sync(struct df_output *o, bool final) df_must_check;
 
 /* ---- queue.c --------------------------------------------------------------------------------------------- */
 

@@ -75,6 +75,8 @@ static int new_output(struct df_processor *p, struct df_output *o, const struct 
 	o->env = p->source_env;
 	o->env.logger = &o->logger;
 	pthread_mutex_init(&o->sink_lock, NULL);
+	if (new_monotonic_cond(&o->sink_free))
+		return df_error_no_memory(err);
 	pthread_mutex_init(&o->landed_lock, NULL);
 	pthread_cond_init(&o->landed, NULL);
 	df_output_set_rule(o, connector ? connector->sink_ops : NULL);
@@ -238,6 +240,7 @@ static void output_done(struct df_output *o)
 	df_buf_done(&o->sizes.scratch);
 	pthread_cond_destroy(&o->landed);
 	pthread_mutex_destroy(&o->landed_lock);
+	pthread_cond_destroy(&o->sink_free);
 	pthread_mutex_destroy(&o->sink_lock);
 }
 
