@@ -232,10 +232,7 @@ int df_kafka_conf_finish(struct df_kafka_conf *c, const struct df_kafka_connecti
 	*ret = rd_kafka_new(type, c->conf, why, sizeof(why));
 	if (*ret) {
 		/* Tokens are fetched on librdkafka's background thread: nobody polls while connecting or idle. */
-		rd_kafka_error_t *error = rd_kafka_sasl_background_callbacks_enable(*ret);
-
-		if (error)
-			rd_kafka_error_destroy(error); /* another mechanism */
+		df_kafka_ignore(rd_kafka_sasl_background_callbacks_enable(*ret)); /* refused: another mechanism */
 		return 0;
 	}
 	rd_kafka_conf_destroy(c->conf);

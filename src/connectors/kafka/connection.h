@@ -90,4 +90,11 @@ static inline void df_kafka_error_freep(rd_kafka_error_t **error)
 		rd_kafka_error_destroy(*error);
 }
 
+/* For what cannot be helped, or comes again as an event. */
+static inline void df_kafka_ignore(rd_kafka_error_t *error)
+{
+	if (error)
+		rd_kafka_error_destroy(error);
+}
+
 #endif

@@ -71,6 +71,15 @@ void df_kafka_sink_report(struct df_kafka_sink *s, struct df_write *w, size_t in
 		df_write_done(w, index);
 }
 
+/* A message that failed and can succeed later: what was handed over behind it must not overtake it. What waits is taken
+ * back, what is on its way the broker refuses (the sequence numbers have a gap), and a new producer begins. */
+static void give_up(struct df_kafka_sink *s, struct df_error *err)
+{
+	err->code = DF_ERR_CONNECTION;
+	if (!atomic_exchange(&s->broken, true))
+		(void)rd_kafka_purge(s->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 {
 	struct df_kafka_sink *s = DF_CONTAINER_OF((struct df_kafka_client *)opaque, struct df_kafka_sink, client);
@@ -90,6 +99,8 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 	else
 		df_kafka_error(&err, code, "topic `%s`", rd_kafka_topic_name(m->rkt));
 	df_error_remote(&err, rd_kafka_err2name(code));
+	if (df_code_retryable(err.code))
+		give_up(s, &err);
 	df_kafka_sink_report(s, slot->write, slot->index, &err);
 }
 
@@ -264,8 +275,11 @@ static int produce_one(struct df_kafka_sink *s, struct df_context *ctx, struct d
 	struct df_message *m = w->messages[slot->index];
 	struct df_kafka_record record;
 	rd_kafka_resp_err_t code;
-	int r = df_kafka_sink_record(s, ctx, m, w->arena, &record, err);
+	int r;
 
+	if (atomic_load_explicit(&s->broken, memory_order_relaxed))
+		return df_error_set(err, DF_ERR_CONNECTION, "the producer is made anew");
+	r = df_kafka_sink_record(s, ctx, m, w->arena, &record, err);
 	if (r == 0)
 		r = df_kafka_sink_check(&record, err);
 	if (r < 0)

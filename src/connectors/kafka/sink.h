@@ -31,6 +31,7 @@ struct df_kafka_sink {
 	pthread_t poller;
 	bool polling;
 	atomic_bool stop;
+	atomic_bool broken; /* a message failed that can succeed with another producer */
 
 	struct df_kafka_topic topic;   /* `topic` */
 	struct df_kafka_topic *others; /* topicFrom */

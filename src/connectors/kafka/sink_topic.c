@@ -147,15 +147,12 @@ static void ask_limits(struct df_kafka_sink *s, struct df_context *ctx, struct d
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(s->rk);
 	rd_kafka_event_t *event;
 	char why[256];
-	int64_t limit;
 
 	(void)rd_kafka_AdminOptions_set_request_timeout(options, DESCRIBE_MS, why, sizeof(why));
 	rd_kafka_DescribeConfigs(s->rk, &resource, 1, options, queue);
 	event = await_event(queue, ctx);
 	if (event && !rd_kafka_event_error(event))
 		read_configs(event, ret);
-	if (extra_number(s, "message.max.bytes", &limit)) /* the user knows how well it is compressed */
-		ret->max_bytes = 0;
 	rd_kafka_event_destroy(event);
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_AdminOptions_destroy(options);
@@ -186,13 +183,16 @@ int df_kafka_sink_check(const struct df_kafka_record *record, struct df_error *e
 static int open_topic(struct df_kafka_sink *s, struct df_context *ctx, const char *name, struct df_kafka_topic *ret,
 		      struct df_error *err)
 {
+	int64_t limit;
+
 	*ret = (struct df_kafka_topic){ 0 };
 	ret->handle = rd_kafka_topic_new(s->rk, name, NULL);
 	if (!ret->handle)
 		return df_kafka_error(err, rd_kafka_last_error(), "topic `%s`", name);
 	ret->name = rd_kafka_topic_name(ret->handle);
 	ret->name_len = strlen(ret->name);
-	ask_limits(s, ctx, ret);
+	if (!extra_number(s, "message.max.bytes", &limit)) /* else the user knows how well it is compressed */
+		ask_limits(s, ctx, ret);
 	return df_context_check(ctx, err);
 }
 

@@ -131,11 +131,10 @@ static void give(struct df_kafka_source *s, rd_kafka_t *rk, rd_kafka_topic_parti
 	s->assigned = true;
 	df_info(s->client.logger, "the group gives %d partition%s of `%s`", list->cnt, list->cnt == 1 ? "" : "s",
 		df_kafka_source_topic(s));
-	if (s->cooperative) {
-		df_cleanup(df_kafka_error_freep) rd_kafka_error_t *error = rd_kafka_incremental_assign(rk, list);
-	} else {
+	if (s->cooperative)
+		df_kafka_ignore(rd_kafka_incremental_assign(rk, list));
+	else
 		(void)rd_kafka_assign(rk, list);
-	}
 	if (s->paused) /* the new ones too */
 		(void)rd_kafka_pause_partitions(rk, list);
 }
@@ -250,11 +249,10 @@ static void take_away(struct df_kafka_source *s, rd_kafka_t *rk, rd_kafka_topic_
 		df_info(s->client.logger, "the group takes %d partition%s of `%s`", list->cnt,
 			list->cnt == 1 ? "" : "s", df_kafka_source_topic(s));
 	}
-	if (s->cooperative) {
-		df_cleanup(df_kafka_error_freep) rd_kafka_error_t *error = rd_kafka_incremental_unassign(rk, list);
-	} else {
+	if (s->cooperative)
+		df_kafka_ignore(rd_kafka_incremental_unassign(rk, list));
+	else
 		(void)rd_kafka_assign(rk, NULL);
-	}
 }
 
 void df_kafka_source_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
@@ -301,8 +299,8 @@ void df_kafka_source_move(struct df_kafka_source *s)
 	if (list->cnt == 0)
 		return;
 	if (s->cooperative) {
-		df_cleanup(df_kafka_error_freep) rd_kafka_error_t *off = rd_kafka_incremental_unassign(s->rk, list);
-		df_cleanup(df_kafka_error_freep) rd_kafka_error_t *on = rd_kafka_incremental_assign(s->rk, list);
+		df_kafka_ignore(rd_kafka_incremental_unassign(s->rk, list));
+		df_kafka_ignore(rd_kafka_incremental_assign(s->rk, list));
 	} else {
 		(void)rd_kafka_assign(s->rk, list);
 	}

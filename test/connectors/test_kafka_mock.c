@@ -1,0 +1,421 @@
+/*
+ * What a broker will not say on demand: every error code of producing, fetching, committing and of the group, once
+ * each, from librdkafka's mock cluster. The rest is tested on a real broker (test/integration/kafka).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include "connectors/kafka/errors.h"
+#include "harness.h"
+
+#define E(name) RD_KAFKA_RESP_ERR_##name
+
+enum {
+	PRODUCE = 0,
+	FETCH = 1,
+	LIST_OFFSETS = 2,
+	METADATA = 3,
+	OFFSET_COMMIT = 8,
+	OFFSET_FETCH = 9,
+	FIND_COORDINATOR = 10,
+	JOIN_GROUP = 11,
+	HEARTBEAT = 12,
+	SYNC_GROUP = 14,
+	INIT_PRODUCER_ID = 22
+};
+
+static rd_kafka_t *owner; /* of the cluster; also fills topics */
+static rd_kafka_mock_cluster_t *cluster;
+
+static int set_up(void **state)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	char why[256];
+
+	(void)state;
+	rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", why, sizeof(why));
+	rd_kafka_conf_set(conf, "linger.ms", "0", why, sizeof(why));
+	owner = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+	cluster = owner ? rd_kafka_handle_mock_cluster(owner) : NULL;
+	if (!cluster)
+		return -1;
+	rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	rd_kafka_destroy(owner);
+	return 0;
+}
+
+static const char *new_topic(int partitions)
+{
+	static char name[32];
+	static int number;
+
+	snprintf(name, sizeof(name), "topic-%d", ++number);
+	assert_int_equal(rd_kafka_mock_topic_create(cluster, name, partitions, 1), 0);
+	return name;
+}
+
+static void fill(const char *topic, const char *text)
+{
+	assert_int_equal(rd_kafka_producev(owner, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+					   RD_KAFKA_V_VALUE((void *)text, strlen(text)),
+					   RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
+			 0);
+	assert_int_equal(rd_kafka_flush(owner, 10000), 0);
+}
+
+static void fail_once(int api, rd_kafka_resp_err_t code)
+{
+	rd_kafka_mock_push_request_errors_array(cluster, (int16_t)api, 1, &code);
+}
+
+/* ---- the table of codes ---------------------------------------------------------------------------------- */
+
+static void test_codes(void **state)
+{
+	static const struct {
+		rd_kafka_resp_err_t code;
+		int ours;
+	} rows[] = {
+		{ E(UNKNOWN_TOPIC_OR_PART), DF_ERR_TRANSIENT }, { E(THROTTLING_QUOTA_EXCEEDED), DF_ERR_TRANSIENT },
+		{ E(_ALL_BROKERS_DOWN), DF_ERR_CONNECTION },	{ E(_MSG_TIMED_OUT), DF_ERR_TIMEOUT },
+		{ E(TOPIC_AUTHORIZATION_FAILED), DF_ERR_AUTH }, { E(SASL_AUTHENTICATION_FAILED), DF_ERR_AUTH },
+		{ E(MSG_SIZE_TOO_LARGE), DF_ERR_INVALID_DATA }, { E(INVALID_RECORD), DF_ERR_INVALID_DATA },
+		{ E(_UNKNOWN_TOPIC), DF_ERR_CONFIG },		{ E(UNSUPPORTED_VERSION), DF_ERR_UNKNOWN },
+	};
+	struct df_error err;
+
+	(void)state;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(rows); i++)
+		assert_int_equal(df_kafka_code(rows[i].code), rows[i].ours);
+	assert_true(df_kafka_rebuild(E(UNKNOWN_PRODUCER_ID)) && !df_kafka_rebuild(E(INVALID_RECORD)));
+	assert_true(df_kafka_group_left(E(ILLEGAL_GENERATION)) && !df_kafka_group_left(E(COORDINATOR_NOT_AVAILABLE)));
+	assert_int_equal(df_kafka_error(&err, E(NOT_ENOUGH_REPLICAS), "topic `%s`", "t"), DF_ERR_TRANSIENT);
+	assert_string_equal(err.text, "topic `t`: Broker: Not enough in-sync replicas");
+	assert_string_equal(err.remote, "NOT_ENOUGH_REPLICAS");
+}
+
+/* ---- producing ------------------------------------------------------------------------------------------- */
+
+/* What becomes of a write whose first request gets this answer. */
+static const struct {
+	rd_kafka_resp_err_t code;
+	int want; /* 0: written */
+} answers[] = {
+	{ E(LEADER_NOT_AVAILABLE), 0 },
+	{ E(NOT_LEADER_FOR_PARTITION), 0 },
+	{ E(REQUEST_TIMED_OUT), 0 },
+	{ E(BROKER_NOT_AVAILABLE), 0 },
+	{ E(REPLICA_NOT_AVAILABLE), 0 },
+	{ E(NETWORK_EXCEPTION), DF_ERR_CONNECTION },
+	{ E(NOT_ENOUGH_REPLICAS), 0 },
+	{ E(NOT_ENOUGH_REPLICAS_AFTER_APPEND), 0 },
+	{ E(KAFKA_STORAGE_ERROR), 0 },
+	{ E(UNKNOWN_TOPIC_OR_PART), 0 },
+	{ E(MSG_SIZE_TOO_LARGE), DF_ERR_INVALID_DATA },
+	{ E(RECORD_LIST_TOO_LARGE), DF_ERR_INVALID_DATA },
+	{ E(INVALID_TIMESTAMP), DF_ERR_INVALID_DATA },
+	{ E(POLICY_VIOLATION), DF_ERR_INVALID_DATA },
+	{ E(TOPIC_AUTHORIZATION_FAILED), DF_ERR_AUTH },
+	{ E(CLUSTER_AUTHORIZATION_FAILED), DF_ERR_AUTH },
+	{ E(OUT_OF_ORDER_SEQUENCE_NUMBER), DF_ERR_CONNECTION },
+	{ E(INVALID_PRODUCER_EPOCH), DF_ERR_CONNECTION },
+	{ E(UNKNOWN_PRODUCER_ID), 0 },
+};
+
+static int write_one(struct df_sink *s, struct df_error *why)
+{
+	struct df_message message = { .payload = df_str_c("{}") }, *pointer = &message;
+	struct df_arena arena = { 0 };
+	const struct df_error *result;
+	struct df_write w;
+
+	assert_int_equal(df_write_init(&w, &pointer, 1, &arena, why), 0);
+	assert_int_equal(df_write_run(s, NULL, &w, why), 0);
+	result = df_write_result(&w, 0);
+	*why = result ? *result : DF_ERROR_INIT;
+	df_write_destroy(&w);
+	df_arena_done(&arena);
+	return why->code;
+}
+
+static struct df_sink *new_sink(struct harness *h, const char *topic)
+{
+	struct df_sink *s = harness_sink(h,
+					 "{'type': 'kafka', 'config': {'brokers': ['%s'], 'topic': '%s', 'extra': "
+					 "{'retry.backoff.ms': '5', 'message.max.bytes': '1000000', "
+					 "'topic.metadata.refresh.fast.interval.ms': '10'}}}",
+					 rd_kafka_mock_cluster_bootstraps(cluster), topic);
+	struct df_error err = DF_ERROR_INIT;
+
+	if (s->ops->connect(s, NULL, &err) < 0)
+		fail_msg("%s", err.text);
+	return s;
+}
+
+static void test_produce(void **state)
+{
+	const char *topic = new_topic(1);
+
+	(void)state;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(answers); i++) {
+		struct harness h;
+		struct df_sink *s;
+		struct df_error why;
+
+		harness_init(&h);
+		s = new_sink(&h, topic);
+		assert_int_equal(write_one(s, &why), 0); /* sequence numbers have begun */
+		fail_once(PRODUCE, answers[i].code);
+		if (write_one(s, &why) != answers[i].want)
+			fail_msg("%s: %d (%s) instead of %d", rd_kafka_err2name(answers[i].code), why.code, why.text,
+				 answers[i].want);
+		rd_kafka_mock_clear_request_errors(cluster, PRODUCE);
+		df_sink_free(s);
+		harness_done(&h);
+	}
+}
+
+static void test_producer_id(void **state)
+{
+	static const rd_kafka_resp_err_t codes[] = { E(COORDINATOR_NOT_AVAILABLE), E(COORDINATOR_LOAD_IN_PROGRESS),
+						     E(NOT_COORDINATOR), E(REQUEST_TIMED_OUT) };
+	const char *topic = new_topic(1);
+
+	(void)state;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(codes); i++) {
+		struct harness h;
+		struct df_sink *s;
+		struct df_error why;
+
+		harness_init(&h);
+		fail_once(INIT_PRODUCER_ID, codes[i]);
+		s = new_sink(&h, topic);
+		assert_int_equal(write_one(s, &why), 0);
+		df_sink_free(s);
+		harness_done(&h);
+	}
+}
+
+/* ---- the consumer ---------------------------------------------------------------------------------------- */
+
+static struct df_source *new_source(struct harness *h, const char *topic, const char *group)
+{
+	return harness_source(
+		h,
+		"{'type': 'kafka', 'config': {'brokers': ['%s'], 'topic': '%s', 'consumerGroup': '%s', "
+		"'heartbeatIntervalSeconds': 1, 'sessionTimeoutSeconds': 6, 'consumerMaxWait': '50ms', 'extra': "
+		"{'retry.backoff.ms': '5', 'fetch.error.backoff.ms': '5', 'coordinator.query.interval.ms': '50', "
+		"'topic.metadata.refresh.fast.interval.ms': '10'}}}",
+		rd_kafka_mock_cluster_bootstraps(cluster), topic, group);
+}
+
+/* A consumer that runs while each of these answers is given to one request; after each a message must come. */
+static void run_consumer(int api, const rd_kafka_resp_err_t *codes, size_t count)
+{
+	const char *topic = new_topic(1);
+	struct harness_reader reader;
+	struct harness h;
+	struct df_source *s;
+	size_t n = 0;
+
+	harness_init(&h);
+	h.env.once = false;
+	s = new_source(&h, topic, topic);
+	fill(topic, "first");
+	harness_start(&reader, &h, s);
+	harness_await(&h, ++n);
+	for (size_t i = 0; i < count; i++) {
+		if (api != HEARTBEAT)
+			fail_once(api, codes[i]);
+		fill(topic, rd_kafka_err2name(codes[i]));
+		harness_await(&h, ++n);
+		assert_string_equal(harness_payload(&h, n - 1), rd_kafka_err2name(codes[i]));
+		free(harness_commit(&h, s)); /* nothing is in flight when the group begins anew */
+		if (api == HEARTBEAT) {
+			usleep(50000);
+			fail_once(api, codes[i]);
+			usleep(1100000); /* until the next heartbeat got it */
+		}
+	}
+	fill(topic, "last");
+	harness_await(&h, ++n);
+	assert_string_equal(harness_payload(&h, n - 1), "last");
+	assert_int_equal(harness_stop(&reader), DF_ERR_CANCELED);
+	df_source_free(s);
+	harness_done(&h);
+}
+
+static void test_fetch(void **state)
+{
+	static const rd_kafka_resp_err_t codes[] = {
+		E(NOT_LEADER_FOR_PARTITION),   E(LEADER_NOT_AVAILABLE),
+		E(REPLICA_NOT_AVAILABLE),      E(KAFKA_STORAGE_ERROR),
+		E(FENCED_LEADER_EPOCH),	       E(UNKNOWN_LEADER_EPOCH),
+		E(BROKER_NOT_AVAILABLE),       E(OFFSET_NOT_AVAILABLE),
+		E(TOPIC_AUTHORIZATION_FAILED), E(UNKNOWN),
+	};
+
+	(void)state;
+	run_consumer(FETCH, codes, DF_ARRAY_SIZE(codes));
+}
+
+static void test_heartbeat(void **state)
+{
+	/* The mock's group takes 5 s to begin anew, so one way of losing the membership is enough here. */
+	static const rd_kafka_resp_err_t stays[] = { E(NOT_COORDINATOR), E(COORDINATOR_NOT_AVAILABLE) };
+	static const rd_kafka_resp_err_t lost[] = { E(ILLEGAL_GENERATION) };
+
+	(void)state;
+	run_consumer(HEARTBEAT, stays, DF_ARRAY_SIZE(stays));
+	run_consumer(HEARTBEAT, lost, DF_ARRAY_SIZE(lost));
+}
+
+/* What the first of these requests gets, when a consumer comes. */
+static void run_start(int api, const rd_kafka_resp_err_t *codes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *topic = new_topic(1);
+		struct df_source *s;
+		struct harness h;
+
+		harness_init(&h);
+		fill(topic, "one");
+		fail_once(api, codes[i]);
+		s = new_source(&h, topic, topic);
+		harness_read(&h, s);
+		assert_int_equal(h.messages, 1);
+		df_source_free(s);
+		harness_done(&h);
+	}
+}
+
+static void test_group(void **state)
+{
+	static const rd_kafka_resp_err_t join[] = { E(COORDINATOR_LOAD_IN_PROGRESS) };
+	static const rd_kafka_resp_err_t sync[] = { E(NOT_COORDINATOR) };
+	static const rd_kafka_resp_err_t find[] = { E(COORDINATOR_NOT_AVAILABLE) };
+	static const rd_kafka_resp_err_t offsets[] = { E(UNSTABLE_OFFSET_COMMIT), E(COORDINATOR_LOAD_IN_PROGRESS),
+						       E(NOT_COORDINATOR) };
+	static const rd_kafka_resp_err_t ends[] = { E(NOT_LEADER_FOR_PARTITION), E(OFFSET_NOT_AVAILABLE) };
+
+	(void)state;
+	run_start(JOIN_GROUP, join, DF_ARRAY_SIZE(join));
+	run_start(SYNC_GROUP, sync, DF_ARRAY_SIZE(sync));
+	run_start(FIND_COORDINATOR, find, DF_ARRAY_SIZE(find));
+	run_start(OFFSET_FETCH, offsets, DF_ARRAY_SIZE(offsets));
+	run_start(LIST_OFFSETS, ends, DF_ARRAY_SIZE(ends));
+}
+
+/* A commit that fails is made up for: by the next one, or when the consumer leaves. */
+static void test_commit(void **state)
+{
+	static const rd_kafka_resp_err_t codes[] = { E(COORDINATOR_LOAD_IN_PROGRESS),
+						     E(COORDINATOR_NOT_AVAILABLE),
+						     E(NOT_COORDINATOR),
+						     E(REQUEST_TIMED_OUT),
+						     E(REBALANCE_IN_PROGRESS),
+						     E(UNKNOWN_TOPIC_OR_PART),
+						     E(OFFSET_METADATA_TOO_LARGE) };
+
+	(void)state;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(codes); i++) {
+		const char *topic = new_topic(1);
+		struct harness_reader reader;
+		struct df_source *s;
+		struct harness h;
+
+		harness_init(&h);
+		h.env.once = false;
+		fill(topic, "one");
+		s = new_source(&h, topic, topic);
+		harness_start(&reader, &h, s);
+		harness_await(&h, 1);
+		fail_once(OFFSET_COMMIT, codes[i]);
+		free(harness_commit(&h, s));
+		assert_int_equal(harness_stop(&reader), DF_ERR_CANCELED);
+		df_source_free(s);
+		rd_kafka_mock_clear_request_errors(cluster, OFFSET_COMMIT);
+		harness_done(&h);
+
+		harness_init(&h); /* once: nothing is left */
+		s = new_source(&h, topic, topic);
+		harness_read(&h, s);
+		if (h.messages != 0)
+			fail_msg("%s: the position is lost", rd_kafka_err2name(codes[i]));
+		df_source_free(s);
+		harness_done(&h);
+	}
+}
+
+/* ---- positions for a transactional sink ------------------------------------------------------------------ */
+
+static void test_describe(void **state)
+{
+	const char *topic = new_topic(1);
+	struct harness_reader reader;
+	struct df_arena arena = { 0 };
+	struct df_value *checkpoint = df_value_new(&arena, DF_OBJECT);
+	struct df_error err = DF_ERROR_INIT;
+	struct df_commit commit;
+	struct harness h;
+	struct df_source *s;
+	int64_t offset;
+
+	(void)state;
+	harness_init(&h);
+	h.env.once = false;
+	fill(topic, "zero");
+	fill(topic, "one");
+	s = new_source(&h, topic, topic);
+	assert_int_equal(s->ops->describe(s, NULL, 0, checkpoint, &arena, &err), 0);
+	harness_start(&reader, &h, s);
+	harness_await(&h, 2);
+	commit = (struct df_commit){ .partition = harness_message(&h, 0)->partition,
+				     .key = df_partition_key(harness_message(&h, 0)->partition),
+				     .position = harness_message(&h, 0)->position };
+	assert_int_equal(s->ops->describe(s, &commit, 1, checkpoint, &arena, &err), 0);
+	assert_true(df_value_to_int64(df_object_get_c(df_object_get_c(checkpoint, "offsets"), "0"), &offset));
+	assert_int_equal(offset, 1);
+	assert_non_null(df_object_get_c(checkpoint, "member"));
+	free(harness_commit(&h, s)); /* the sink's business now: the group is told nothing */
+	assert_int_equal(harness_stop(&reader), DF_ERR_CANCELED);
+	df_source_free(s);
+	harness_done(&h);
+
+	harness_init(&h);
+	s = new_source(&h, topic, topic);
+	assert_int_equal(s->ops->restore(s, checkpoint, &err), 0);
+	harness_read(&h, s);
+	assert_int_equal(h.messages, 1);
+	assert_string_equal(harness_payload(&h, 0), "one");
+	df_source_free(s);
+	harness_done(&h);
+
+	harness_init(&h);
+	s = new_source(&h, "another", topic);
+	assert_int_equal(s->ops->restore(s, checkpoint, &err), DF_ERR_CONFIG);
+	assert_non_null(strstr(err.text, "checkpointReset"));
+	df_source_free(s);
+	harness_done(&h);
+	df_arena_done(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_codes),  cmocka_unit_test(test_produce),	 cmocka_unit_test(test_producer_id),
+		cmocka_unit_test(test_fetch),  cmocka_unit_test(test_heartbeat), cmocka_unit_test(test_group),
+		cmocka_unit_test(test_commit), cmocka_unit_test(test_describe),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
