@@ -162,6 +162,16 @@ static struct digits count_digits(struct df_str text)
 	return (struct digits){ integer > 0 ? (uint32_t)integer : 1, fraction > 0 ? (uint32_t)fraction : 0 };
 }
 
+/* Fraction digits with the zeros at the end, which a database writes up to its column's scale. */
+static uint32_t written_scale(struct df_str text, uint32_t fraction)
+{
+	const char *point = memchr(text.ptr, '.', text.len);
+
+	if (!point || memchr(text.ptr, 'e', text.len) || memchr(text.ptr, 'E', text.len))
+		return fraction;
+	return (uint32_t)(text.len - (size_t)(point - text.ptr) - 1);
+}
+
 static void look_at_number(struct df_inferred *column, const struct df_value *v)
 {
 	char local[DF_NUMBER_MAX];
@@ -182,6 +192,9 @@ static void look_at_number(struct df_inferred *column, const struct df_value *v)
 		column->integer_digits = digits.integer;
 	if (digits.fraction > column->fraction_digits)
 		column->fraction_digits = digits.fraction;
+	uint32_t scale = written_scale(text, digits.fraction);
+	if (scale > column->scale)
+		column->scale = scale;
 	column->negative |= text.ptr[0] == '-';
 	column->whole &= digits.fraction == 0;
 	bool int64 = df_number_to_int64(text, &whole);

@@ -77,6 +77,8 @@ struct df_inferred {
 	bool float64; /* the nearest double's shortest text is the same number */
 	bool exact;   /* each is the one or the other */
 	uint32_t integer_digits, fraction_digits;
+	uint32_t
+		scale; /* fraction digits as they are written, zeros at the end too: of a decimal, its column's scale */
 	/* Over all strings. */
 	bool rfc3339;		/* every one is RFC 3339 with an offset; false when there was none */
 	uint32_t second_digits; /* of their fractions of a second, at most */

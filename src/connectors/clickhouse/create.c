@@ -32,12 +32,12 @@ static void whole_type(const struct ddl *ddl, const struct df_inferred *c, char 
 /* A decimal that holds all digits that were seen, with room for more in front. */
 static void decimal_type(const struct ddl *ddl, const struct df_inferred *c, char out[TYPE_MAX])
 {
-	unsigned digits = c->integer_digits + c->fraction_digits;
+	unsigned digits = c->integer_digits + c->scale;
 
 	if (digits <= 38)
-		snprintf(out, TYPE_MAX, "Decimal(38, %u)", c->fraction_digits);
+		snprintf(out, TYPE_MAX, "Decimal(38, %u)", c->scale);
 	else if (ddl->new_types && digits <= 76)
-		snprintf(out, TYPE_MAX, "Decimal(76, %u)", c->fraction_digits);
+		snprintf(out, TYPE_MAX, "Decimal(76, %u)", c->scale);
 	else
 		snprintf(out, TYPE_MAX, "String");
 }
