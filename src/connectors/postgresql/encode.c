@@ -244,7 +244,7 @@ static int encode_uuid(DF_PG_ENCODE_ARGS)
 	}
 	if (n < 16)
 		return df_pg_refuse(err, DF_PG_BAD_TEXT, "the string is not a UUID");
-	df_buf_add(out, bytes, sizeof(bytes));
+	df_pg_add(out, bytes, sizeof(bytes));
 	return 0;
 }
 

@@ -65,22 +65,33 @@ static inline void df_pg_put32(char *to, uint32_t n)
 	memcpy(to, &n, sizeof(n));
 }
 
+/* df_buf_add for few bytes, of a number known when it is compiled: mostly there is room. */
+static inline void df_pg_add(struct df_buf *out, const void *data, size_t len)
+{
+	if (__builtin_expect(out->failed || out->cap - out->len < len, 0)) {
+		df_buf_add(out, data, len);
+		return;
+	}
+	memcpy(out->data + out->len, data, len);
+	out->len += len;
+}
+
 static inline void df_pg_add16(struct df_buf *out, uint16_t n)
 {
 	n = __builtin_bswap16(n);
-	df_buf_add(out, &n, sizeof(n));
+	df_pg_add(out, &n, sizeof(n));
 }
 
 static inline void df_pg_add32(struct df_buf *out, uint32_t n)
 {
 	n = __builtin_bswap32(n);
-	df_buf_add(out, &n, sizeof(n));
+	df_pg_add(out, &n, sizeof(n));
 }
 
 static inline void df_pg_add64(struct df_buf *out, uint64_t n)
 {
 	n = __builtin_bswap64(n);
-	df_buf_add(out, &n, sizeof(n));
+	df_pg_add(out, &n, sizeof(n));
 }
 
 #endif

@@ -88,7 +88,7 @@ static void add_header(struct df_buf *out, int64_t count, int64_t weight, enum s
 	df_pg_put16(header + 2, (uint16_t)weight);
 	df_pg_put16(header + 4, (uint16_t)sign);
 	df_pg_put16(header + 6, (uint16_t)scale);
-	df_buf_add(out, header, sizeof(header));
+	df_pg_add(out, header, sizeof(header));
 }
 
 static int add_number(struct df_str text, int32_t modifier, struct df_buf *out, struct df_error *err)

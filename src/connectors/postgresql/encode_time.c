@@ -39,14 +39,19 @@ static bool take_digits(struct text *t, int least, int most, int64_t *ret)
 }
 
 /* Two digits, at most max. */
-static bool take_two(struct text *t, int max, int *ret)
+static inline bool take_two(struct text *t, int max, int *ret)
 {
-	int64_t n;
+	unsigned high, low;
 
-	if (!take_digits(t, 2, 2, &n))
+	if (t->end - t->p < 2)
 		return false;
-	*ret = (int)n;
-	return n <= max;
+	high = (unsigned)(t->p[0] - '0');
+	low = (unsigned)(t->p[1] - '0');
+	if (high > 9 || low > 9)
+		return false;
+	t->p += 2;
+	*ret = (int)(high * 10 + low);
+	return *ret <= max;
 }
 
 /* Days from 2000-01-01. */
