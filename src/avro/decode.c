@@ -3,11 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "avro/decode_internal.h"
+#include "avro/decode_read_internal.h"
 #include "avro/plan_internal.h"
-
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* Types without bytes (null, an empty record) let a few bytes promise any number of values: how many more values than
  * bytes a message may have. */
@@ -19,104 +16,8 @@ struct df_avro_decoder {
 };
 
 static int decode(struct df_avro_in *in, struct df_avro_op *op, struct df_value *out);
-static int skip(struct df_avro_in *in, const struct df_avro_op *op);
 
-/* ---- primitives ------------------------------------------------------------------------------------------ */
-
-static bool read_varint_slow(struct df_avro_in *in, uint64_t *ret)
-{
-	uint64_t bits = 0;
-
-	for (unsigned shift = 0; shift < 70 && in->p < in->end; shift += 7) {
-		uint8_t byte = *in->p++;
-
-		if (shift == 63 && byte > 1)
-			return false;
-		bits |= (uint64_t)(byte & 0x7F) << shift;
-		if (byte < 0x80) {
-			*ret = bits;
-			return true;
-		}
-	}
-	return false;
-}
-
-static inline int read_long(struct df_avro_in *in, int64_t *ret)
-{
-	uint64_t bits;
-
-	if (likely(in->p < in->end && *in->p < 0x80))
-		bits = *in->p++;
-	else if (!read_varint_slow(in, &bits))
-		return df_avro_invalid(in, "a number is cut off or longer than 64 bits");
-	*ret = (int64_t)(bits >> 1) ^ -(int64_t)(bits & 1);
-	return 0;
-}
-
-static inline int read_int(struct df_avro_in *in, int64_t *ret)
-{
-	int code = read_long(in, ret);
-
-	if (unlikely(code < 0))
-		return code;
-	return likely(*ret == (int32_t)*ret) ? 0 : df_avro_invalid(in, "an int is longer than 32 bits");
-}
-
-static inline int read_fixed(struct df_avro_in *in, size_t size, struct df_str *ret)
-{
-	if (unlikely(size > (size_t)(in->end - in->p)))
-		return df_avro_invalid(in, "the value is cut off");
-	*ret = df_str((const char *)in->p, size);
-	in->p += size;
-	return 0;
-}
-
-static inline int read_bytes(struct df_avro_in *in, struct df_str *ret)
-{
-	int64_t len;
-	int code = read_long(in, &len);
-
-	if (unlikely(code < 0))
-		return code;
-	if (unlikely(len < 0 || len > in->end - in->p))
-		return df_avro_invalid(in, "a length is larger than what is left");
-	return read_fixed(in, (size_t)len, ret);
-}
-
-static int read_bits(struct df_avro_in *in, size_t size, uint64_t *ret)
-{
-	struct df_str bytes;
-	int code = read_fixed(in, size, &bytes);
-
-	*ret = 0;
-	for (size_t i = size; code == 0 && i-- > 0;)
-		*ret = *ret << 8 | (uint8_t)bytes.ptr[i];
-	return code;
-}
-
-static int read_real(struct df_avro_in *in, const struct df_avro_op *op, double *ret)
-{
-	uint64_t bits;
-	int64_t number = 0;
-	int code;
-
-	if (op->code == OP_LONG_AS_FLOAT) {
-		code = read_long(in, &number);
-		*ret = op->logical == DF_LOGICAL_FLOAT32 ? (double)(float)number : (double)number;
-	} else if (op->code == OP_FLOAT) {
-		uint32_t half;
-		float real;
-
-		code = read_bits(in, 4, &bits);
-		half = (uint32_t)bits;
-		memcpy(&real, &half, sizeof(real));
-		*ret = (double)real;
-	} else {
-		code = read_bits(in, 8, &bits);
-		memcpy(ret, &bits, sizeof(*ret));
-	}
-	return code;
-}
+/* ---- scalars --------------------------------------------------------------------------------------------- */
 
 /* Nothing that JSON must escape, nothing beyond ASCII: eight bytes a step. */
 static bool is_plain(const char *p, size_t len)
@@ -184,7 +85,7 @@ static int decode_binary(struct df_avro_in *in, const struct df_avro_op *op, str
 
 static int decode_real(struct df_avro_in *in, const struct df_avro_op *op, struct df_value *out)
 {
-	int code = read_real(in, op, &out->float64);
+	int code = df_avro_read_real(in, op, &out->float64);
 
 	out->kind = isfinite(out->float64) ? DF_NUMBER : DF_STRING;
 	out->repr = DF_REPR_FLOAT64;
@@ -242,16 +143,6 @@ static int decode_enum(struct df_avro_in *in, const struct df_avro_op *op, struc
 
 /* ---- containers ------------------------------------------------------------------------------------------ */
 
-static int enter(struct df_avro_in *in, uint64_t values)
-{
-	if (unlikely(values > in->values_left))
-		return df_avro_invalid(in, "a few bytes stand for too many values");
-	in->values_left -= values;
-	if (unlikely(++in->depth > DF_VALUE_DEPTH_MAX))
-		return df_avro_invalid(in, "values are nested too deep");
-	return 0;
-}
-
 static void out_container(struct df_value *out, enum df_kind kind, struct df_value *first, struct df_value *last,
 			  uint32_t len)
 {
@@ -305,7 +196,7 @@ static int decode_record(struct df_avro_in *in, struct df_avro_op *op, struct df
 {
 	uint32_t count = op->record.member_count;
 	struct df_value *members = df_arena_alloc(in->arena, count * sizeof(*members));
-	int code = enter(in, count + 1U);
+	int code = df_avro_enter(in, count + 1U);
 
 	if (unlikely(code < 0))
 		return code;
@@ -322,7 +213,7 @@ static int decode_record(struct df_avro_in *in, struct df_avro_op *op, struct df
 			if (unlikely(code < 0))
 				return df_avro_place_key(&in->place, df_value_key(&members[step->slot]), code);
 		} else {
-			code = skip(in, step->op);
+			code = df_avro_skip(in, step->op);
 			if (unlikely(code < 0))
 				return code;
 		}
@@ -331,27 +222,6 @@ static int decode_record(struct df_avro_in *in, struct df_avro_op *op, struct df
 		code = decode_defaults(in, op, members);
 	out_container(out, DF_OBJECT, count ? members : NULL, count ? &members[count - 1] : NULL, count);
 	in->depth--;
-	return code;
-}
-
-/* The count of the next block of an array or map, 0 at its end; *ret_bytes its size, when it is told, else -1. */
-static int read_block(struct df_avro_in *in, const struct df_avro_op *element, size_t least, int64_t *ret,
-		      int64_t *ret_bytes)
-{
-	int code = read_long(in, ret);
-
-	*ret_bytes = -1;
-	if (code == 0 && *ret < 0) {
-		if (*ret == INT64_MIN)
-			return df_avro_invalid(in, "a block's count is out of range");
-		*ret = -*ret;
-		code = read_long(in, ret_bytes);
-		if (code == 0 && (*ret_bytes < 0 || *ret_bytes > in->end - in->p))
-			return df_avro_invalid(in, "a block is larger than what is left");
-	}
-	least += element->min_bytes;
-	if (code == 0 && *ret > 0 && least > 0 && *ret > (in->end - in->p) / (int64_t)least)
-		return df_avro_invalid(in, "a block has more items than what is left can hold");
 	return code;
 }
 
@@ -379,9 +249,9 @@ static int decode_items(struct df_avro_in *in, const struct df_avro_op *op, stru
 	struct df_value *first = NULL, **link = &first, *last = NULL;
 	uint64_t total = 0;
 	int64_t n, bytes;
-	int code = enter(in, 1);
+	int code = df_avro_enter(in, 1);
 
-	while (code == 0 && (code = read_block(in, op->element, map, &n, &bytes)) == 0 && n > 0) {
+	while (code == 0 && (code = df_avro_read_block(in, op->element, map, &n, &bytes)) == 0 && n > 0) {
 		struct df_value *items;
 
 		if ((uint64_t)n > in->values_left || total + (uint64_t)n > UINT32_MAX)
@@ -409,7 +279,7 @@ static int decode_items(struct df_avro_in *in, const struct df_avro_op *op, stru
 static int decode_wrap(struct df_avro_in *in, struct df_avro_op *op, struct df_value *out)
 {
 	struct df_value *member = df_arena_zalloc(in->arena, sizeof(*member));
-	int code = enter(in, 1);
+	int code = df_avro_enter(in, 1);
 
 	if (code < 0)
 		return code;
@@ -425,19 +295,6 @@ static int decode_wrap(struct df_avro_in *in, struct df_avro_op *op, struct df_v
 	out_container(out, DF_OBJECT, member, member, 1);
 	in->depth--;
 	return code;
-}
-
-static inline int read_branch(struct df_avro_in *in, const struct df_avro_op *op, struct df_avro_op **ret)
-{
-	int64_t index;
-	int code = read_long(in, &index);
-
-	if (unlikely(code < 0))
-		return code;
-	if (unlikely(index < 0 || index >= op->count))
-		return df_avro_invalid(in, "a union has no such branch");
-	*ret = op->branches[index];
-	return 0;
 }
 
 static int decode(struct df_avro_in *in, struct df_avro_op *op, struct df_value *out)
@@ -499,79 +356,6 @@ static int decode(struct df_avro_in *in, struct df_avro_op *op, struct df_value 
 		code = op->code == OP_DATE ? read_int(in, &number) : read_long(in, &number);
 		return code < 0 ? code : df_avro_out_logical(in, op, out, df_str(NULL, 0), number);
 	}
-	}
-}
-
-/* ---- reading over ---------------------------------------------------------------------------------------- */
-
-static int skip_items(struct df_avro_in *in, const struct df_avro_op *op)
-{
-	bool map = op->code == OP_MAP;
-	struct df_str text;
-	int64_t n, bytes;
-	int code = enter(in, 1);
-
-	while (code == 0 && (code = read_block(in, op->element, map, &n, &bytes)) == 0 && n > 0) {
-		if (bytes >= 0) {
-			in->p += bytes;
-			continue;
-		}
-		code = enter(in, (uint64_t)n);
-		in->depth--;
-		for (int64_t i = 0; i < n && code == 0; i++) {
-			code = map ? read_bytes(in, &text) : 0;
-			if (code == 0)
-				code = skip(in, op->element);
-		}
-	}
-	in->depth--;
-	return code;
-}
-
-static int skip(struct df_avro_in *in, const struct df_avro_op *op)
-{
-	struct df_avro_op *branch;
-	struct df_str text;
-	int64_t number;
-	double real;
-	int code = 0;
-
-	switch (op->code) {
-	case OP_NULL:
-		return 0;
-	case OP_BOOLEAN:
-		return read_fixed(in, 1, &text);
-	case OP_FLOAT:
-	case OP_DOUBLE:
-		return read_real(in, op, &real);
-	case OP_BYTES:
-	case OP_STRING:
-	case OP_DECIMAL:
-	case OP_UUID:
-		return read_bytes(in, &text);
-	case OP_FIXED:
-	case OP_DECIMAL_FIXED:
-	case OP_UUID_FIXED:
-	case OP_DURATION:
-		return read_fixed(in, op->size, &text);
-	case OP_ARRAY:
-	case OP_MAP:
-		return skip_items(in, op);
-	case OP_RECORD:
-		code = enter(in, 1);
-		for (uint32_t i = 0; i < op->count && code == 0; i++)
-			code = skip(in, op->record.steps[i].op);
-		in->depth--;
-		return code;
-	case OP_UNION:
-		code = read_branch(in, op, &branch);
-		return code < 0 ? code : skip(in, branch);
-	case OP_WRAP:
-		return skip(in, op->wrap.inner);
-	case OP_ERROR:
-		return df_error_set(in->err, DF_ERR_INVALID_DATA, DF_STR_FMT, DF_STR_ARG(op->why));
-	default:
-		return read_long(in, &number);
 	}
 }
 

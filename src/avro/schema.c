@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "avro/decimal.h"
+#include "avro/names_internal.h"
 #include "base/arena.h"
 
 #define DEPTH_MAX 500 /* of types in types; a name that stands for a type does not count */
@@ -15,18 +16,9 @@ struct df_avro_schema {
 	const struct df_avro_node *root;
 };
 
-/* A set of texts, each with something to find by it: open addressing in the arena. */
-struct names {
-	struct entry {
-		struct df_str name;
-		void *value;
-	} * entries;
-	size_t count, cap;
-};
-
 struct parser {
 	struct df_arena *arena;
-	struct names types; /* full name -> struct df_avro_node */
+	struct df_avro_names types; /* full name -> struct df_avro_node */
 	struct df_avro_node *primitives[DF_AVRO_STRING + 1];
 	unsigned depth;
 	enum { NOWHERE, IN_FIELD, IN_RECORD } located; /* what the error says of where */
@@ -67,51 +59,6 @@ static const struct {
 static int parse_node(struct parser *p, const struct df_value *v, struct df_str space, const struct df_avro_node **ret);
 
 /* ---- names ----------------------------------------------------------------------------------------------- */
-
-static size_t hash(struct df_str s)
-{
-	uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
-
-	for (size_t i = 0; i < s.len; i++)
-		h = (h ^ (uint8_t)s.ptr[i]) * UINT64_C(1099511628211);
-	return (size_t)(h ^ h >> 32);
-}
-
-static struct entry *names_find(const struct names *n, struct df_str name)
-{
-	size_t i = hash(name) & (n->cap - 1);
-
-	if (n->cap == 0)
-		return NULL;
-	while (n->entries[i].name.ptr && !df_str_equal(n->entries[i].name, name))
-		i = (i + 1) & (n->cap - 1);
-	return &n->entries[i];
-}
-
-/* 1 added, 0 it was there already, or DF_ERR_NO_MEMORY. */
-static int names_add(struct names *n, struct df_arena *arena, struct df_str name, void *value)
-{
-	struct entry *e;
-
-	if (2 * (n->count + 1) > n->cap) {
-		struct names bigger = { .cap = n->cap ? 2 * n->cap : 16 };
-
-		bigger.entries = df_arena_zalloc(arena, bigger.cap * sizeof(*bigger.entries));
-		if (!bigger.entries)
-			return DF_ERR_NO_MEMORY;
-		for (size_t i = 0; i < n->cap; i++)
-			if (n->entries[i].name.ptr)
-				*names_find(&bigger, n->entries[i].name) = n->entries[i];
-		bigger.count = n->count;
-		*n = bigger;
-	}
-	e = names_find(n, name);
-	if (e->name.ptr)
-		return 0;
-	*e = (struct entry){ name, value };
-	n->count++;
-	return 1;
-}
 
 struct df_str df_avro_short_name(struct df_str full_name)
 {
@@ -284,7 +231,7 @@ static int set_name(struct parser *p, const struct df_value *v, struct df_avro_n
 		if (type_names[i].type <= DF_AVRO_STRING && df_str_equal_c(node->name, type_names[i].name))
 			return df_error_set(p->err, DF_ERR_CONFIG, "`%s` is a primitive type and cannot be a name",
 					    type_names[i].name);
-	code = names_add(&p->types, p->arena, node->name, node);
+	code = df_avro_names_add(&p->types, p->arena, node->name, node);
 	if (code < 0)
 		return df_error_no_memory(p->err);
 	return code ? 0
@@ -320,7 +267,7 @@ static int parse_field(struct parser *p, const struct df_value *v, struct df_str
 static int parse_record(struct parser *p, const struct df_value *v, struct df_str space, struct df_avro_node *node)
 {
 	struct df_value *fields = df_object_get_c(v, "fields");
-	struct names seen = { 0 };
+	struct df_avro_names seen = { 0 };
 	int code = 0;
 
 	if (!fields || fields->kind != DF_ARRAY)
@@ -334,7 +281,7 @@ static int parse_record(struct parser *p, const struct df_value *v, struct df_st
 
 		code = parse_field(p, item, space, field);
 		if (code == 0) {
-			code = names_add(&seen, p->arena, field->name, field);
+			code = df_avro_names_add(&seen, p->arena, field->name, field);
 			if (code < 0)
 				return df_error_no_memory(p->err);
 			code = code ? 0
@@ -394,7 +341,7 @@ static int parse_element(struct parser *p, const struct df_value *v, const char 
 
 static int parse_union(struct parser *p, const struct df_value *v, struct df_str space, const struct df_avro_node **ret)
 {
-	struct names seen = { 0 };
+	struct df_avro_names seen = { 0 };
 	struct df_avro_node *node;
 	int code = new_node(p, DF_AVRO_UNION, &node);
 
@@ -414,7 +361,7 @@ static int parse_union(struct parser *p, const struct df_value *v, struct df_str
 			return code;
 		if ((*branch)->type == DF_AVRO_UNION)
 			return df_error_set(p->err, DF_ERR_CONFIG, "a union stands directly in a union");
-		code = names_add(&seen, p->arena, (*branch)->name, node);
+		code = df_avro_names_add(&seen, p->arena, (*branch)->name, node);
 		if (code < 0)
 			return df_error_no_memory(p->err);
 		if (code == 0)
@@ -429,7 +376,7 @@ static int parse_union(struct parser *p, const struct df_value *v, struct df_str
 static int parse_name(struct parser *p, struct df_str name, struct df_str space, const struct df_avro_node **ret)
 {
 	struct df_str full;
-	struct entry *e;
+	struct df_avro_entry *e;
 
 	for (size_t i = 0; i < DF_ARRAY_SIZE(type_names) && type_names[i].type <= DF_AVRO_STRING; i++) {
 		struct df_avro_node **primitive = &p->primitives[type_names[i].type];
@@ -444,9 +391,9 @@ static int parse_name(struct parser *p, struct df_str name, struct df_str space,
 	full = full_name(p, name, space);
 	if (!full.ptr)
 		return df_error_no_memory(p->err);
-	e = names_find(&p->types, full);
+	e = df_avro_names_find(&p->types, full);
 	if (!e || !e->name.ptr) /* names of a namespace and of none live together in the wild */
-		e = names_find(&p->types, name);
+		e = df_avro_names_find(&p->types, name);
 	if (!e || !e->name.ptr)
 		return df_error_set(p->err, DF_ERR_CONFIG, "unknown type `" DF_STR_FMT "`", DF_STR_ARG(full));
 	*ret = e->value;
