@@ -25,6 +25,8 @@ void df_pg_rows_end(struct df_pg_rows *r)
 	if (!r->open)
 		return;
 	r->open = false;
+	if (r->pg->broken || PQstatus(r->pg->conn) == CONNECTION_BAD)
+		return;
 	df_pg_cancel(r->pg);
 	(void)!df_pg_drain(r->pg, r->ctx, NULL);
 }
@@ -82,12 +84,16 @@ int df_pg_rows_open(struct df_pg_rows *r, struct df_pg *pg, const struct df_pg_s
 	int code = df_pg_send(pg, statement, err);
 	if (code != 0)
 		return code;
-	r->open = true;
 	code = read_head(r, &same, err);
-	if (code == 0 && same)
+	if (code != 0) { /* which has ended the statement */
+		(void)!df_pg_drain(pg, ctx, NULL);
+		return code;
+	}
+	r->open = true;
+	if (same)
 		return 0;
 	df_pg_rows_end(r);
-	return code != 0 ? code : DF_POLLING_CHANGED;
+	return DF_POLLING_CHANGED;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------ */
