@@ -166,7 +166,7 @@ def suite_kill(results):
 
 
 # What a sanitizer can find in: threads that meet, memory that a failure path forgets. Without what takes long or counts time.
-SANITIZED_FAULTS = ("test_faults_poison", "test_faults_stop.Hang", "test_faults_outage.Outage",
+SANITIZED_FAULTS = ("test_faults_poison", "test_faults_stop.Hang", "test_faults_outage.Outage", "test_faults_pipelined",
                     "test_faults_crash.Crash.test_an_error_sink_has_every_record",
                     "test_faults_crash.Crash.test_exactly_once_nothing_missing_nothing_doubled",
                     "test_faults_crash.Crash.test_exactly_once_with_poison_and_lost_answers")

@@ -21,6 +21,8 @@
  *            hang   until it is cancelled
  *            deaf   for `ms`, whatever is cancelled
  *            crash  kill -9 of itself
+ *            later  write answers at once that results come later: `ms` later, from another thread, the last message's
+ *                   first. Up to four writes are then under way
  *            count  the sink says that it left `n` rows unchanged and ignored `n` fields, more than there were
  *            step   at clock: `seconds` are added to the wall clock `ms` after the start
  *
@@ -64,6 +66,10 @@ struct faults_rule;
 struct faults_rule *faults_choose(const struct faults_place *place);
 /* Does it mean this message? *err is what it fails with. */
 bool faults_chosen(struct faults_rule *rule, const struct df_message *m, struct df_error *err);
+/* How many ms later the results of this write come; -1: now. */
+int64_t faults_later(const struct faults_place *place);
+/* Is there a rule that makes results come later? */
+bool faults_any_later(const struct faults_place *place);
 /* The sink's wrong count of this call, or 0. */
 size_t faults_count(const struct faults_place *place);
 /* What is added to the wall clock now, in seconds. */

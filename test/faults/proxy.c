@@ -262,6 +262,11 @@ struct faults_sink {
 	struct df_sink *inner;
 	char type[64];
 	int output;
+	/* results that come later */
+	pthread_mutex_t lock;
+	pthread_cond_t answered;
+	size_t unanswered; /* writes */
+	bool closed;
 };
 
 static struct faults_sink *sink_of(struct df_sink *s)
@@ -324,19 +329,94 @@ static int write_others(const struct faults_sink *s, struct faults_rule *rule, s
 	return r;
 }
 
+/* A write whose results come later. */
+struct later {
+	struct faults_sink *sink;
+	struct df_write *write;
+	int64_t ms;
+	size_t count;
+	struct df_error *errors[]; /* NULL: written */
+};
+
+static void *answer_later(void *arg)
+{
+	struct later *l = arg;
+	struct faults_sink *s = l->sink;
+	struct timespec pause = { l->ms / 1000, l->ms % 1000 * DF_NS_PER_MS };
+
+	nanosleep(&pause, NULL);
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = l->count; i-- > 0;) {
+		if (!s->closed && l->errors[i])
+			df_write_fail(l->write, i, l->errors[i]);
+		else if (!s->closed)
+			df_write_done(l->write, i);
+		free(l->errors[i]);
+	}
+	s->unanswered--;
+	pthread_cond_signal(&s->answered);
+	pthread_mutex_unlock(&s->lock);
+	free(l);
+	return NULL;
+}
+
+static int write_later(struct faults_sink *s, int64_t ms, struct df_context *ctx, struct df_write *w,
+		       struct df_error *err)
+{
+	struct later *l = calloc(1, sizeof(*l) + w->count * sizeof(l->errors[0]));
+	struct df_write whole;
+	pthread_t thread;
+	int r = l ? df_write_init(&whole, w->messages, w->count, w->arena, err) : df_error_no_memory(err);
+
+	if (r == 0) {
+		whole.token = w->token;
+		r = df_write_run(s->inner, ctx, &whole, err);
+		for (size_t i = 0; i < w->count && r == 0; i++) {
+			const struct df_error *result = df_write_result(&whole, i);
+
+			l->errors[i] = result ? malloc(sizeof(*result)) : NULL;
+			if (l->errors[i])
+				*l->errors[i] = *result;
+		}
+		df_write_destroy(&whole);
+	}
+	if (r < 0) {
+		free(l);
+		return r;
+	}
+	l->sink = s;
+	l->write = w;
+	l->ms = ms;
+	l->count = w->count;
+	pthread_mutex_lock(&s->lock);
+	s->unanswered++;
+	pthread_mutex_unlock(&s->lock);
+	r = pthread_create(&thread, NULL, answer_later, l);
+	if (r)
+		return df_error_errno(err, DF_ERR_NO_MEMORY, r, "cannot start a thread");
+	pthread_detach(thread);
+	return DF_WRITE_PENDING;
+}
+
 static int sink_write(struct df_sink *sink, struct df_context *ctx, struct df_write *w, struct df_error *err)
 {
 	struct faults_sink *s = sink_of(sink);
 	const struct faults_place place = { FAULTS_WRITE, s->type, s->output };
 	struct faults_rule *rule = faults_choose(&place);
 	size_t wrong = faults_count(&place);
+	int64_t later = faults_later(&place);
 	int r = faults_at(&place, ctx, err), after;
 
 	if (r < 0)
 		return r;
 	w->unchanged += wrong;
 	w->unknown_fields += wrong;
-	r = rule ? write_others(s, rule, ctx, w, err) : s->inner->ops->write(s->inner, ctx, w, err);
+	if (rule)
+		r = write_others(s, rule, ctx, w, err);
+	else if (later >= 0)
+		r = write_later(s, later, ctx, w, err);
+	else
+		r = s->inner->ops->write(s->inner, ctx, w, err);
 	if (r < 0)
 		return r;
 	after = sink_at(s, FAULTS_WRITTEN, ctx, err);
@@ -366,16 +446,24 @@ static int sink_held(struct df_sink *sink, struct df_context *ctx, struct df_are
 
 static int sink_close(struct df_sink *sink, struct df_error *err)
 {
-	struct df_sink *inner = sink_of(sink)->inner;
+	struct faults_sink *s = sink_of(sink);
 
-	return inner->ops->close(inner, err);
+	pthread_mutex_lock(&s->lock);
+	s->closed = true; /* no result comes any more */
+	while (s->unanswered > 0)
+		pthread_cond_wait(&s->answered, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+	return s->inner->ops->close(s->inner, err);
 }
 
 static void sink_free(struct df_sink *sink)
 {
 	struct faults_sink *s = sink_of(sink);
 
+	sink_close(sink, NULL);
 	df_sink_free(s->inner);
+	pthread_cond_destroy(&s->answered);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
@@ -419,6 +507,10 @@ int __wrap_df_sink_create(struct df_str type, const void *settings, const struct
 	KEEP(s->ops, held, sink_held);
 	KEEP(s->ops, close, sink_close);
 	KEEP(s->ops, free, sink_free);
+	if (s->ops.max_in_flight == 0 && faults_any_later(&(struct faults_place){ FAULTS_WRITE, s->type, s->output }))
+		s->ops.max_in_flight = 4;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->answered, NULL);
 	s->sink.ops = &s->ops;
 	*ret = &s->sink;
 	return 0;

@@ -14,7 +14,7 @@
 #define RULES_MAX 32
 #define HANG_NS (3600 * DF_NS_PER_S)
 
-enum action { DO_FAIL, DO_POISON, DO_DELAY, DO_HANG, DO_DEAF, DO_CRASH, DO_COUNT, DO_STEP };
+enum action { DO_FAIL, DO_POISON, DO_DELAY, DO_HANG, DO_DEAF, DO_CRASH, DO_LATER, DO_COUNT, DO_STEP };
 
 static const char *const point_names[] = {
 	[FAULTS_SOURCE_CONNECT] = "source_connect",
@@ -34,8 +34,8 @@ static const char *const point_names[] = {
 };
 
 static const char *const action_names[] = {
-	[DO_FAIL] = "fail", [DO_POISON] = "poison", [DO_DELAY] = "delay", [DO_HANG] = "hang",
-	[DO_DEAF] = "deaf", [DO_CRASH] = "crash",   [DO_COUNT] = "count", [DO_STEP] = "step",
+	[DO_FAIL] = "fail",   [DO_POISON] = "poison", [DO_DELAY] = "delay", [DO_HANG] = "hang", [DO_DEAF] = "deaf",
+	[DO_CRASH] = "crash", [DO_LATER] = "later",   [DO_COUNT] = "count", [DO_STEP] = "step",
 };
 
 struct faults_rule {
@@ -196,7 +196,7 @@ static bool due(struct faults_rule *rule)
 
 static bool is_whole(enum action action)
 {
-	return action != DO_POISON && action != DO_COUNT && action != DO_STEP;
+	return action != DO_POISON && action != DO_LATER && action != DO_COUNT && action != DO_STEP;
 }
 
 static int act(const struct faults_rule *rule, struct df_context *ctx, struct df_error *err)
@@ -253,6 +253,28 @@ struct faults_rule *faults_choose(const struct faults_place *place)
 			return rule;
 	}
 	return NULL;
+}
+
+int64_t faults_later(const struct faults_place *place)
+{
+	pthread_once(&faults.once, load);
+	for (size_t i = 0; i < faults.count; i++) {
+		struct faults_rule *rule = &faults.rules[i];
+
+		if (rule->action == DO_LATER && means(rule, place) && due(rule))
+			return rule->ms;
+	}
+	return -1;
+}
+
+bool faults_any_later(const struct faults_place *place)
+{
+	bool any = false;
+
+	pthread_once(&faults.once, load);
+	for (size_t i = 0; i < faults.count; i++)
+		any |= faults.rules[i].action == DO_LATER && means(&faults.rules[i], place);
+	return any;
 }
 
 size_t faults_count(const struct faults_place *place)
