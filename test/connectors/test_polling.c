@@ -134,7 +134,9 @@ static void fake_end(struct df_polling_source *polling)
 	store_of(polling)->found = store_of(polling)->at = 0;
 }
 
-static const struct df_polling_ops fake_ops = { fake_open, fake_next, fake_key, NULL, fake_row, fake_end };
+static const struct df_polling_ops fake_ops = {
+	.open = fake_open, .next = fake_next, .key = fake_key, .row = fake_row, .end = fake_end
+};
 
 static int fake_read(struct df_source *source, struct df_context *ctx, struct df_emitter *out, struct df_error *err)
 {
