@@ -89,15 +89,16 @@ class Group(KafkaCase):
     def test_sigterm_doubles_nothing(self):
         self.run_group(signal.SIGTERM, 0)
 
+    def test_killed_cooperative(self):
+        self.run_group(signal.SIGKILL, None, "cooperative-sticky")
+
+    @unittest.skipUnless(LONG, "a long form: DATAFLOW_LONG=1")
     def test_sigterm_cooperative(self):
         self.run_group(signal.SIGTERM, 0, "cooperative-sticky")
 
+    @unittest.skipUnless(LONG, "a long form: DATAFLOW_LONG=1")
     def test_killed(self):
         self.run_group(signal.SIGKILL, None)
-
-    @unittest.skipUnless(LONG, "a long form: DATAFLOW_LONG=1")
-    def test_killed_cooperative(self):
-        self.run_group(signal.SIGKILL, None, "cooperative-sticky")
 
     def test_exactly_once_killed(self):
         self.run_group(signal.SIGKILL, 0, exactly_once=True)
