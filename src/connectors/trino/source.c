@@ -31,6 +31,7 @@ struct source {
 	struct df_str *keys; /* of the columns, in the batch's arena */
 	size_t t, k;	     /* their columns; SIZE_MAX: not in the result */
 	struct df_arena scratch;
+	struct df_trino_zones zones;
 };
 
 extern const struct df_source_ops df_trino_source_ops;
@@ -103,6 +104,7 @@ static void source_free(struct df_source *source)
 	df_buf_done(&s->legacy_sql);
 	df_arena_done(&s->plan);
 	df_arena_done(&s->scratch);
+	df_trino_zones_done(&s->zones);
 	df_base_connector_free(&s->polling.base);
 }
 
@@ -367,7 +369,7 @@ static int cursor_value(struct source *s, size_t column, struct df_cursor_value 
 	if (column == SIZE_MAX)
 		return 0;
 	type = s->query.columns[column].type;
-	int code = df_trino_decode(type, df_array_get(s->row, column), &s->scratch, &v, err);
+	int code = df_trino_decode(type, df_array_get(s->row, column), &s->scratch, &s->zones, &v, err);
 	if (code != 0)
 		return code;
 	if (v->kind == DF_NULL) {
@@ -452,7 +454,7 @@ static int poll_row(struct df_polling_source *polling, struct df_message *m, str
 	df_for_each (from, s->row) {
 		struct df_value *v;
 		const struct df_trino_column *column = &s->query.columns[i];
-		int code = df_trino_decode(column->type, from, arena, &v, &why);
+		int code = df_trino_decode(column->type, from, arena, &s->zones, &v, &why);
 
 		if (code != 0 && !df_code_poison(code)) {
 			*err = why;

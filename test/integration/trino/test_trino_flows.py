@@ -81,12 +81,12 @@ class Source(TrinoTest):
         self.assertEqual(sorted(set(keys)), list(range(1, 1501)))
 
     def test_a_query_outlives_a_sink_that_stands_still(self):
-        """The server gives up a query whose client is silent for longer than query.client.timeout (8 s here)."""
+        """The server gives up a query whose client is silent for longer than query.client.timeout (12 s here)."""
         self.flow("trino", self.connection(catalog="tpch", schema="sf1", query="SELECT orderkey, comment FROM orders WHERE orderkey <= 200000"),
                   "stdout", {})
         process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "flow.yaml"], cwd=self.dir, env=self.env(), stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)
-        time.sleep(14)
+        time.sleep(20)
         out, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 0, err)
         self.assertEqual(out.count(b"\n"), 50_000)
