@@ -179,7 +179,8 @@ static int http_next(struct df_ch_client *c, bool *ret_more, struct df_error *er
 		code = df_ch_block_read(&c->block, packed_answer(c) ? &h->frames.in : &h->answer.in, 0, &why);
 	else if (code == 0 && (h->answer.status < 200 || h->answer.status > 299))
 		code = DF_ERR_UNKNOWN;
-	if (code != 0 && code != DF_ERR_CANCELED && code != DF_ERR_NO_MEMORY)
+	/* What is no block, or ends too early, may say why; that is at the end of the answer. */
+	if (code == DF_ERR_CONNECTION || code == DF_ERR_UNKNOWN)
 		code = df_ch_answer_reason(&h->answer, &why);
 	if (code != 0) {
 		*ret_more = false;
