@@ -128,6 +128,8 @@ int df_attempt_settle(struct df_flight *f, struct df_message **messages, struct 
 	atomic_store_explicit(&o->metrics.writing_ns, 0, memory_order_relaxed);
 	df_measure_attempt(o, n, written, first_failure, took);
 	settle_written(f, written);
+	if (f->write.larger)
+		df_output_grow(o);
 	df_write_destroy(&f->write);
 	a->again = undone && !later;
 	a->left = left;

@@ -19,6 +19,7 @@
 #define DF_BATCH_BYTES ((size_t)64 << 10)  /* payload bytes a source puts into one batch */
 #define DF_BATCH_MESSAGES_MAX 512	   /* messages a source puts into one batch, whatever channelBufferSize says */
 #define DF_FLUSH_MESSAGES_MAX 10000	   /* the cap of the batch table for batchSize 0 */
+#define DF_GROWN_MESSAGES_MAX 100000	   /* where flushes that a sink asked to grow stop */
 #define DF_FLUSH_BYTES ((size_t)4 << 20)   /* byte budget of one flush, unless the sink asks for another */
 #define DF_ROUTE_MARK "routed_condition"   /* metadata of the router's, for transformations only */
 #define DF_BLOCKED_WARNING (60 * DF_NS_PER_S) /* how often ackPolicy's effect is told */
@@ -268,6 +269,8 @@ int df_reader_start(struct df_processor *p, struct df_error *err) df_must_check;
 int df_worker_start(struct df_worker *w, struct df_error *err) df_must_check;
 /* The batch table of the manifest reference, section 7. ops may be NULL: as for a sink that does not batch. */
 void df_output_set_rule(struct df_output *o, const struct df_sink_ops *ops);
+/* The sink asked for larger flushes: twice as many rows from now on, as far as the timer lets them wait. */
+void df_output_grow(struct df_output *o);
 int df_output_start(struct df_output *o, struct df_error *err) df_must_check;
 
 /* ---- turn.c ---------------------------------------------------------------------------------------------- */

@@ -37,6 +37,19 @@ void df_output_set_rule(struct df_output *o, const struct df_sink_ops *ops)
 	o->flush_bytes = b.flush_bytes ? b.flush_bytes : DF_FLUSH_BYTES;
 }
 
+void df_output_grow(struct df_output *o)
+{
+	const struct df_dataflow_spec *spec = o->p->spec;
+	bool one_by_one = strcmp(spec->ack_granularity, "message") == 0 && spec->collapse_batch_on_message_ack;
+
+	if (o->is_error || one_by_one || o->together >= DF_GROWN_MESSAGES_MAX)
+		return;
+	o->together = o->together < DF_GROWN_MESSAGES_MAX / 2 ? o->together * 2 : DF_GROWN_MESSAGES_MAX;
+	if (o->interval_ns)
+		o->wait_for = o->together;
+	df_warn(&o->logger, "there are too many small writes: flushes are of up to %zu rows from now on", o->together);
+}
+
 /* When the oldest waiting row must go out; INT64_MAX: no timer runs. */
 static int64_t timer(const struct df_output *o)
 {

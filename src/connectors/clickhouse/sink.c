@@ -422,6 +422,7 @@ static int sink_write(struct df_sink *sink, struct df_context *ctx, struct df_wr
 	if (code != 0)
 		df_ch_inserts_drop(&s->inserts);
 	df_arena_reset(&s->scratch);
+	w->larger = code != 0 && df_ch_error_code(&reason) == DF_CH_TOO_MANY_PARTS;
 	code = note_schema(s, code, &reason);
 	if (code != 0 && err)
 		*err = reason;

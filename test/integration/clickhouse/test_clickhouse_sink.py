@@ -1,8 +1,10 @@
 """What the sink makes of messages: tables, columns, conversions, keys, tokens."""
 import json
+import subprocess
+import time
 import unittest
 
-from clickhouse_kit import ClickHouseTest, everywhere
+from clickhouse_kit import ClickHouseTest, cli, everywhere
 
 HOSTILE = ["a`b", "a\\b", "a'b", 'a"b', "a b", "a;--", "\u00e4\u00f6", "DROP TABLE x", "a)(", "1"]
 
@@ -68,6 +70,24 @@ class Created(ClickHouseTest):
                          ("String", "Nullable(Int64)", "Nullable(Int32)", "Nullable(String)"))
         self.assertEqual(server.rows("SELECT data, m_offset, m_later FROM flat ORDER BY m_offset"),
                          [['{"x":1}', "5", "\\N"], ['{"x":2}', "6", '{"a":1}']])
+
+
+class Parts(ClickHouseTest):
+    def test_too_many_parts_are_waited_out_with_larger_flushes(self):
+        self.create(self.new, "parts", "id UInt64", "MergeTree ORDER BY id SETTINGS parts_to_delay_insert = 1000, parts_to_throw_insert = 5")
+        self.new.sql("SYSTEM STOP MERGES parts")
+        self.jsonl("in.jsonl", [{"id": i} for i in range(2000)])
+        self.flow("file", {"path": str(self.dir / "in.jsonl")}, "clickhouse", self.sink(self.new, table="parts", batchSize=50))
+        process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.PIPE)
+        time.sleep(1)
+        self.new.sql("SYSTEM START MERGES parts")
+        self.new.sql("OPTIMIZE TABLE parts FINAL")
+        self.new.sql("ALTER TABLE parts MODIFY SETTING parts_to_throw_insert = 3000")
+        err = process.communicate(timeout=60)[1].decode()
+        self.assertEqual(process.returncode, 0, err[-2000:])
+        self.assertIn('"code":"252"', err)
+        self.assertIn("flushes are of up to 100 rows", err)
+        self.assertEqual(self.new.rows("SELECT count(), uniqExact(id) FROM parts"), [["2000", "2000"]])
 
 
 class Columns(ClickHouseTest):
