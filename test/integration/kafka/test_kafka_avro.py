@@ -2,8 +2,10 @@
 import base64
 import datetime
 import decimal
+import http.server
 import io
 import json
+import threading
 import urllib.error
 import urllib.request
 import uuid
@@ -266,6 +268,67 @@ class Reading(AvroCase):
         wait_until(lambda: "status 401" in process.log(), 30, "the refusal in the log")
         self.assertNotIn("not-it", process.log())
         self.assertEqual(self.committed(self.name, topic), {})
+
+
+class Refusals(AvroCase):
+    """A registry that answers what a real one does only on bad days."""
+
+    def setUp(self):
+        super().setUp()
+        case = self
+        self.answers, self.asked = [], []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                case.asked.append((self.path, dict(self.headers)))
+                status, body = case.answers.pop(0) if len(case.answers) > 1 else case.answers[0]
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.url = f"http://127.0.0.1:{server.server_port}/base/"
+        self.record = b"\x00\x00\x00\x00\x07" + plain(ORDER, {"id": 1, "note": None})
+        self.good = (200, {"schema": json.dumps(ORDER)})
+
+    def read(self, suffix="in", **more):
+        topic = self.topic(suffix)
+        self.produce(topic, [self.record])
+        return self.flow(self.avro(topic, schemaRegistry={"url": self.url, **more}), self.file(), **self.with_errors())
+
+    def test_bearer(self):
+        self.answers = [self.good]
+        self.run_once(self.read(bearerToken="tok.en"))
+        path, headers = self.asked[0]
+        self.assertEqual(path, "/base/schemas/ids/7")
+        self.assertEqual(headers["Authorization"], "Bearer tok.en")
+        self.assertIn("application/vnd.schemaregistry.v1+json", headers["Accept"])
+        self.assertEqual(self.lines(), [{"id": 1, "note": None}])
+
+    def test_later(self):
+        """5xx and 429 are asked again; nothing is lost and nothing poison."""
+        self.answers = [(503, b"<html>"), (429, {"error_code": 429, "message": "slow down"}), (500, {"error_code": 50001, "message": "x"}), self.good]
+        self.run_once(self.read())
+        self.assertEqual(self.lines(), [{"id": 1, "note": None}])
+        self.assertEqual(self.poison(), [])
+        self.assertEqual(len(self.asked), 4)
+
+    def test_no_registry(self):
+        """What is no registry is the manifest's fault, and no record is thrown away for it."""
+        for i, (answer, piece) in enumerate([((404, b"<html>not here"), "is schemaRegistry.url that of a schema registry?"),
+                              ((200, b"<html>welcome"), "what answers is no schema registry"), ((200, {}), "an answer without `schema`")]):
+            self.answers = [answer]
+            log = self.run_once(self.read(f"in{i}"), code=1)
+            self.assertIn(piece, log)
+            self.assertEqual(self.poison(), [])
 
 
 class Outages(AvroCase):
