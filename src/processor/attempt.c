@@ -145,8 +145,10 @@ static void on_settled(struct df_write *w, void *arg)
 	struct df_output *o = f->output;
 
 	(void)w;
-	pthread_mutex_lock(&o->landed_lock);
 	atomic_store(&f->landed, true);
+	if (atomic_load(&f->launching))
+		return;
+	pthread_mutex_lock(&o->landed_lock);
 	pthread_cond_signal(&o->landed);
 	pthread_mutex_unlock(&o->landed_lock);
 	df_channel_wake(o->channel);
@@ -176,6 +178,7 @@ int df_attempt_launch(struct df_flight *f, struct df_message **messages, struct 
 	f->write.on_settled = on_settled;
 	f->write.arg = f;
 	atomic_store(&f->landed, false);
+	atomic_store(&f->launching, true);
 	now = df_clock_monotonic();
 	a->started_ns = o->p->options.metrics ? now : 0;
 	atomic_store_explicit(&o->metrics.writing_ns, now, memory_order_relaxed);
@@ -183,6 +186,7 @@ int df_attempt_launch(struct df_flight *f, struct df_message **messages, struct 
 	a->instance = o->instance;
 	a->code = df_write_start(o->sink, o->p->work_ctx, &f->write, &a->last);
 	df_output_end_call(o);
+	atomic_store(&f->launching, false);
 	return 0;
 }
 

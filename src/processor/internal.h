@@ -81,6 +81,7 @@ struct df_flight {
 	struct df_str checkpoint; /* of a transaction: what its newest attempt stores */
 	bool pending;		  /* the attempt's results come later ... */
 	atomic_bool landed;	  /* ... or are there */
+	atomic_bool launching;	  /* the output's thread is at it, and will look at `landed` by itself */
 };
 
 /* Where messages end: a sink with its queue, its batching and its thread. */
