@@ -1,5 +1,5 @@
-/* The source's files: source.c the loop, source_group.c what the group decides, source_message.c records into messages,
- * source_position.c committed positions. Private to the connector. */
+/* The source's files: source.c the loop, source_open.c the consumer, source_group.c what the group decides,
+ * source_message.c records into messages, source_position.c committed positions. Private to the connector. */
 #ifndef DF_CONNECTORS_KAFKA_SOURCE_H
 #define DF_CONNECTORS_KAFKA_SOURCE_H
 
@@ -77,6 +77,11 @@ static inline const char *df_kafka_source_topic(const struct df_kafka_source *s)
 /* Hands over what waits, for at most until; 0 also when that was not all. DF_ERR_CANCELED and the emitter's errors. */
 int df_kafka_source_flush(struct df_kafka_source *s, struct df_context *ctx, int64_t until_ns,
 			  struct df_error *err) df_must_check;
+
+/* ---- source_open.c --------------------------------------------------------------------------------------- */
+
+/* Makes the consumer and waits for the topic; nothing is subscribed yet. Errors as of connect. */
+int df_kafka_source_open(struct df_kafka_source *s, struct df_context *ctx, struct df_error *err) df_must_check;
 
 /* ---- source_group.c -------------------------------------------------------------------------------------- */
 
