@@ -470,7 +470,7 @@ def pg_shell(url, *commands):
 def pg_flow(url, name, source, table, **config):
     body = {"apiVersion": "dataflow.dataflow.io/v1", "kind": "DataFlow", "metadata": {"name": name}, "spec": {
         "checkpointPersistence": False, "source": source,
-        "sink": {"type": "postgresql", "config": {"connectionString": url, "table": table, "batchSize": 5000, **config}}}}
+        "sink": {"type": "postgresql", "config": {"connectionString": url, "table": table, "batchSize": 2500, **config}}}}
     path = WORK / f"pg-{name}.yaml"
     path.write_text(json.dumps(body))
     return path
@@ -509,11 +509,11 @@ def bench_postgresql():
         "COPY OUT | COPY IN": ("heap", shell(out, "|", f"psql -Xq {url} -c 'COPY heap FROM STDIN BINARY'")),
         "dataflow: table to table": ("heap", ours("copy", source, "heap")),
         "COPY IN": ("heap", shell(f"psql -Xq {url} -c 'COPY heap FROM STDIN BINARY' <", str(WORK / "pg.bin"))),
-        "dataflow: generated rows": ("heap", ours("sink", made, "heap")),
+        "dataflow: generated rows": ("heap", ours("sink", made, "heap", batchSize=10_000)),
         "COPY into temp, ON CONFLICT": ("keyed", shell(
             f"psql -Xq {url} -c 'CREATE TEMP TABLE stage (LIKE keyed)' -c 'COPY stage FROM STDIN BINARY' -c "
             f"'INSERT INTO keyed SELECT * FROM stage ON CONFLICT (id) DO UPDATE SET {assign}' <", str(WORK / "pg.bin"))),
-        "dataflow: generated upserts": ("keyed", ours("upsert", made, "keyed", upsertMode=True)),
+        "dataflow: generated upserts": ("keyed", ours("upsert", made, "keyed", upsertMode=True, batchSize=10_000)),
     }
     subprocess.run(["sh", "-c", f"{out} > {WORK / 'pg.bin'}"], check=True)
     best = {}
