@@ -3,7 +3,7 @@
 
     bench/run.py              everything
     bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, kafka,
-                              clickhouse)
+                              clickhouse, trino)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
 """
@@ -625,6 +625,17 @@ def bench_clickhouse():
     sys.path.insert(0, str(ROOT / "bench"))
     import clickhouse
     clickhouse.run(sys.modules[__name__])
+
+
+def bench_trino():
+    """Trino: tpch.sf1.lineitem into nothing beside Trino's own command line and the Python client; rows by rows a statement"""
+    sys.path.insert(0, str(ROOT / "bench"))
+    import trino_server
+    service("trino", "start", TRINO_JVM_OPTS="", TRINO_HEAP="3g")
+    try:
+        trino_server.run(sys.modules[__name__])
+    finally:
+        service("trino", "stop")
 
 
 BENCHES = {name.removeprefix("bench_"): f for name, f in list(globals().items()) if name.startswith("bench_")}

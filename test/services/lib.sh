@@ -91,11 +91,11 @@ find_java() {
   die "needs Java $1 or later: install a JDK or set JAVA_HOME"
 }
 
-# maven_get GROUP:ARTIFACT:VERSION[:TYPE]: prints the path of the file, fetched when it is not there.
+# maven_get GROUP:ARTIFACT:VERSION[:TYPE[:CLASSIFIER]]: prints the path of the file, fetched when it is not there.
 maven_get() {
-  local group artifact version type file
-  IFS=: read -r group artifact version type <<<"$1"
-  file=$home/maven/${group//.//}/$artifact/$version/$artifact-$version.${type:-jar}
+  local group artifact version type classifier file
+  IFS=: read -r group artifact version type classifier <<<"$1"
+  file=$home/maven/${group//.//}/$artifact/$version/$artifact-$version${classifier:+-$classifier}.${type:-jar}
   if [ ! -s "$file" ]; then
     say "fetching $1"
     mvn -q -B -Dmaven.repo.local="$home/maven" -Dtransitive=false -Dartifact="$1" \

@@ -17,6 +17,7 @@ struct df_trino_auth {
 	char *url;		       /* of the token endpoint; NULL: tokens are not asked for */
 	char *token, *refresh;	       /* NULL: none */
 	int64_t renew_ns;	       /* df_clock_monotonic */
+	int64_t warn_ns;	       /* the same: a fixed token will end soon; 0: nothing to say */
 };
 
 /* ---- fixed tokens ---------------------------------------------------------------------------------------- */
@@ -44,14 +45,27 @@ static int64_t token_expiry(struct df_str token)
 	return exp && df_value_to_int64(exp, &expiry) ? expiry : 0;
 }
 
-static void warn_of_expiry(const struct df_trino_auth *auth)
+/* Seconds that a fixed token has left; INT32_MAX: it does not say. */
+static int64_t seconds_left(const struct df_trino_auth *auth)
 {
 	int64_t expiry = token_expiry(df_str_c(auth->token));
-	int64_t left = expiry - df_clock_now(NULL) / DF_NS_PER_S;
 
-	if (expiry && left <= 0)
+	if (expiry <= 0 || expiry > INT32_MAX * INT64_C(4))
+		return INT32_MAX;
+	return expiry - df_clock_now(NULL) / DF_NS_PER_S;
+}
+
+/* Once, a day before a fixed token ends. */
+static void warn_of_expiry(struct df_trino_auth *auth)
+{
+	if (auth->warn_ns == 0 || df_clock_monotonic() < auth->warn_ns)
+		return;
+	int64_t left = seconds_left(auth);
+
+	auth->warn_ns = 0;
+	if (left <= 0)
 		df_warn(auth->logger, "keycloak.token has expired; a fixed token is never renewed");
-	else if (expiry && left < EXPIRY_WARNING)
+	else
 		df_warn(auth->logger, "keycloak.token expires in %lld minutes; a fixed token is never renewed",
 			(long long)(left / 60));
 }
@@ -96,8 +110,11 @@ int df_trino_auth_new(const struct df_trino_connection *settings, const struct d
 		df_trino_auth_free(auth);
 		return df_error_no_memory(err);
 	}
-	if (fixed)
-		warn_of_expiry(auth);
+	int64_t left = fixed ? seconds_left(auth) : INT32_MAX;
+	if (left < INT32_MAX)
+		auth->warn_ns =
+			df_clock_monotonic() + (left > EXPIRY_WARNING ? left - EXPIRY_WARNING : 0) * DF_NS_PER_S;
+	warn_of_expiry(auth);
 	*ret = auth;
 	return 0;
 }
@@ -236,6 +253,7 @@ int df_trino_auth_apply(struct df_trino_auth *auth, struct df_context *ctx, stru
 		if (code != 0)
 			return code;
 	}
+	warn_of_expiry(auth);
 	request->bearer = auth->token;
 	return 0;
 }

@@ -191,7 +191,7 @@ static int ask(struct df_trino_client *c, struct df_context *ctx, const struct a
 						   .headers = headers,
 						   .body = a->body,
 						   .timeout_ns = REQUEST_TIMEOUT,
-						   .decompress = true,
+						   .decompress = c->settings->compression,
 						   .on_header = on_header,
 						   .arg = c,
 						   .max_body = PAGE_MAX };

@@ -87,6 +87,10 @@ static const struct df_table auth_table = DF_TABLE(struct df_trino_auth_settings
 		DF_FIELD(S, connection.query_timeout_seconds, "queryTimeoutSeconds", 0, .def = "600",               \
 			 .min = INT32_MIN, .max = INT32_MAX,                                                        \
 			 .doc = "Seconds one query may run. 0 or less: the default."),                              \
+		DF_FIELD(S, connection.compression, "compression", DF_OURS,                                         \
+			 .doc = "Ask for gzip: a quarter of the bytes, but the server takes three times as long "   \
+				"for a page. For slow networks. The segments of the spooled protocol are "          \
+				"compressed in any case."),                                                         \
 		DF_FIELD(S, connection.keycloak, "keycloak", 0, .table = &keycloak_table,                           \
 			 .doc = "Log in with a token, or with one that Keycloak issues."),                          \
 		DF_FIELD(S, connection.auth, "auth", DF_DEPRECATED, .table = &auth_table,                           \

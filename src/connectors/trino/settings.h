@@ -29,6 +29,7 @@ struct df_trino_connection {
 	struct df_object tls;	   /* struct df_tls_settings */
 	struct df_strings client_tags;
 	int32_t query_timeout_seconds; /* as written */
+	bool compression;	       /* of pages */
 	struct df_object keycloak;     /* struct df_trino_keycloak_settings */
 	struct df_object auth;	       /* struct df_trino_auth_settings */
 };

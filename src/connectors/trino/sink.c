@@ -8,9 +8,9 @@
 #include "connectors/trino/replaced.h"
 #include "connectors/trino/statement.h"
 
-#define TOGETHER                                                                                                   \
-	1000 /* rows that wait travel together up to this many when batchSize is absent: a statement of 1000 costs \
-		about as much as one of 1 */
+/* Rows that wait travel together up to this many when batchSize is absent: planning costs a statement about the same
+ * whatever it has (docs/trino.md has the table), and what a row cannot be is found before it is sent. */
+#define TOGETHER DF_TRINO_STATEMENT_ROWS
 
 struct sink {
 	struct df_base_connector base;

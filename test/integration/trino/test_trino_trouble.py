@@ -37,6 +37,7 @@ class Login(TrinoTest):
                             "query": "SELECT current_user AS who", "tls": {"caFile": self.server["TRINO_CA"]} if tls is None else tls,
                             **config}, "file", {"path": str(self.dir / "out.jsonl"), "mode": "atomic"})
         done = self.run_flow(expect=expect)
+        self.said = done.err
         return self.read_jsonl("out.jsonl")[0]["who"] if expect == 0 else done.err
 
     def keycloak(self, **more):
@@ -49,6 +50,9 @@ class Login(TrinoTest):
     def test_token(self):
         token = subprocess.run([services.SCRIPTS / "trino", "token", "test"], capture_output=True, text=True, check=True).stdout.strip()
         self.assertEqual(self.login(user="test", keycloak={"token": token}), "test")
+        soon = subprocess.run([services.SCRIPTS / "trino", "token", "test", "600"], capture_output=True, text=True, check=True).stdout.strip()
+        self.login(user="test", keycloak={"token": soon})
+        self.assertRegex(self.said, "keycloak.token expires in (9|10) minutes")
 
     def test_keycloak_password_grant(self):
         keycloak = self.keycloak(username="test", password="test-password", clientSecret="dataflow-secret")
@@ -62,12 +66,15 @@ class Login(TrinoTest):
         keycloak = dict(self.keycloak(username="test", password="test-password", clientSecret="dataflow-secret"),
                         clientID="dataflow-short")
         self.flow("trino", {"serverURL": self.server["TRINO_TLS_URL"], "catalog": "tpch", "schema": "sf1", "user": "test",
-                            "query": "SELECT orderkey, comment FROM orders", "tls": {"caFile": self.server["TRINO_CA"]},
-                            "keycloak": keycloak}, "discard", {})
-        started = time.monotonic()
-        done = self.run_flow()
-        self.assertIn("1,500,000", done.err)
-        self.assertGreater(time.monotonic() - started, 6, "too quick to need a second token")
+                            "query": "SELECT orderkey, comment FROM orders WHERE orderkey <= 200000",
+                            "tls": {"caFile": self.server["TRINO_CA"]}, "keycloak": keycloak}, "stdout", {})
+        process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "flow.yaml"], cwd=self.dir, env=self.env(), stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        self.assertTrue(process.stdout.readline())
+        time.sleep(7)  # the first token is over before the next page is asked for
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, err)
+        self.assertEqual(out.count(b"\n"), 49_999)
 
     def test_what_is_refused_is_said_without_the_secret(self):
         wrong = "Wr0ng-s3cret"
@@ -288,8 +295,11 @@ class Liar(TrinoTest):
     def test_gzip(self):
         zipped = zlib.compressobj(wbits=31)
         body = zipped.compress(json.dumps({"id": "q", "columns": [BIGINT], "data": [[7]], "stats": {}}).encode()) + zipped.flush()
-        self.read([(200, {"Content-Encoding": "gzip"}, body)])
+        fake, _ = self.read([(200, {"Content-Encoding": "gzip"}, body)], compression=True)
         self.assertEqual(self.rows(), [7])
+        self.assertIn("gzip", fake.requests[1][2]["Accept-Encoding"])
+        fake, _ = self.read([page(columns=[BIGINT], data=[[8]])])
+        self.assertNotIn("Accept-Encoding", fake.requests[1][2])
 
     def test_spooled_segments(self):
         inline = {"type": "inline", "data": base64.b64encode(b"[[1],[2]]").decode(), "metadata": {"rowsCount": 2}}
