@@ -62,9 +62,9 @@ def build(folder, *setup, env=None, targets=()):
 CMOCKA = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (\S+)$", re.M)
 
 
-def run_unit_tests(results, folder, env=None):
-    """Runs every executable of the suite `unit` and counts cmocka's single tests."""
-    done = run("meson", "test", "-C", folder, "--suite", "unit", "--no-rebuild", "--num-processes", JOBS,
+def run_unit_tests(results, folder, env=None, suite="unit"):
+    """Runs every executable of a Meson suite and counts cmocka's single tests."""
+    done = run("meson", "test", "-C", folder, "--suite", suite, "--no-rebuild", "--num-processes", JOBS,
                "--timeout-multiplier", "10", env=env)
     log = folder / "meson-logs" / "testlog.json"
     if not log.exists():
@@ -189,6 +189,8 @@ def suite_faults(results):
 def server_suite(name):
     def suite(results):
         sys.path.insert(0, str(ROOT / "test/integration"))
+        if name == "kafka":
+            run_unit_tests(results, build("build"), suite="slow") # librdkafka's mock cluster
         run_python(results, f"test/integration/{name}")
     suite.__doc__ = f"{name} on a real server (test/services/{name})"
     return suite

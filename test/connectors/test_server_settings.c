@@ -231,7 +231,7 @@ static void test_kafka_sink(void **state)
 	GOOD(DF_SINK, SINK("  maxOpenRequests: 6\n  idempotent: false\n"));
 	BAD(DF_SINK, SINK("  compression: brotli\n"), "compression");
 	BAD(DF_SINK, SINK("  partitioner: murmur2\n"), "murmur2_random");
-	BAD(DF_SINK, SINK("  format: avro\n"), "unknown field");
+	BAD(DF_SINK, SINK("  format: avro\n"), "avro needs avroSchema");
 #undef SINK
 }
 
