@@ -190,7 +190,7 @@ def server_suite(name):
     def suite(results):
         sys.path.insert(0, str(ROOT / "test/integration"))
         if name == "kafka":
-            run_unit_tests(results, build("build"), suite="slow") # librdkafka's mock cluster
+            run_unit_tests(results, build("build"), suite="slow")  # librdkafka's mock cluster
         run_python(results, f"test/integration/{name}")
     suite.__doc__ = f"{name} on a real server (test/services/{name})"
     return suite
