@@ -189,7 +189,7 @@ int df_ch_answer_more(struct df_ch_answer *a, bool *ret_more, struct df_error *e
 	pthread_cond_broadcast(&a->moved);
 	pthread_mutex_unlock(&a->lock);
 	a->in.pos = (const uint8_t *)a->taken.data;
-	a->in.end = a->in.pos + a->taken.len;
+	a->in.end = *ret_more ? a->in.pos + a->taken.len : a->in.pos;
 	return code;
 }
 
