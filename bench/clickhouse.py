@@ -25,7 +25,7 @@ def sql(env, text):
 
 def flow(bench, name, source, sink):
     path = bench.WORK / f"{name}.yaml"
-    path.write_text(json.dumps({"apiVersion": "dataflow.dataflow.io/v1", "kind": "DataFlow", "metadata": {"name": name}, "spec": {
+    path.write_text(json.dumps({"apiVersion": "dataflow.dataflow.io/v1", "kind": "DataFlow", "metadata": {"name": name.replace("_", "-")}, "spec": {
         "checkpointPersistence": False, "channelBufferSize": 500, "source": source, "sink": sink}}))
     return path
 
