@@ -12,7 +12,7 @@
 #define SOURCE_NAME "dataflow-operator"
 #define HEADERS_MAX 64
 #define TELL_TIMEOUT (2 * DF_NS_PER_S)
-#define REQUEST_TIMEOUT (60 * DF_NS_PER_S) /* the server answers within a second, if only with the next URI */
+#define SILENCE_MAX (10 * DF_NS_PER_S) /* the server answers within a second, if only with the next URI */
 #define PAGE_MAX ((size_t)256 << 20)
 #define BUSY_GIVE_UP (60 * DF_NS_PER_S) /* 502, 503, 504, lost connections: then it is the processor's to wait */
 
@@ -190,7 +190,7 @@ static int ask(struct df_trino_client *c, struct df_context *ctx, const struct a
 						   .url = a->url,
 						   .headers = headers,
 						   .body = a->body,
-						   .timeout_ns = REQUEST_TIMEOUT,
+						   .idle_timeout_ns = SILENCE_MAX,
 						   .decompress = c->settings->compression,
 						   .on_header = on_header,
 						   .arg = c,
@@ -228,7 +228,7 @@ int df_trino_fetch(struct df_trino_client *c, struct df_context *ctx, const char
 	const struct df_http_request request = { .url = url,
 						 .headers = headers,
 						 .header_count = header_count,
-						 .timeout_ns = REQUEST_TIMEOUT,
+						 .idle_timeout_ns = SILENCE_MAX,
 						 .max_body = PAGE_MAX };
 	int code = df_http_request(c->http, ctx, &request, ret, err);
 

@@ -92,6 +92,17 @@ class Source(TrinoTest):
         self.assertEqual(out.count(b"\n"), 50_000)
         self.assertNotIn(b"ABANDONED", err)
 
+    def test_a_query_that_takes_too_long_names_the_setting_and_itself(self):
+        self.flow("trino", self.connection(catalog="tpch", schema="sf1", query="SELECT count(*) AS n FROM lineitem a, lineitem b",
+                                           queryTimeoutSeconds=2), "discard", {})
+        process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.PIPE, text=True)
+        try:
+            line = next(line for line in process.stderr if "queryTimeoutSeconds" in line)
+        finally:
+            process.kill()
+            process.communicate()
+        self.assertRegex(line, r"query \d{8}_\d{6}_\d{5}_\w+: queryTimeoutSeconds is over")
+
     def test_sigterm_ends_a_long_query_at_once(self):
         self.flow("trino", self.connection(catalog="tpch", schema="sf1", query="SELECT count(*) AS n FROM lineitem a, lineitem b"),
                   "discard", {})

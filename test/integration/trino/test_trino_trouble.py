@@ -292,6 +292,17 @@ class Liar(TrinoTest):
         self.run_flow()
         self.assertEqual([body.count('["') for _, _, _, body in fake.requests if "INSERT" in body], [5, 2, 2, 1])
 
+    def test_a_user_that_may_not_look_for_lost_statements_writes_all_the_same(self):
+        denied = {"errorType": "USER_ERROR", "errorName": "PERMISSION_DENIED", "message": "Cannot access catalog system"}
+        fake = Fake([page(columns=[BIGINT]), page(error=denied), page()])
+        self.addCleanup(fake.server_close)
+        self.addCleanup(fake.shutdown)
+        self.jsonl("in.jsonl", [{"a": 1}])
+        self.flow("file", {"path": str(self.dir / "in.jsonl")}, "trino", {"serverURL": fake.url, "catalog": "c", "schema": "s", "table": "t"})
+        done = self.run_flow()
+        self.assertIn("system.runtime.queries cannot be read", done.err)
+        self.assertIn("INSERT", fake.requests[2][3])
+
     def test_gzip(self):
         zipped = zlib.compressobj(wbits=31)
         body = zipped.compress(json.dumps({"id": "q", "columns": [BIGINT], "data": [[7]], "stats": {}}).encode()) + zipped.flush()
