@@ -69,7 +69,7 @@ class Login(TrinoTest):
                             "query": "SELECT orderkey, comment FROM orders WHERE orderkey <= 200000",
                             "tls": {"caFile": self.server["TRINO_CA"]}, "keycloak": keycloak}, "stdout", {})
         process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "flow.yaml"], cwd=self.dir, env=self.env(), stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE)
+                                   stderr=subprocess.PIPE, bufsize=0)
         self.assertTrue(process.stdout.readline())
         time.sleep(7)  # the first token is over before the next page is asked for
         out, err = process.communicate(timeout=60)
