@@ -88,8 +88,8 @@ class Proxy:
             try:
                 if hard:
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                else:
-                    s.shutdown(socket.SHUT_RDWR)
+                # A thread that is within recv holds the connection open beyond close; this wakes it.
+                s.shutdown(socket.SHUT_RD if hard else socket.SHUT_RDWR)
             except OSError:
                 pass
             s.close()
