@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "avro.h"
+#include "avro_messages.h"
 #include "avro/decode.h"
 #include "avro/encode.h"
 

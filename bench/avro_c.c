@@ -3,7 +3,7 @@
 #include <avro.h>
 #include <string.h>
 
-#include "avro.h"
+#include "avro_messages.h"
 
 int main(int argc, char **argv)
 {

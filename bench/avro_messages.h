@@ -1,7 +1,7 @@
 /* What the two Avro benchmarks share: the schema, and a file of messages, each with its length (4 bytes, little-endian)
  * before it. */
-#ifndef DF_BENCH_AVRO_H
-#define DF_BENCH_AVRO_H
+#ifndef DF_BENCH_AVRO_MESSAGES_H
+#define DF_BENCH_AVRO_MESSAGES_H
 
 #include <stdint.h>
 #include <stdio.h>
