@@ -107,7 +107,9 @@ static int sync_sinks(struct df_processor *p, bool final, struct df_error *err)
 			later |= DF_SYNC_LATER;
 			continue;
 		}
-		if (o->sink && o->sink->ops->sync)
+		if (!o->sink) /* it is being connected again */
+			r = DF_SYNC_LATER;
+		else if (o->sink->ops->sync)
 			r = o->sink->ops->sync(o->sink, p->work_ctx, final, err);
 		df_output_end_call(o);
 		if (r < 0) {

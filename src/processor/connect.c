@@ -160,8 +160,19 @@ int df_output_connect(struct df_output *o, struct df_context *ctx, struct df_err
 	return r;
 }
 
+/* The old instance goes first: it may hold what the new one needs (the lock of a file). What it wrote is made durable
+ * as far as it still can; until there is a new one nothing is committed. */
 int df_output_reconnect(struct df_output *o, struct df_context *ctx, struct df_error *err)
 {
+	struct df_sink *old;
+
 	atomic_fetch_add(&o->p->counters.reconnects, 1);
+	df_output_begin_call(o);
+	old = o->sink;
+	o->sink = NULL;
+	df_output_end_call(o);
+	if (old && old->ops->sync)
+		(void)!old->ops->sync(old, ctx, false, NULL);
+	df_sink_free(old);
 	return df_output_connect(o, ctx, err);
 }

@@ -77,8 +77,9 @@ class Crash(FaultCase):
 
     def test_exactly_once_with_poison_and_lost_answers(self):
         self.rows(5000)
-        self.rules({"at": "written", "from": 3, "do": "fail", "error": "connection_error", "text": "the answer is lost"},
-                   {"at": "written", "from": 9, "do": "fail", "error": "connection_error", "text": "the answer is lost"},
+        # Only at the main sink: a record whose answer is lost may stand in the error sink twice.
+        self.rules({"at": "written", "output": 0, "from": 3, "do": "fail", "error": "connection_error", "text": "the answer is lost"},
+                   {"at": "written", "output": 0, "from": 9, "do": "fail", "error": "connection_error", "text": "the answer is lost"},
                    {"at": "write", "output": 0, "times": 0, "do": "poison", "every": 997, "error": "constraint_violation"})
         self.flow(sink=self.sqlite(columns="id INTEGER", exactlyOnce=True), errors=self.file("errors.jsonl"),
                   checkpointSaveInterval="10ms")
