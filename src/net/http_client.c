@@ -33,6 +33,7 @@ struct call {
 	CURLcode setup;	  /* of the first option that was refused */
 	int code;	  /* what a callback wants the request to end with; err is set */
 	int line_status;  /* of the latest status line, also a 1xx */
+	bool headers_end; /* the blank line behind them came */
 	size_t body_sent; /* of request->body */
 	size_t max_body;
 	bool idle_running; /* connected, so the idle timeout counts */
@@ -158,10 +159,12 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
 		const char *blank = memchr(line.ptr, ' ', line.len);
 
 		c->line_status = blank ? atoi(blank) : 0; /* libcurl has checked it */
+		c->headers_end = false;
 		if (c->line_status >= 200)
 			c->response->status = c->line_status;
 		return size * count;
 	}
+	c->headers_end = line.len == 0;
 	colon = memchr(line.ptr, ':', line.len);
 	if (c->line_status < 200 || !colon)
 		return size * count;
@@ -384,6 +387,9 @@ static int finish(struct call *c)
 			result = message->data.result;
 	if (c->code < 0)
 		return c->code;
+	/* libcurl takes a connection that ends within the headers for the end of an answer without a body. */
+	if (result == CURLE_OK && !c->headers_end)
+		return df_error_set(c->err, DF_ERR_CONNECTION, "the connection ended within the headers of the answer");
 	if (result == CURLE_OK)
 		return 0;
 	code = df_http_code_of_text(result, c->text, c->response->sent);

@@ -106,6 +106,9 @@ def serve(connection):
         elif path == "/cut":
             send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
             return
+        elif path == "/cut-headers":
+            send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n")
+            return
         elif path == "/cut-chunk":
             send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf")
             return

@@ -519,7 +519,7 @@ static void test_no_server(void **state)
 
 static void test_broken_answers(void **state)
 {
-	static const char *const paths[] = { "/cut", "/cut-chunk", "/nothing", "/garbage" };
+	static const char *const paths[] = { "/cut", "/cut-chunk", "/cut-headers", "/nothing", "/garbage" };
 	struct df_tls tls = { .ca = peer.ca };
 
 	(void)state;
