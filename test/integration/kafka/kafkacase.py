@@ -59,7 +59,7 @@ class KafkaCase(unittest.TestCase):
 
     def produce(self, topic, records, **config):
         """Records are values, or dicts with value, key, headers, partition, timestamp."""
-        producer = Producer({"bootstrap.servers": self.brokers, "linger.ms": 5, **config})
+        producer = Producer({"bootstrap.servers": self.brokers, "linger.ms": 5, "log_level": 0, **config})
         failed = []
         for record in records:
             record = record if isinstance(record, dict) else {"value": record}

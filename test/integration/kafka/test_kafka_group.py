@@ -21,7 +21,7 @@ class Group(KafkaCase):
     def feed(self, topic, seconds):
         """Produces MESSAGES numbered per key, spread over the time, from a thread of its own."""
         def run():
-            producer = Producer({"bootstrap.servers": self.brokers, "linger.ms": 5, "enable.idempotence": True})
+            producer = Producer({"bootstrap.servers": self.brokers, "linger.ms": 5, "enable.idempotence": True, "log_level": 0})
             start = time.monotonic()
             for i in range(MESSAGES):
                 while True:

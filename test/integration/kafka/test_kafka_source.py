@@ -181,7 +181,7 @@ class Topics(KafkaCase):
     def test_open_transaction_is_not_read(self):
         from confluent_kafka import Producer
         topic = self.topic()
-        producer = Producer({"bootstrap.servers": self.brokers, "transactional.id": self.name})
+        producer = Producer({"bootstrap.servers": self.brokers, "transactional.id": self.name, "log_level": 0})
         producer.init_transactions(30)
         producer.begin_transaction()
         producer.produce(topic, b'{"i": "aborted"}')
