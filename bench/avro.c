@@ -6,9 +6,9 @@
  */
 #include <string.h>
 
-#include "avro_messages.h"
 #include "avro/decode.h"
 #include "avro/encode.h"
+#include "avro_messages.h"
 
 #define BATCH 100
 

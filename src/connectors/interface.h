@@ -168,8 +168,8 @@ struct df_write {
 	size_t unchanged;      /* to be counted by the sink: rows that stood there already (skipped conflicts, identical
 				  upserts) */
 	size_t unknown_fields; /* likewise: keys that were ignored because the table has no such column */
-	size_t parts;		  /* likewise: files that the other side made of this write (ClickHouse's parts) */
-	bool larger;		  /* set by a sink whose other side has too many small writes: later flushes grow */
+	size_t parts;	       /* likewise: files that the other side made of this write (ClickHouse's parts) */
+	bool larger;	       /* set by a sink whose other side has too many small writes: later flushes grow */
 	struct df_str checkpoint; /* for a transactional sink: what its transaction stores beside the rows, JSON that no
 				     two writes of a flow share. For all others ptr NULL */
 

@@ -482,7 +482,8 @@ static void write_sinks(struct writer *w)
 	for (size_t i = 0; i < p->output_count; i++)
 		sample(w, df_count_get(&p->outputs[i].metrics.unknown_fields),
 		       LABELS({ "connector_name", p->outputs[i].label }));
-	family(w, "dataflow_sink_parts_total", "counter", "Files that the store made of what was written, where it tells.");
+	family(w, "dataflow_sink_parts_total", "counter",
+	       "Files that the store made of what was written, where it tells.");
 	for (size_t i = 0; i < p->output_count; i++)
 		sample(w, df_count_get(&p->outputs[i].metrics.parts),
 		       LABELS({ "connector_name", p->outputs[i].label }));
