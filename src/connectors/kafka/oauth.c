@@ -7,6 +7,7 @@
 
 #include "connectors/kafka/connection.h"
 #include "net/http_client.h"
+#include "net/url.h"
 
 #define TOKEN_TIMEOUT (30 * DF_NS_PER_S)
 #define LIFETIME_DEFAULT 300 /* seconds, when the server does not say */
@@ -16,18 +17,6 @@ struct df_kafka_oauth {
 	struct df_context *context;
 	struct df_http_client *http;
 };
-
-static void add_encoded(struct df_buf *buf, const char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || strchr("-._~", c))
-			df_buf_add_char(buf, (char)c);
-		else
-			df_buf_printf(buf, "%%%02X", c);
-	}
-}
 
 static int ask(struct df_kafka_oauth *oauth, struct df_http_response *answer, struct df_error *err)
 {
@@ -49,7 +38,7 @@ static int ask(struct df_kafka_oauth *oauth, struct df_http_response *answer, st
 	df_buf_add_c(&form, "grant_type=client_credentials");
 	if (oauth->sasl->scope) {
 		df_buf_add_c(&form, "&scope=");
-		add_encoded(&form, oauth->sasl->scope);
+		df_url_encode(&form, df_str_c(oauth->sasl->scope));
 	}
 	request.body = df_buf_str(&form);
 	r = df_http_request(oauth->http, oauth->context, &request, answer, err);

@@ -1,7 +1,6 @@
 /*
- * A record becomes a message: payload and key are copied into the batch's arena (about 10 ns for 300 bytes; keeping
- * librdkafka's buffer alive instead would hold whole fetches), and its metadata are nodes that are made in one piece
- * from a template.
+ * A record becomes a message: payload and key are copied into the batch's arena, because keeping librdkafka's buffer
+ * alive instead would hold whole fetches; its metadata are nodes that are made in one piece from a template.
  */
 #include "connectors/kafka/source.h"
 
