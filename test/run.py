@@ -24,13 +24,14 @@ FUZZ_SECONDS = os.environ.get("DATAFLOW_FUZZ_SECONDS", "8")
 
 class Results:
     def __init__(self):
-        self.passed = self.failed = self.skipped = 0
+        self.passed = self.skipped = 0
+        self.failures = []
 
     def ok(self, n=1):
         self.passed += n
 
     def fail(self, name, detail=""):
-        self.failed += 1
+        self.failures.append((name, detail.rstrip().splitlines()[-1:] or [""]))
         print(f"FAILED  {name}")
         for line in detail.rstrip().splitlines()[-60:]:
             print(f"        {line}")
@@ -247,8 +248,10 @@ def main(argv):
         except Exception as error:  # a suite that cannot be built or started
             results.fail(name, str(error))
         print(f"    {results.passed - before} passed in {time.monotonic() - started:.0f} s", flush=True)
-    print(f"{results.passed} passed, {results.failed} failed, {results.skipped} skipped")
-    return 1 if results.failed else 0
+    for name, last in results.failures:  # once more, at the end, where a long log is read first
+        print(f"FAILED  {name}: {last[0].strip()}")
+    print(f"{results.passed} passed, {len(results.failures)} failed, {results.skipped} skipped", flush=True)
+    return 1 if results.failures else 0
 
 
 if __name__ == "__main__":
