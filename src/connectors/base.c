@@ -33,6 +33,11 @@ static int df_base_closed_error(struct df_error *err)
 	return df_error_set(err, DF_ERR_CLOSED, "connector is closed");
 }
 
+static int df_base_not_connected_error(struct df_error *err)
+{
+	return df_error_set(err, DF_ERR_CLOSED, "connector is not connected");
+}
+
 /* ---- mutex ----------------------------------------------------------------------------------------------- */
 
 int df_base_connector_init(struct df_base_connector *base, const struct df_connector_env *env, struct df_error *err)
@@ -124,7 +129,7 @@ bool df_base_guard_use(struct df_base_connector *base, struct df_error *err)
 	if (base->state.connected)
 		return true;
 	df_base_unlock(base);
-	df_error_set(err, DF_ERR_CLOSED, "connector is not connected");
+	df_base_not_connected_error(err);
 	return false;
 }
 
@@ -132,6 +137,7 @@ bool df_base_guard_close(struct df_base_connector *base)
 {
 	df_context_cancel(base->state.context);
 	df_base_lock(base);
+	base->state.connected = false;
 	if (!atomic_exchange(&base->state.closed, true))
 		return false;
 	df_base_unlock(base);
@@ -161,6 +167,46 @@ void df_base_connector_rw_done(struct df_base_connector_rw *base)
 		return;
 	pthread_rwlock_destroy(&base->rwlock);
 	df_base_state_done(&base->state);
+}
+
+void df_base_connector_rw_free(struct df_base_connector_rw *base)
+{
+	df_base_connector_rw_done(base);
+	free(base);
+}
+
+static void *df_base_connector_rw_new(size_t size, const struct df_connector_env *env, struct df_error *err)
+{
+	struct df_base_connector_rw *base = calloc(1, size);
+
+	if (!base) {
+		df_error_no_memory(err);
+		return NULL;
+	}
+	if (df_base_connector_rw_init(base, env, err) == 0)
+		return base;
+	free(base);
+	return NULL;
+}
+
+void *df_base_rw_source_new(size_t size, const struct df_source_ops *ops, const struct df_connector_env *env,
+			    struct df_error *err)
+{
+	struct df_base_connector_rw *base = df_base_connector_rw_new(size, env, err);
+
+	if (base)
+		base->state.source.ops = ops;
+	return base;
+}
+
+void *df_base_rw_sink_new(size_t size, const struct df_sink_ops *ops, const struct df_connector_env *env,
+			  struct df_error *err)
+{
+	struct df_base_connector_rw *base = df_base_connector_rw_new(size, env, err);
+
+	if (base)
+		base->state.sink.ops = ops;
+	return base;
 }
 
 void df_base_rw_lock(struct df_base_connector_rw *base)
@@ -202,6 +248,7 @@ bool df_base_rw_guard_close(struct df_base_connector_rw *base)
 {
 	df_context_cancel(base->state.context);
 	df_base_rw_lock(base);
+	base->state.connected = false;
 	if (!atomic_exchange(&base->state.closed, true))
 		return false;
 	df_base_rw_unlock(base);
@@ -263,4 +310,76 @@ void df_base_wait_returned(struct df_base_state *state)
 	DF_LOCK_SCOPE(&state->borrow_lock);
 	while (state->borrowed > 0)
 		pthread_cond_wait(&state->borrow_returned, &state->borrow_lock);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------------------- */
+
+/* The context of a call that holds what it needs; gives that back when there is none. */
+static int df_base_call_begin(struct df_base_call *call, struct df_base_state *state, struct df_context *ctx,
+			      struct df_error *err)
+{
+	int code = df_base_scope_begin(state, ctx, &call->scope, err);
+
+	if (code != 0)
+		df_base_call_end(call);
+	call->ctx = call->scope.ctx;
+	return code;
+}
+
+int df_base_connect(struct df_base_connector *base, struct df_context *ctx, struct df_base_call *call,
+		    struct df_error *err)
+{
+	*call = (struct df_base_call){ 0 };
+	if (!df_base_guard_connect(base, err))
+		return DF_ERR_CLOSED;
+	call->locked = base;
+	return df_base_call_begin(call, &base->state, ctx, err);
+}
+
+int df_base_use(struct df_base_connector *base, struct df_context *ctx, struct df_base_call *call, struct df_error *err)
+{
+	*call = (struct df_base_call){ 0 };
+	if (!df_base_guard_use(base, err))
+		return DF_ERR_CLOSED;
+	call->locked = base;
+	return df_base_call_begin(call, &base->state, ctx, err);
+}
+
+int df_base_rw_connect(struct df_base_connector_rw *base, struct df_context *ctx, struct df_base_call *call,
+		       struct df_error *err)
+{
+	*call = (struct df_base_call){ 0 };
+	if (!df_base_rw_guard_connect(base, err))
+		return DF_ERR_CLOSED;
+	call->rw_locked = base;
+	return df_base_call_begin(call, &base->state, ctx, err);
+}
+
+/* Borrowed under the read lock: between the check and the borrowing close cannot free the connection. */
+int df_base_rw_use(struct df_base_connector_rw *base, struct df_context *ctx, struct df_base_call *call,
+		   struct df_error *err)
+{
+	bool connected, borrowed;
+
+	*call = (struct df_base_call){ 0 };
+	df_base_rw_rlock(base);
+	connected = base->state.connected;
+	borrowed = connected && df_base_borrow(&base->state);
+	df_base_rw_runlock(base);
+	if (!borrowed)
+		return df_base_rw_closed(base) ? df_base_closed_error(err) : df_base_not_connected_error(err);
+	call->borrowed = &base->state;
+	return df_base_call_begin(call, &base->state, ctx, err);
+}
+
+void df_base_call_end(struct df_base_call *call)
+{
+	df_base_scope_end(&call->scope);
+	call->ctx = NULL;
+	if (call->borrowed)
+		df_base_return(DF_TAKE(call->borrowed));
+	if (call->locked)
+		df_base_unlock(DF_TAKE(call->locked));
+	if (call->rw_locked)
+		df_base_rw_unlock(DF_TAKE(call->rw_locked));
 }

@@ -9,6 +9,9 @@
  *
  * A connection that is used without the lock is *borrowed*: df_base_borrow / df_base_return count its users, and
  * df_base_wait_returned lets close wait for the (cancelled) borrowers before it frees the connection.
+ *
+ * What a connector writes is one `struct df_base_call` an operation: it holds what the operation needs (the lock or the
+ * borrowed connection, the context to wait on) and gives it back when the function returns.
  */
 #ifndef DF_CONNECTORS_BASE_H
 #define DF_CONNECTORS_BASE_H
@@ -27,7 +30,7 @@ struct df_base_state {
 	struct df_connector_env env; /* logger set before connect */
 	struct df_context *context;  /* the connector's own; cancelled by close. Child of nothing */
 	atomic_bool closed;
-	bool connected; /* the connector's to set under the lock */
+	bool connected; /* the connector's to set under the lock; guard_close clears it */
 	pthread_mutex_t borrow_lock;
 	pthread_cond_t borrow_returned;
 	unsigned borrowed;
@@ -63,14 +66,20 @@ void df_base_connector_free(struct df_base_connector *base);
 int df_base_connector_rw_init(struct df_base_connector_rw *base, const struct df_connector_env *env,
 			      struct df_error *err) df_must_check;
 void df_base_connector_rw_done(struct df_base_connector_rw *base);
+/* The same for a struct whose first member is a struct df_base_connector_rw. */
+void *df_base_rw_source_new(size_t size, const struct df_source_ops *ops, const struct df_connector_env *env,
+			    struct df_error *err) df_must_check;
+void *df_base_rw_sink_new(size_t size, const struct df_sink_ops *ops, const struct df_connector_env *env,
+			  struct df_error *err) df_must_check;
+void df_base_connector_rw_free(struct df_base_connector_rw *base);
 
 /*
  * guard_connect: true, and the caller holds the lock; or false, the connector is closed, no lock is held, and err says
  *   "connector is closed" (DF_ERR_CLOSED).
  * guard_use: true, and the caller holds the lock of a connector that is connected; or false, no lock is held, and err
- * says "connector is closed" or "connector is not connected" (DF_ERR_CLOSED). guard_close: true: already closed,
- * nothing to do, no lock is held. false: closed is now set, the own context is cancelled, and the caller holds the
- * lock.
+ *   says "connector is closed" or "connector is not connected" (DF_ERR_CLOSED).
+ * guard_close: true: already closed, nothing to do, no lock is held. false: closed is now set, the own context is
+ *   cancelled, and the caller holds the lock.
  */
 bool df_base_guard_connect(struct df_base_connector *base, struct df_error *err) df_must_check;
 bool df_base_guard_use(struct df_base_connector *base, struct df_error *err) df_must_check;
@@ -122,5 +131,41 @@ bool df_base_borrow(struct df_base_state *state) df_must_check;
 void df_base_return(struct df_base_state *state);
 /* For close, after guard_close: waits until nobody borrows. Call it without holding anything a borrower needs. */
 void df_base_wait_returned(struct df_base_state *state);
+
+/*
+ * One operation, as a local of the connector's function:
+ *
+ *	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+ *	int code = df_base_use(&c->base, ctx, &call, err);
+ *
+ *	if (code != 0)
+ *		return code;
+ *	... wait on call.ctx only: it ends with the caller's context and with close ...
+ *
+ * df_base_connect: for connect. The lock is held. Nothing is to be done when state.connected is set already; the
+ *   connector sets it when it has succeeded.
+ * df_base_use: for read, write, sync. The lock is held, the connector is connected.
+ * df_base_rw_connect: as df_base_connect, with the write lock.
+ * df_base_rw_use: the connector is connected, its connection is borrowed, and no lock is held; close waits for the
+ *   return (df_base_wait_returned) before it frees the connection.
+ *
+ * DF_ERR_CLOSED, DF_ERR_NO_MEMORY; nothing is held then. The storage must not move. end accepts a zeroed call.
+ */
+struct df_base_call {
+	struct df_context *ctx; /* what to wait on */
+	struct df_base_scope scope;
+	struct df_base_connector *locked;
+	struct df_base_connector_rw *rw_locked;
+	struct df_base_state *borrowed;
+};
+int df_base_connect(struct df_base_connector *base, struct df_context *ctx, struct df_base_call *call,
+		    struct df_error *err) df_must_check;
+int df_base_use(struct df_base_connector *base, struct df_context *ctx, struct df_base_call *call,
+		struct df_error *err) df_must_check;
+int df_base_rw_connect(struct df_base_connector_rw *base, struct df_context *ctx, struct df_base_call *call,
+		       struct df_error *err) df_must_check;
+int df_base_rw_use(struct df_base_connector_rw *base, struct df_context *ctx, struct df_base_call *call,
+		   struct df_error *err) df_must_check;
+void df_base_call_end(struct df_base_call *call);
 
 #endif

@@ -210,6 +210,28 @@ static void *long_query(void *arg)
 	return NULL;
 }
 
+static int call_connect(struct connector *c, struct df_context *ctx, struct df_base_call *call, struct df_error *err)
+{
+	return c->rw ? df_base_rw_connect(&c->shared, ctx, call, err) : df_base_connect(&c->plain, ctx, call, err);
+}
+
+static int call_use(struct connector *c, struct df_context *ctx, struct df_base_call *call, struct df_error *err)
+{
+	return c->rw ? df_base_rw_use(&c->shared, ctx, call, err) : df_base_use(&c->plain, ctx, call, err);
+}
+
+static void *long_call(void *arg)
+{
+	struct connector *c = arg;
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	struct df_error err = DF_ERROR_INIT;
+
+	assert_int_equal(call_use(c, NULL, &call, &err), 0);
+	atomic_fetch_add(&c->waiting, 1);
+	c->result = df_context_sleep(call.ctx, 30 * DF_NS_PER_S);
+	return NULL;
+}
+
 static void await_inside(struct connector *c)
 {
 	while (atomic_load(&c->waiting) == 0)
@@ -222,6 +244,7 @@ static void close_during(void **state, void *(*what)(void *))
 	pthread_t thread;
 	int64_t start;
 
+	state_of(c)->connected = what == long_call;
 	assert_int_equal(pthread_create(&thread, NULL, what, c), 0);
 	await_inside(c);
 	start = df_clock_monotonic();
@@ -272,6 +295,41 @@ static void test_scope(void **state)
 	df_base_scope_end(&scope);
 	df_context_free(caller);
 	destroy(c);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------------------- */
+
+static void test_call_before_connect_and_after_close(void **state)
+{
+	struct connector *c = make(state);
+	struct df_base_call call;
+	struct df_error err = DF_ERROR_INIT;
+
+	assert_int_equal(call_use(c, NULL, &call, &err), DF_ERR_CLOSED);
+	assert_string_equal(err.text, "connector is not connected");
+	df_base_call_end(&call);
+	assert_int_equal(call_connect(c, NULL, &call, &err), 0);
+	assert_false(state_of(c)->connected);
+	state_of(c)->connected = true;
+	df_base_call_end(&call);
+	assert_int_equal(call_use(c, NULL, &call, &err), 0);
+	assert_non_null(call.ctx);
+	df_base_call_end(&call);
+	assert_null(call.ctx);
+	/* Nothing is held: close gets in, and says that it is connected no more. */
+	close_now(c);
+	assert_false(state_of(c)->connected);
+	assert_int_equal(call_use(c, NULL, &call, &err), DF_ERR_CLOSED);
+	assert_string_equal(err.text, "connector is closed");
+	assert_int_equal(call_connect(c, NULL, &call, &err), DF_ERR_CLOSED);
+	assert_string_equal(err.text, "connector is closed");
+	assert_true(guard_close(c));
+	destroy(c);
+}
+
+static void test_close_during_call(void **state)
+{
+	close_during(state, long_call);
 }
 
 /* ---- readers --------------------------------------------------------------------------------------------- */
@@ -356,6 +414,8 @@ int main(void)
 			cmocka_unit_test_prestate(test_close_during_connect, k),
 			cmocka_unit_test_prestate(test_close_during_query, k),
 			cmocka_unit_test_prestate(test_scope, k),
+			cmocka_unit_test_prestate(test_call_before_connect_and_after_close, k),
+			cmocka_unit_test_prestate(test_close_during_call, k),
 			cmocka_unit_test_prestate(test_readers_do_not_starve_close, k),
 			cmocka_unit_test_prestate(test_many_close, k),
 		};

@@ -37,7 +37,7 @@ class KafkaCase(unittest.TestCase):
     def setUpClass(cls):
         cls.kafka = services.use("kafka")
         cls.brokers = cls.kafka["KAFKA_BROKERS"]
-        cls.admin = AdminClient({"bootstrap.servers": cls.brokers})
+        cls.admin = AdminClient({"bootstrap.servers": cls.brokers, "log_level": 0})
 
     def setUp(self):
         holder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
