@@ -8,21 +8,29 @@
 #include "connectors/list.h"
 #undef DF_CONNECTOR
 
-static const struct df_connector *const df_connectors[] = {
+enum {
+#define DF_CONNECTOR(name) DF_LISTED_##name,
+#include "connectors/list.h"
+#undef DF_CONNECTOR
+	DF_LISTED,
+	DF_CONNECTORS_MAX = DF_LISTED + 64,
+};
+
+/* The list, and behind it what was added; or in its place (df_connectors_add). Written before there are threads. */
+static const struct df_connector *df_connectors[DF_CONNECTORS_MAX] = {
 #define DF_CONNECTOR(name) &df_connector_##name,
 #include "connectors/list.h"
 #undef DF_CONNECTOR
 };
-
-#define DF_CONNECTOR_COUNT DF_ARRAY_SIZE(df_connectors)
+static size_t df_connector_count = DF_LISTED;
 
 /* ---- types ----------------------------------------------------------------------------------------------- */
 
 /* Derived from the list on first use, never changed afterwards. */
 static struct {
 	pthread_once_t once;
-	const struct df_type *sources[DF_CONNECTOR_COUNT];
-	const struct df_type *sinks[DF_CONNECTOR_COUNT];
+	const struct df_type *sources[DF_CONNECTORS_MAX];
+	const struct df_type *sinks[DF_CONNECTORS_MAX];
 	struct df_registry registry;
 } df_types = { .once = PTHREAD_ONCE_INIT };
 
@@ -30,7 +38,7 @@ static void df_types_fill(void)
 {
 	struct df_registry *registry = &df_types.registry;
 
-	for (size_t i = 0; i < DF_CONNECTOR_COUNT; i++) {
+	for (size_t i = 0; i < df_connector_count; i++) {
 		if (df_connectors[i]->source)
 			df_types.sources[registry->count[DF_SOURCE]++] = df_connectors[i]->source;
 		if (df_connectors[i]->sink)
@@ -73,13 +81,48 @@ static bool df_connector_has_driver(const struct df_connector *c, enum df_compon
 
 const struct df_connector *df_connector_find(enum df_component_kind kind, struct df_str type)
 {
-	for (size_t i = 0; i < DF_CONNECTOR_COUNT; i++) {
+	for (size_t i = 0; i < df_connector_count; i++) {
 		const struct df_type *t = df_connector_type(df_connectors[i], kind);
 
 		if (t && df_str_equal_c(type, t->name))
 			return df_connectors[i];
 	}
 	return NULL;
+}
+
+/* The place of a connector that has this name as either kind; NULL: none. */
+static const struct df_connector **df_connector_place(const struct df_type *type)
+{
+	for (size_t i = 0; type && i < df_connector_count; i++) {
+		const struct df_connector *c = df_connectors[i];
+
+		if ((c->source && strcmp(c->source->name, type->name) == 0) ||
+		    (c->sink && strcmp(c->sink->name, type->name) == 0))
+			return &df_connectors[i];
+	}
+	return NULL;
+}
+
+int df_connectors_add(const struct df_connector *connector, bool instead, struct df_error *err)
+{
+	const struct df_type *type = connector->source ? connector->source : connector->sink;
+	const struct df_connector **place = df_connector_place(connector->source);
+
+	if (!place)
+		place = df_connector_place(connector->sink);
+	if (place && instead) {
+		*place = connector;
+		return 0;
+	}
+	if (place)
+		return df_error_set(err, DF_ERR_CONFIG, "there is a connector `%s` already", type->name);
+	if (df_connector_count == DF_CONNECTORS_MAX)
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "there are too many connectors (at most %d beside those of "
+				    "the program)",
+				    DF_CONNECTORS_MAX - DF_LISTED);
+	df_connectors[df_connector_count++] = connector;
+	return 0;
 }
 
 bool df_connector_built(enum df_component_kind kind, const struct df_type *type)
@@ -130,7 +173,11 @@ int df_source_create(struct df_str type, const void *settings, const struct df_c
 	int r = df_connector_ready(DF_SOURCE, type, settings, &c, err);
 
 	*ret = NULL;
-	return r < 0 ? r : c->source_ops->create(settings, env, ret, err);
+	if (r < 0)
+		return r;
+	struct df_connector_env told = *env;
+	told.connector = c;
+	return c->source_ops->create(settings, &told, ret, err);
 }
 
 int df_sink_create(struct df_str type, const void *settings, const struct df_connector_env *env, struct df_sink **ret,
@@ -140,7 +187,11 @@ int df_sink_create(struct df_str type, const void *settings, const struct df_con
 	int r = df_connector_ready(DF_SINK, type, settings, &c, err);
 
 	*ret = NULL;
-	return r < 0 ? r : c->sink_ops->create(settings, env, ret, err);
+	if (r < 0)
+		return r;
+	struct df_connector_env told = *env;
+	told.connector = c;
+	return c->sink_ops->create(settings, &told, ret, err);
 }
 
 void df_source_free(struct df_source *s)

@@ -8,6 +8,14 @@
 const struct df_type *const *df_source_types(size_t *ret_count);
 const struct df_type *const *df_sink_types(size_t *ret_count);
 
+/*
+ * Adds a connector that is not in the list: one that was loaded (plugin.h), or a program (subprocess). Borrowed for
+ * ever. Call it before anything else of this header, from one thread. DF_ERR_CONFIG: its type's name is taken, or there
+ * are too many. `instead`: of a type in the list, whose driver it takes the place of; the settings stay those of the
+ * list, so the descriptor's types are that one's.
+ */
+int df_connectors_add(const struct df_connector *connector, bool instead, struct df_error *err) df_must_check;
+
 /* Everything that a manifest may name: connectors and transformations. Static. */
 const struct df_registry *df_registry(void);
 

@@ -21,8 +21,12 @@
 #include "message/message.h"
 #include "spec/spec.h"
 
+struct df_connector;
+
 /* What an instance is told when it is made. All borrowed, valid until free. */
 struct df_connector_env {
+	const struct df_connector *connector; /* the descriptor that it is made from; set by df_source_create and
+						 df_sink_create */
 	const struct df_logger *logger;
 	const struct df_clock *clock;
 	const char *namespace, *name; /* the flow's */

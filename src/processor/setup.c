@@ -179,8 +179,11 @@ static int setup(struct df_processor *p, struct df_diags *diags, struct df_error
 	p->logger = (struct df_logger){ options->namespace, options->name, NULL };
 	snprintf(p->source_connector_type, sizeof(p->source_connector_type), "%s-source", p->source_type);
 	p->source_logger = (struct df_logger){ options->namespace, options->name, p->source_connector_type };
-	p->source_env = (struct df_connector_env){ &p->source_logger, options->clock, options->namespace, options->name,
-						   options->once };
+	p->source_env = (struct df_connector_env){ .logger = &p->source_logger,
+						   .clock = options->clock,
+						   .namespace = options->namespace,
+						   .name = options->name,
+						   .once = options->once };
 	if (getrandom(&p->source_env.run, sizeof(p->source_env.run), 0) < 0)
 		p->source_env.run = (uint64_t)df_clock_monotonic() ^ (uint64_t)getpid();
 	set_policies(p);
