@@ -77,7 +77,6 @@ static int sink_close(struct df_sink *sink, struct df_error *err)
 	df_ch_inserts_drop(&s->inserts);
 	df_rows_free(DF_TAKE(s->rows));
 	df_ch_client_done(&s->client);
-	s->base.state.connected = false;
 	if (n->statements && n->parts_known)
 		df_info(s->base.state.env.logger, "%llu rows in %llu INSERTs, which made %llu parts",
 			(unsigned long long)n->rows, (unsigned long long)n->statements, (unsigned long long)n->parts);
@@ -132,22 +131,16 @@ static int create_table(struct sink *s, struct df_context *ctx, const struct df_
 static int sink_connect(struct df_sink *sink, struct df_context *ctx, struct df_error *err)
 {
 	struct sink *s = sink_of(sink);
-	struct df_base_scope scope;
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int code = df_base_connect(&s->base, ctx, &call, err);
 
-	if (!df_base_guard_connect(&s->base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->base);
-	if (s->base.state.connected)
-		return 0;
-	int code = df_base_scope_begin(&s->base.state, ctx, &scope, err);
-	if (code != 0)
+	if (code != 0 || s->base.state.connected)
 		return code;
-	code = load_table(s, scope.ctx, err);
+	code = load_table(s, call.ctx, err);
 	/* Raw mode's table does not depend on the rows, unless metadata is flattened. */
 	if (code == 0 && !s->rows && s->target.raw && !s->settings->table_sink.flatten_metadata.columns)
-		code = create_table(s, scope.ctx, NULL, err);
+		code = create_table(s, call.ctx, NULL, err);
 	s->base.state.connected = code == 0;
-	df_base_scope_end(&scope);
 	return code;
 }
 
@@ -409,16 +402,13 @@ static int write_all(struct sink *s, struct df_context *ctx, struct df_write *w,
 static int sink_write(struct df_sink *sink, struct df_context *ctx, struct df_write *w, struct df_error *err)
 {
 	struct sink *s = sink_of(sink);
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
 	struct df_error reason = DF_ERROR_INIT;
-	struct df_base_scope scope;
+	int code = df_base_use(&s->base, ctx, &call, err);
 
-	if (!df_base_guard_use(&s->base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->base);
-	int code = df_base_scope_begin(&s->base.state, ctx, &scope, err);
 	if (code != 0)
 		return code;
-	code = write_all(s, scope.ctx, w, &reason);
+	code = write_all(s, call.ctx, w, &reason);
 	if (code != 0)
 		df_ch_inserts_drop(&s->inserts);
 	df_arena_reset(&s->scratch);
@@ -426,7 +416,6 @@ static int sink_write(struct df_sink *sink, struct df_context *ctx, struct df_wr
 	code = note_schema(s, code, &reason);
 	if (code != 0 && err)
 		*err = reason;
-	df_base_scope_end(&scope);
 	return code;
 }
 

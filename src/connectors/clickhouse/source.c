@@ -80,7 +80,6 @@ static int source_close(struct df_source *source, struct df_error *err)
 	if (df_base_guard_close(&s->polling.base))
 		return 0;
 	df_ch_client_done(&s->client);
-	s->polling.base.state.connected = false;
 	df_base_unlock(&s->polling.base);
 	return 0;
 }
@@ -103,23 +102,17 @@ static void source_free(struct df_source *source)
 static int source_connect(struct df_source *source, struct df_context *ctx, struct df_error *err)
 {
 	struct source *s = source_of(source);
-	struct df_base_scope scope;
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int code = df_base_connect(&s->polling.base, ctx, &call, err);
 
-	if (!df_base_guard_connect(&s->polling.base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->polling.base);
-	if (s->polling.base.state.connected)
-		return 0;
-	int code = df_base_scope_begin(&s->polling.base.state, ctx, &scope, err);
-	if (code != 0)
+	if (code != 0 || s->polling.base.state.connected)
 		return code;
-	code = df_ch_plan_make(&s->plan, &s->client, scope.ctx, err);
+	code = df_ch_plan_make(&s->plan, &s->client, call.ctx, err);
 	if (code == 0) {
 		s->polling.table.parameter = write_parameter;
 		s->polling.legacy_sql = s->plan.legacy_sql;
 		s->polling.base.state.connected = true;
 	}
-	df_base_scope_end(&scope);
 	return code;
 }
 
@@ -345,17 +338,10 @@ static const struct df_polling_ops store = {
 static int source_read(struct df_source *source, struct df_context *ctx, struct df_emitter *out, struct df_error *err)
 {
 	struct source *s = source_of(source);
-	struct df_base_scope scope;
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int code = df_base_use(&s->polling.base, ctx, &call, err);
 
-	if (!df_base_guard_use(&s->polling.base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->polling.base);
-	int code = df_base_scope_begin(&s->polling.base.state, ctx, &scope, err);
-	if (code != 0)
-		return code;
-	code = df_polling_read(&s->polling, scope.ctx, out, err);
-	df_base_scope_end(&scope);
-	return code;
+	return code == 0 ? df_polling_read(&s->polling, call.ctx, out, err) : code;
 }
 
 const struct df_source_ops df_clickhouse_source_ops = {

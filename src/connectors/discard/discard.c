@@ -65,7 +65,6 @@ static int discard_close(struct df_sink *s, struct df_error *err)
 	if (df_base_guard_close(&d->base))
 		return 0;
 	DF_UNLOCK_ON_RETURN(&d->base);
-	d->base.state.connected = false;
 	df_debug(d->base.state.env.logger, "discarded %" PRIu64 " messages", d->messages);
 	return 0;
 }

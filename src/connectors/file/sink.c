@@ -430,7 +430,6 @@ static int file_close(struct df_sink *sink, struct df_error *err)
 	if (s->temporary && s->writer)
 		unlink(s->temporary);
 	df_writer_free(DF_TAKE(s->writer));
-	s->base.state.connected = false;
 	return 0;
 }
 

@@ -349,18 +349,14 @@ static int file_read(struct df_source *source, struct df_context *caller, struct
 {
 	struct file_source *s = file_of(source);
 	struct reading r = { .s = s, .out = out };
-	struct df_base_scope scope;
-	int code;
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int code = df_base_use(&s->base, caller, &call, err);
 
-	if (!df_base_guard_use(&s->base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->base);
-	code = df_base_scope_begin(&s->base.state, caller, &scope, err);
-	r.ctx = scope.ctx;
-	if (code == 0)
-		code = read_files(&r, err);
+	if (code != 0)
+		return code;
+	r.ctx = call.ctx;
+	code = read_files(&r, err);
 	df_batch_free(r.batch);
-	df_base_scope_end(&scope);
 	return code;
 }
 
@@ -395,7 +391,6 @@ static int file_close(struct df_source *source, struct df_error *err)
 	for (struct file *f = s->files.first; f; f = f->next)
 		close_file(s, f);
 	df_file_watch_free(DF_TAKE(s->watch));
-	s->base.state.connected = false;
 	return 0;
 }
 

@@ -180,24 +180,19 @@ static int generate_emit(struct generate_source *g, struct df_context *ctx, stru
 static int generate_read(struct df_source *s, struct df_context *caller, struct df_emitter *out, struct df_error *err)
 {
 	struct generate_source *g = generate_of(s);
-	struct df_base_scope scope;
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
 	struct df_partition *partition;
 	struct pace pace = { .start_ns = df_clock_monotonic(), .first = g->next };
 	size_t left, due;
-	int r;
+	int r = df_base_use(&g->base, caller, &call, err);
 
-	if (!df_base_guard_use(&g->base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&g->base);
-	r = df_base_scope_begin(&g->base.state, caller, &scope, err);
 	if (r == 0)
 		r = df_emitter_partition(out, DF_STR("generate"), &partition, err);
 	while (r == 0 && (left = generate_left(g, out->batch_messages)) > 0) {
-		r = generate_wait_due(g, &pace, scope.ctx, left, &due, err);
+		r = generate_wait_due(g, &pace, call.ctx, left, &due, err);
 		if (r == 0)
-			r = generate_emit(g, scope.ctx, out, due, partition, err);
+			r = generate_emit(g, call.ctx, out, due, partition, err);
 	}
-	df_base_scope_end(&scope);
 	return r;
 }
 
@@ -221,10 +216,8 @@ static int generate_close(struct df_source *s, struct df_error *err)
 	struct generate_source *g = generate_of(s);
 
 	(void)err;
-	if (df_base_guard_close(&g->base))
-		return 0;
-	DF_UNLOCK_ON_RETURN(&g->base);
-	g->base.state.connected = false;
+	if (!df_base_guard_close(&g->base))
+		df_base_unlock(&g->base);
 	return 0;
 }
 

@@ -219,17 +219,10 @@ static int connect_locked(struct df_kafka_sink *s, struct df_context *ctx, struc
 static int sink_connect(struct df_sink *sink, struct df_context *ctx, struct df_error *err)
 {
 	struct df_kafka_sink *s = sink_of(sink);
-	struct df_base_scope scope;
-	int r;
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int r = df_base_connect(&s->base, ctx, &call, err);
 
-	if (!df_base_guard_connect(&s->base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->base);
-	r = df_base_scope_begin(&s->base.state, ctx, &scope, err);
-	if (r == 0)
-		r = connect_locked(s, scope.ctx, err);
-	df_base_scope_end(&scope);
-	return r;
+	return r == 0 ? connect_locked(s, call.ctx, err) : r;
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------- */
@@ -388,7 +381,6 @@ static int sink_close(struct df_sink *sink, struct df_error *err)
 	(void)err;
 	if (df_base_guard_close(&s->base))
 		return 0;
-	s->base.state.connected = false;
 	df_base_unlock(&s->base);
 	df_base_wait_returned(&s->base.state);
 	release(s);

@@ -51,17 +51,10 @@ static int source_create(const void *settings, const struct df_connector_env *en
 static int source_connect(struct df_source *source, struct df_context *ctx, struct df_error *err)
 {
 	struct df_kafka_source *s = source_of(source);
-	struct df_base_scope scope;
-	int r;
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int r = df_base_connect(&s->base, ctx, &call, err);
 
-	if (!df_base_guard_connect(&s->base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->base);
-	r = df_base_scope_begin(&s->base.state, ctx, &scope, err);
-	if (r == 0)
-		r = df_kafka_source_open(s, scope.ctx, err);
-	df_base_scope_end(&scope);
-	return r;
+	return r == 0 ? df_kafka_source_open(s, call.ctx, err) : r;
 }
 
 /* ---- handing over ---------------------------------------------------------------------------------------- */
@@ -420,7 +413,6 @@ static int source_close(struct df_source *source, struct df_error *err)
 	(void)err;
 	if (df_base_guard_close(&s->base))
 		return 0;
-	s->base.state.connected = false;
 	df_base_unlock(&s->base);
 	df_base_wait_returned(&s->base.state);
 	release(s);

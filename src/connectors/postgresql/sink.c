@@ -181,18 +181,12 @@ static int open_table(struct df_pg_sink *s, struct df_context *ctx, struct df_er
 static int sink_connect(struct df_sink *sink, struct df_context *ctx, struct df_error *err)
 {
 	struct df_pg_sink *s = sink_of(sink);
-	struct df_base_scope scope;
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int code = df_base_connect(&s->base, ctx, &call, err);
 
-	if (!df_base_guard_connect(&s->base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->base);
-	if (s->base.state.connected)
-		return 0;
-	int code = df_base_scope_begin(&s->base.state, ctx, &scope, err);
-	if (code != 0)
+	if (code != 0 || s->base.state.connected)
 		return code;
-	code = open_table(s, scope.ctx, err);
-	df_base_scope_end(&scope);
+	code = open_table(s, call.ctx, err);
 	if (code != 0)
 		disconnect(s);
 	else
@@ -431,19 +425,12 @@ static int write_job(struct df_pg_job *job, struct df_error *err)
 static int sink_write(struct df_sink *sink, struct df_context *ctx, struct df_write *w, struct df_error *err)
 {
 	struct df_pg_sink *s = sink_of(sink);
-	struct df_base_scope scope;
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int code = df_base_use(&s->base, ctx, &call, err);
 
-	if (w->count == 0)
-		return 0;
-	if (!df_base_guard_use(&s->base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->base);
-	int code = df_base_scope_begin(&s->base.state, ctx, &scope, err);
-	if (code != 0)
+	if (code != 0 || w->count == 0)
 		return code;
-	code = write_job(&(struct df_pg_job){ .s = s, .ctx = scope.ctx, .w = w }, err);
-	df_base_scope_end(&scope);
-	return code;
+	return write_job(&(struct df_pg_job){ .s = s, .ctx = call.ctx, .w = w }, err);
 }
 
 /* ---- positions, batches ---------------------------------------------------------------------------------- */

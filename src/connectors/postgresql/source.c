@@ -141,7 +141,6 @@ static int source_close(struct df_source *source, struct df_error *err)
 	if (df_base_guard_close(&s->polling.base))
 		return 0;
 	df_pg_close(&s->pg);
-	s->polling.base.state.connected = false;
 	df_base_unlock(&s->polling.base);
 	return 0;
 }
@@ -173,24 +172,21 @@ static int source_connect(struct df_source *source, struct df_context *ctx, stru
 {
 	struct source *s = source_of(source);
 	struct df_base_connector *base = &s->polling.base;
-	df_cleanup(df_base_scope_end) struct df_base_scope scope = { 0 };
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
 	const struct df_pg_options options = { .connection_string = s->settings->connection_string.value,
 					       .timeout_seconds = s->settings->connection_timeout,
 					       .env = &base->state.env,
 					       .read_only = true };
 
-	if (!df_base_guard_connect(base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(base);
-	if (base->state.connected)
-		return 0;
-	int code = df_base_scope_begin(&base->state, ctx, &scope, err);
+	int code = df_base_connect(base, ctx, &call, err);
+
+	if (code != 0 || base->state.connected)
+		return code;
+	code = df_pg_connect(&s->pg, &options, call.ctx, err);
 	if (code == 0)
-		code = df_pg_connect(&s->pg, &options, scope.ctx, err);
+		code = take_any_text(&s->pg, call.ctx, err);
 	if (code == 0)
-		code = take_any_text(&s->pg, scope.ctx, err);
-	if (code == 0)
-		code = make_plan(s, scope.ctx, err);
+		code = make_plan(s, call.ctx, err);
 	if (code != 0)
 		df_pg_close(&s->pg);
 	base->state.connected = code == 0;
@@ -200,14 +196,10 @@ static int source_connect(struct df_source *source, struct df_context *ctx, stru
 static int source_read(struct df_source *source, struct df_context *ctx, struct df_emitter *out, struct df_error *err)
 {
 	struct source *s = source_of(source);
-	struct df_base_connector *base = &s->polling.base;
-	df_cleanup(df_base_scope_end) struct df_base_scope scope = { 0 };
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int code = df_base_use(&s->polling.base, ctx, &call, err);
 
-	if (!df_base_guard_use(base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(base);
-	int code = df_base_scope_begin(&base->state, ctx, &scope, err);
-	return code == 0 ? df_polling_read(&s->polling, scope.ctx, out, err) : code;
+	return code == 0 ? df_polling_read(&s->polling, call.ctx, out, err) : code;
 }
 
 const struct df_source_ops df_postgresql_source_ops = {

@@ -129,7 +129,6 @@ static int source_close(struct df_source *source, struct df_error *err)
 	if (df_base_guard_close(&s->polling.base))
 		return 0;
 	df_sqlite_close(&s->db);
-	s->polling.base.state.connected = false;
 	df_base_unlock(&s->polling.base);
 	return 0;
 }

@@ -117,17 +117,12 @@ static int stdin_read(struct df_source *source, struct df_context *caller, struc
 {
 	struct stdin_source *s = stdin_of(source);
 	struct df_batch *batch = NULL;
-	struct df_base_scope scope;
-	int r;
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int r = df_base_use(&s->base, caller, &call, err);
 
-	if (!df_base_guard_use(&s->base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->base);
-	r = df_base_scope_begin(&s->base.state, caller, &scope, err);
 	if (r == 0)
-		r = stdin_read_all(s, scope.ctx, out, &batch, err);
+		r = stdin_read_all(s, call.ctx, out, &batch, err);
 	df_batch_free(batch);
-	df_base_scope_end(&scope);
 	return r;
 }
 
@@ -141,7 +136,6 @@ static int stdin_close(struct df_source *source, struct df_error *err)
 	DF_UNLOCK_ON_RETURN(&s->base);
 	df_records_free(DF_TAKE(s->records));
 	df_bytes_free(DF_TAKE(s->bytes));
-	s->base.state.connected = false;
 	return 0;
 }
 
@@ -294,7 +288,6 @@ static int stdout_close(struct df_sink *sink, struct df_error *err)
 		return 0;
 	DF_UNLOCK_ON_RETURN(&s->base);
 	df_writer_free(DF_TAKE(s->writer));
-	s->base.state.connected = false;
 	return 0;
 }
 

@@ -65,10 +65,8 @@ static int sink_close(struct df_sink *sink, struct df_error *err)
 	struct sink *s = sink_of(sink);
 
 	(void)err;
-	if (df_base_guard_close(&s->base))
-		return 0;
-	s->base.state.connected = false;
-	df_base_unlock(&s->base);
+	if (!df_base_guard_close(&s->base))
+		df_base_unlock(&s->base);
 	return 0;
 }
 
@@ -105,21 +103,17 @@ static int load_table(struct sink *s, struct df_context *ctx, struct df_error *e
 static int sink_connect(struct df_sink *sink, struct df_context *ctx, struct df_error *err)
 {
 	struct sink *s = sink_of(sink);
-	df_cleanup(df_base_scope_end) struct df_base_scope scope = { 0 };
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int code = df_base_connect(&s->base, ctx, &call, err);
 
-	if (!df_base_guard_connect(&s->base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->base);
-	if (s->base.state.connected)
-		return 0;
-	int code = df_base_scope_begin(&s->base.state, ctx, &scope, err);
-	if (code == 0)
-		code = load_table(s, scope.ctx, err);
+	if (code != 0 || s->base.state.connected)
+		return code;
+	code = load_table(s, call.ctx, err);
 	/* Raw mode's table does not depend on the rows, unless metadata is flattened. */
 	if (code == 0 && !s->rows && s->target.raw && !s->settings->table_sink.flatten_metadata.columns) {
-		code = df_trino_target_create(&s->target, scope.ctx, NULL, err);
+		code = df_trino_target_create(&s->target, call.ctx, NULL, err);
 		if (code == 0)
-			code = load_table(s, scope.ctx, err);
+			code = load_table(s, call.ctx, err);
 	}
 	s->base.state.connected = code == 0;
 	return code;
@@ -476,25 +470,22 @@ static void halve(struct sink *s)
 static int sink_write(struct df_sink *sink, struct df_context *ctx, struct df_write *w, struct df_error *err)
 {
 	struct sink *s = sink_of(sink);
-	df_cleanup(df_base_scope_end) struct df_base_scope scope = { 0 };
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
 	struct df_error why = DF_ERROR_INIT;
+	int code = df_base_use(&s->base, ctx, &call, err);
 
-	if (!df_base_guard_use(&s->base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->base);
-	int code = df_base_scope_begin(&s->base.state, ctx, &scope, err);
 	if (code != 0)
 		return code;
-	struct writing g = { .s = s, .ctx = scope.ctx, .w = w };
+	struct writing g = { .s = s, .ctx = call.ctx, .w = w };
 	if (!s->rows)
-		code = create_table(s, scope.ctx, w, &why);
+		code = create_table(s, call.ctx, w, &why);
 	if (code == 0)
 		code = s->rows ? write_rows(&g, &why) : refuse_all(&g, &why);
 	if (code != 0 && strcmp(why.remote, "EXCEEDED_LOCAL_MEMORY_LIMIT") == 0)
 		halve(s);
 	if (code != 0 && s->rows && !s->reloaded && table_changed(&why)) {
 		struct df_error again = DF_ERROR_INIT;
-		int reloaded = load_table(s, scope.ctx, &again);
+		int reloaded = load_table(s, call.ctx, &again);
 		s->reloaded = true;
 
 		/* The statement was refused whole, so it can be made anew from the columns as they are now; or the

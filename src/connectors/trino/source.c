@@ -84,7 +84,6 @@ static int source_close(struct df_source *source, struct df_error *err)
 	if (df_base_guard_close(&s->polling.base))
 		return 0;
 	df_trino_query_done(&s->query);
-	s->polling.base.state.connected = false;
 	df_base_unlock(&s->polling.base);
 	return 0;
 }
@@ -277,16 +276,12 @@ static int make_plan(struct source *s, struct df_context *ctx, struct df_error *
 static int source_connect(struct df_source *source, struct df_context *ctx, struct df_error *err)
 {
 	struct source *s = source_of(source);
-	df_cleanup(df_base_scope_end) struct df_base_scope scope = { 0 };
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int code = df_base_connect(&s->polling.base, ctx, &call, err);
 
-	if (!df_base_guard_connect(&s->polling.base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->polling.base);
-	if (s->polling.base.state.connected)
-		return 0;
-	int code = df_base_scope_begin(&s->polling.base.state, ctx, &scope, err);
-	if (code == 0)
-		code = make_plan(s, scope.ctx, err);
+	if (code != 0 || s->polling.base.state.connected)
+		return code;
+	code = make_plan(s, call.ctx, err);
 	s->polling.base.state.connected = code == 0;
 	return code;
 }
@@ -489,14 +484,12 @@ static const struct df_polling_ops polling_ops = {
 static int source_read(struct df_source *source, struct df_context *ctx, struct df_emitter *out, struct df_error *err)
 {
 	struct source *s = source_of(source);
-	df_cleanup(df_base_scope_end) struct df_base_scope scope = { 0 };
+	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
+	int code = df_base_use(&s->polling.base, ctx, &call, err);
 
-	if (!df_base_guard_use(&s->polling.base, err))
-		return DF_ERR_CLOSED;
-	DF_UNLOCK_ON_RETURN(&s->polling.base);
-	int code = df_base_scope_begin(&s->polling.base.state, ctx, &scope, err);
-	if (code == 0)
-		code = df_polling_read(&s->polling, scope.ctx, out, err);
+	if (code != 0)
+		return code;
+	code = df_polling_read(&s->polling, call.ctx, out, err);
 	df_trino_query_done(&s->query);
 	return code;
 }
