@@ -137,9 +137,7 @@ def run_python(results, folder):
 
 def suite_minimal(results):
     """without any driver: it builds, and what is generated is the same"""
-    off = [f"-D{name}=disabled" for name in ("file", "stdio", "generate", "discard", "sqlite", "zstd", "jq", "postgresql",
-                                         "kafka", "clickhouse", "trino")]
-    folder = build("build-minimal", *off, "-Dtests=disabled", targets=("src/cmd/dataflow",))
+    folder = build("build-minimal", "-Dauto_features=disabled", "-Dtests=disabled", targets=("src/cmd/dataflow",))
     for target, committed in (("docs", "docs/reference"), ("schema", "docs/reference"), ("crd", "config/crd")):
         fresh = folder / "generated" / target
         fresh.mkdir(parents=True, exist_ok=True)

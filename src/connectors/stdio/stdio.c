@@ -172,11 +172,6 @@ static const struct df_type stdin_type = {
 	.loses = stdin_loses,
 };
 
-const struct df_connector df_connector_stdin = {
-	.source = &stdin_type,
-	.source_ops = DF_WITH_STDIO ? &stdin_ops : NULL,
-};
-
 /* ---- stdout ---------------------------------------------------------------------------------------------- */
 
 struct stdout_settings {
@@ -325,7 +320,9 @@ static const struct df_type stdout_type = {
 	.example = "type: stdout\n",
 };
 
-const struct df_connector df_connector_stdout = {
+const struct df_connector df_connector_stdio = {
+	.source = &stdin_type,
 	.sink = &stdout_type,
+	.source_ops = DF_WITH_STDIO ? &stdin_ops : NULL,
 	.sink_ops = DF_WITH_STDIO ? &stdout_ops : NULL,
 };
