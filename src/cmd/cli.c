@@ -7,32 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DF_COMMAND(name) extern const struct df_command df_command_##name;
-#include "cmd/list.h"
-#undef DF_COMMAND
-
-static const struct df_command *const commands[] = {
-#define DF_COMMAND(name) &df_command_##name,
-#include "cmd/list.h"
-#undef DF_COMMAND
-};
-
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-const struct df_command *const *df_commands(size_t *ret_count)
-{
-	*ret_count = COMMANDS;
-	return commands;
-}
-
-const struct df_command *df_command_find(const char *name)
-{
-	for (size_t i = 0; i < COMMANDS; i++)
-		if (strcmp(commands[i]->name, name) == 0)
-			return commands[i];
-	return NULL;
-}
-
 int df_usage_error(const struct df_command *command, const char *fmt, ...)
 {
 	va_list args;
@@ -105,18 +79,6 @@ void df_command_help(const struct df_command *command, struct df_buf *buf)
 	option_help(&(const struct df_option){ .name = "help", .letter = 'h', .doc = "show this help" }, buf);
 	df_buf_printf(buf, "\nExamples:\n%s", command->examples);
 	df_buf_add_c(buf, "\nExit codes: 0 done, 1 failed, 2 bad usage or manifest.\n");
-}
-
-void df_main_help(struct df_buf *buf)
-{
-	df_buf_add_c(buf,
-		     "Usage: dataflow COMMAND [OPTIONS] ...\n\n"
-		     "Runs data pipelines that a manifest declares: source -> transformations -> sink.\n\nCommands:\n");
-	for (size_t i = 0; i < COMMANDS; i++)
-		df_buf_printf(buf, "  %-16s %s\n", commands[i]->name, commands[i]->summary);
-	df_buf_add_c(buf, "\n'dataflow COMMAND --help' shows a command's options with examples.\n\n"
-			  "Example:\n  dataflow run examples/earthquakes/flow.yaml\n\n"
-			  "Exit codes: 0 done, 1 failed, 2 bad usage or manifest.\n");
 }
 
 /* ---- parsing --------------------------------------------------------------------------------------------- */

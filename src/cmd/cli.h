@@ -52,7 +52,7 @@ struct df_option {
 	}
 
 struct df_command {
-	const char *name;
+	const char *name;		/* one word, or two: "connector new" */
 	const char *operands;		/* "FILE...": for usage */
 	int min_operands, max_operands; /* max -1: any */
 	const char *summary;		/* one line */
@@ -66,7 +66,14 @@ struct df_command {
 
 /* All subcommands in the order of the help; from src/cmd/list.h. */
 const struct df_command *const *df_commands(size_t *ret_count);
-const struct df_command *df_command_find(const char *name);
+/* The second word of a command whose first is `group`; NULL: it is another's. */
+const char *df_command_rest(const struct df_command *command, const char *group);
+/* The first word. */
+struct df_str df_command_word(const struct df_command *command);
+
+/* The command that argv[1] (and argv[2]) name, with the rest of the arguments. Handles help and --version. Returns an
+ * enum df_exit. */
+int df_commands_main(int argc, char **argv);
 
 /* Parses argv[1..] of one subcommand and runs it. Handles --help. Returns an enum df_exit. */
 int df_command_main(const struct df_command *command, int argc, char **argv);

@@ -3,7 +3,7 @@ import subprocess
 
 from cli import DATAFLOW, ROOT, CliTest
 
-COMMANDS = ["run", "up", "cron", "transform", "validate", "explain", "connectors", "transformations", "generate", "processor", "completion", "version"]
+COMMANDS = ["run", "up", "cron", "transform", "validate", "explain", "connectors", "transformations", "connector test", "generate", "processor", "completion", "version"]
 
 
 class Help(CliTest):
@@ -16,7 +16,7 @@ class Help(CliTest):
     def test_every_command_has_help_with_an_example_and_exit_codes(self):
         for command in COMMANDS:
             with self.subTest(command=command):
-                done = self.dataflow(command, "--help")
+                done = self.dataflow(*command.split(), "--help")
                 self.assertEqual(done.returncode, 0)
                 self.assertEqual(done.err, "")
                 self.assertIn("Usage: dataflow " + command, done.out)
@@ -30,6 +30,21 @@ class Help(CliTest):
         done = self.dataflow("vaildate")
         self.assertEqual(done.returncode, 2)
         self.assertIn("did you mean 'validate'?", done.err)
+
+    def test_commands_of_two_words(self):
+        for asked, code in ((["connector"], 2), (["connector", "--help"], 0), (["help", "connector"], 0)):
+            done = self.dataflow(*asked)
+            self.assertEqual(done.returncode, code, asked)
+            self.assertRegex(done.out + done.err, r"(?m)^Usage: dataflow connector COMMAND", asked)
+            self.assertRegex(done.out + done.err, r"(?m)^  connector test ", asked)
+        self.assertEqual(self.dataflow("help", "connector", "test").out, self.dataflow("connector", "test", "-h").out)
+        for wrong in (["connector", "tset"], ["help", "connector", "tset"]):
+            done = self.dataflow(*wrong)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("unknown command 'connector tset'; did you mean 'connector test'?", done.err)
+        self.assertIn("did you mean 'connector'?", self.dataflow("conector").err)
+        self.assertIn("dataflow connector test: unknown option --rul; did you mean --rule?",
+                      self.dataflow("connector", "test", "--rul", "x", "flow.yaml").err)
 
     def test_unknown_option_names_the_near_one(self):
         done = self.dataflow("run", "--stat-dir", "x", "f")
@@ -54,7 +69,8 @@ class Help(CliTest):
             done = self.dataflow("completion", shell)
             self.assertEqual(done.returncode, 0)
             for command in COMMANDS:
-                self.assertIn(command, done.out)
+                for word in command.split():
+                    self.assertIn(word, done.out)
         checked = subprocess.run(["bash", "-n"], input=self.dataflow("completion", "bash").stdout, capture_output=True)
         self.assertEqual(checked.returncode, 0, checked.stderr)
         self.assertEqual(self.dataflow("completion", "tcsh").returncode, 2)
@@ -63,9 +79,11 @@ class Help(CliTest):
         script = self.dataflow("completion", "bash").out + """
 COMP_WORDS=(dataflow run --dry); COMP_CWORD=2; _dataflow; echo "${COMPREPLY[@]}"
 COMP_WORDS=(dataflow connectors sqli); COMP_CWORD=2; _dataflow; echo "${COMPREPLY[@]}"
+COMP_WORDS=(dataflow connector te); COMP_CWORD=2; _dataflow; echo "${COMPREPLY[@]}"
+COMP_WORDS=(dataflow connector test --list); COMP_CWORD=3; _dataflow; echo "${COMPREPLY[@]}"
 """
         done = subprocess.run(["bash"], input=script, capture_output=True, text=True)
-        self.assertEqual(done.stdout.split(), ["--dry-run", "sqlite"])
+        self.assertEqual(done.stdout.split(), ["--dry-run", "sqlite", "test", "--list-rules"])
 
 
 class Types(CliTest):

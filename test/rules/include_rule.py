@@ -18,7 +18,7 @@ FLOORS = [
     ["src/transformers"],
     ["src/connectors"],
     ["src/processor"],
-    ["src/operator", "src/web"],
+    ["src/operator", "src/web", "src/conformance"],
     ["src/cmd"],
 ]
 LEVEL = {folder: level for level, row in enumerate(FLOORS) for folder in row}

@@ -1,0 +1,81 @@
+/* `connector test`: the conformance suite (src/conformance) on a user's own manifest and server. */
+#include "cmd/common.h"
+#include "conformance/rule.h"
+
+struct connector_test_options {
+	const char *server, *setup, *cleanup, *feed, *dump, *restart, *report, *secrets;
+	struct df_option_list rules, wrong_credentials;
+	uint64_t time_limit;
+	bool quick, list_rules;
+};
+
+#define OPTION(...) DF_OPTION(struct connector_test_options, __VA_ARGS__)
+
+static const struct df_option connector_test_rows[] = {
+	OPTION(server, "server", 's', .argument = "HOST:PORT",
+	       .doc = "what {address} in the manifest stands for: the server, or the suite's proxy before it"),
+	OPTION(setup, "setup", 0, .argument = "COMMAND",
+	       .doc = "run before each rule: makes what {name} names, when the sink does not make it itself"),
+	OPTION(cleanup, "cleanup", 0, .argument = "COMMAND", .doc = "run after each rule: drops it"),
+	OPTION(feed, "feed", 0, .argument = "COMMAND",
+	       .doc = "puts rows, JSON lines on its standard input, into the store (else the manifest's sink does)"),
+	OPTION(dump, "dump", 0, .argument = "COMMAND",
+	       .doc = "prints the rows of the store as JSON lines (else the manifest's source reads them)"),
+	OPTION(restart, "restart", 0, .argument = "COMMAND",
+	       .doc = "restarts the server and returns when it is up again"),
+	OPTION(wrong_credentials, "wrong-credentials", 0, .argument = "PATH=VALUE",
+	       .doc = "a setting that cannot authenticate (source.config.password=wrong); repeatable"),
+	OPTION(rules, "rule", 'r', .argument = "NAME", .doc = "only this rule, or this group of rules; repeatable"),
+	OPTION(report, "report", 0, .argument = "FILE", .doc = "write the JSON report, the connector's passport"),
+	OPTION(secrets, "secrets", 0, .argument = "DIR", .doc = "Secrets as files: DIR/<secret>/<key>"),
+	OPTION(time_limit, "time-limit", 0, .argument = "SECONDS",
+	       .doc = "how long a rule may take that does not say so itself (default 60)"),
+	OPTION(quick, "quick", 'q', .doc = "fewer rows and rounds"),
+	OPTION(list_rules, "list-rules", 0, .doc = "list the rules as a Markdown table and run nothing"),
+};
+
+static int list_rules(void)
+{
+	struct df_buf buf = { 0 };
+	size_t n;
+	const struct df_conformance_rule *const *rules = df_conformance_rules(&n);
+
+	df_buf_add_c(&buf, "| Rule | What must hold |\n|-|-|\n");
+	for (size_t i = 0; i < n; i++)
+		df_buf_printf(&buf, "| `%s` | %s |\n", rules[i]->name, rules[i]->doc);
+	return df_print(&buf);
+}
+
+static int connector_test_run(const struct df_command *command, void *options, int operands, char **operand)
+{
+	const struct connector_test_options *o = options;
+
+	(void)operand;
+	if (o->list_rules)
+		return list_rules();
+	if (operands == 0)
+		return df_usage_error(command, "MANIFEST is missing");
+	return DF_EXIT_OK;
+}
+
+const struct df_command df_command_connector_test = {
+	.name = "connector test",
+	.operands = "MANIFEST",
+	.min_operands = 0,
+	.max_operands = 1,
+	.summary = "test a connector against the rules of the contract",
+	.doc = "Runs the conformance suite on the source, the sink or both of a DataFlow, on the server that it names.\n"
+	       "One line a rule: pass, fail with what was seen, or not applicable with the reason. Each rule runs in a\n"
+	       "process of its own. `{name}` in the manifest becomes a name of each rule's own (a table, a topic, a "
+	       "file),\n"
+	       "`{address}` the server or the suite's proxy. Rows are objects with an integer `id` and a text `name`.\n"
+	       "Use a server and names that hold nothing of value. Exit code 1: a rule failed.",
+	.examples = "  dataflow connector test flow.yaml\n"
+		    "  dataflow connector test --server 127.0.0.1:5432 --report passport.json flow.yaml\n"
+		    "  dataflow connector test --rule lifecycle --rule sink.empty flow.yaml\n"
+		    "  dataflow connector test --list-rules\n",
+	.options = connector_test_rows,
+	.option_count = sizeof(connector_test_rows) / sizeof(connector_test_rows[0]),
+	.size = sizeof(struct connector_test_options),
+	.run = connector_test_run,
+};

@@ -1,0 +1,3 @@
+#include "conformance/stage.h"
+
+const struct df_conformance_rule df_rules_source_faults[] = { { 0 } };
