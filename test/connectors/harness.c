@@ -124,6 +124,7 @@ void harness_init(struct harness *h)
 			     .partition = emitter_partition,
 			     .idle = emitter_idle,
 			     .drain = emitter_drain },
+		.patience = 10,
 		.pool = df_batch_pool_new(1 << 20),
 		.ledger = df_ledger_new(),
 	};
@@ -265,7 +266,7 @@ void harness_await(struct harness *h, size_t messages)
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 10;
+	until.tv_sec += h->patience;
 	pthread_mutex_lock(&h->lock);
 	while (h->messages < messages) {
 		if (pthread_cond_timedwait(&h->changed, &h->lock, &until) == ETIMEDOUT)

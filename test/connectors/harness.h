@@ -23,6 +23,7 @@ struct harness {
 	pthread_cond_t changed;
 	struct df_batch *first, *last; /* what was emitted */
 	size_t batches, messages, idles;
+	int patience;	     /* for harness_await, in seconds; 10 */
 	size_t refuse_after; /* emit blocks, until cancelled, when there are that many messages; 0: never */
 
 	struct df_component component; /* of the last source or sink made */
@@ -42,7 +43,7 @@ char *harness_refused(enum df_component_kind kind, const char *text, ...) df_pri
 void harness_read(struct harness *h, struct df_source *s);
 /* The same, but read must fail; err is what it said. */
 int harness_read_fails(struct harness *h, struct df_source *s, struct df_error *err);
-/* Waits (10 s at most) until so many messages were emitted. */
+/* Waits (h->patience at most) until so many messages were emitted. */
 void harness_await(struct harness *h, size_t messages);
 
 struct df_message *harness_message(struct harness *h, size_t i);
