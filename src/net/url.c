@@ -1,6 +1,7 @@
 #include "net/url.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <strings.h>
 
 void df_url_encode(struct df_buf *out, struct df_str text)
@@ -15,6 +16,41 @@ void df_url_encode(struct df_buf *out, struct df_str text)
 		else
 			df_buf_printf(out, "%%%02X", c);
 	}
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char *df_url_decode(struct df_str text, bool plus)
+{
+	char *out = malloc(text.len + 1);
+	size_t n = 0;
+
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		if (c == '%' && i + 2 < text.len && hex_digit(text.ptr[i + 1]) >= 0 &&
+		    hex_digit(text.ptr[i + 2]) >= 0) {
+			c = (char)(hex_digit(text.ptr[i + 1]) << 4 | hex_digit(text.ptr[i + 2]));
+			i += 2;
+		} else if (c == '+' && plus) {
+			c = ' ';
+		}
+		out[n++] = c;
+	}
+	out[n] = '\0';
+	if (memchr(out, '\0', n)) {
+		free(out);
+		return NULL;
+	}
+	return out;
 }
 
 bool df_url_split(struct df_str url, struct df_url *ret)
@@ -34,6 +70,7 @@ bool df_url_split(struct df_str url, struct df_url *ret)
 	for (size_t i = 0; i < end; i++)
 		if (url.ptr[i] == '@')
 			user = i + 1;
+	ret->user = user ? df_str(url.ptr, user - 1) : df_str(NULL, 0);
 	ret->authority = df_str(url.ptr + user, end - user);
 	ret->rest = df_str(url.ptr + end, url.len - end);
 	return ret->authority.len > 0;

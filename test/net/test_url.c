@@ -18,15 +18,38 @@ static void encodes_everything_but_the_unreserved(void **state)
 	assert_string_equal(df_buf_c(&out), "aZ09-._~%20%2F%3F%26%3D%2B%25%C3%A9");
 }
 
+static void decodes(void **state)
+{
+	static const struct {
+		const char *text;
+		bool plus;
+		const char *expected;
+	} cases[] = {
+		{ "", false, "" },	     { "p%40ss%2fword%C3%a9", false, "p@ss/word\xc3\xa9" },
+		{ "a+b", false, "a+b" },     { "a+b", true, "a b" },
+		{ "100%", false, "100%" },   { "%4", false, "%4" },
+		{ "%zz%41", false, "%zzA" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		df_cleanup(df_freep) char *out = df_url_decode(df_str_c(cases[i].text), cases[i].plus);
+
+		assert_string_equal(out, cases[i].expected);
+	}
+	assert_null(df_url_decode(DF_STR("a%00b"), false));
+}
+
 static void splits(void **state)
 {
 	static const struct {
-		const char *url, *scheme, *authority, *rest;
+		const char *url, *scheme, *user, *authority, *rest;
 	} cases[] = {
-		{ "http://h", "http", "h", "" },
-		{ "https://u:p@h:8443/a?b#c", "https", "h:8443", "/a?b#c" },
-		{ "http://[::1]:80?x", "http", "[::1]:80", "?x" },
-		{ "http://u:p@w@h/@", "http", "h", "/@" },
+		{ "http://h", "http", NULL, "h", "" },
+		{ "https://u:p@h:8443/a?b#c", "https", "u:p", "h:8443", "/a?b#c" },
+		{ "http://[::1]:80?x", "http", NULL, "[::1]:80", "?x" },
+		{ "http://u:p@w@h/@", "http", "u:p@w", "h", "/@" },
+		{ "http://@h", "http", "", "h", "" },
 	};
 
 	(void)state;
@@ -35,6 +58,8 @@ static void splits(void **state)
 
 		assert_true(df_url_split(df_str_c(cases[i].url), &url));
 		assert_true(df_str_equal_c(url.scheme, cases[i].scheme));
+		assert_true(df_str_equal_c(url.user, cases[i].user));
+		assert_int_equal(url.user.ptr != NULL, cases[i].user != NULL);
 		assert_true(df_str_equal_c(url.authority, cases[i].authority));
 		assert_true(df_str_equal_c(url.rest, cases[i].rest));
 	}
@@ -71,6 +96,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(encodes_everything_but_the_unreserved),
+		cmocka_unit_test(decodes),
 		cmocka_unit_test(splits),
 		cmocka_unit_test(compares_origins),
 	};

@@ -4,44 +4,11 @@
 
 #include "base/clock.h"
 #include "base/time.h"
+#include "net/url.h"
 
 #define HOSTS_MAX 100
 
 /* ---- text ------------------------------------------------------------------------------------------------ */
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* A heap copy with %XX undone; `plus`: a + is a blank. NULL: out of memory, or a NUL byte. */
-static char *unescape(struct df_str s, bool plus)
-{
-	char *out = malloc(s.len + 1);
-	size_t n = 0;
-
-	if (!out)
-		return NULL;
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.ptr[i];
-		if (c == '%' && i + 2 < s.len && hex_digit(s.ptr[i + 1]) >= 0 && hex_digit(s.ptr[i + 2]) >= 0) {
-			c = (char)(hex_digit(s.ptr[i + 1]) << 4 | hex_digit(s.ptr[i + 2]));
-			i += 2;
-		} else if (c == '+' && plus) {
-			c = ' ';
-		}
-		out[n++] = c;
-	}
-	out[n] = '\0';
-	if (memchr(out, '\0', n)) {
-		free(out);
-		return NULL;
-	}
-	return out;
-}
 
 static int replace(char **to, char *text, struct df_error *err)
 {
@@ -214,8 +181,8 @@ static int parse_parameters(struct df_ch_dsn *dsn, struct df_str query, struct d
 
 		if (name.len == 0)
 			continue;
-		n = unescape(name, true);
-		v = unescape(value, true);
+		n = df_url_decode(name, true);
+		v = df_url_decode(value, true);
 		if (!n || !v)
 			return df_error_set(err, DF_ERR_CONFIG, "a parameter contains a NUL byte");
 		int code = set_parameter(dsn, n, v, err);
@@ -257,7 +224,7 @@ static int add_host(struct df_ch_dsn *dsn, struct df_str text, struct df_error *
 		return df_error_no_memory(err);
 	dsn->hosts = hosts;
 	hosts[dsn->host_count].port = (uint16_t)number;
-	hosts[dsn->host_count].name = unescape(name, false);
+	hosts[dsn->host_count].name = df_url_decode(name, false);
 	if (!hosts[dsn->host_count].name)
 		return df_error_no_memory(err);
 	dsn->host_count++;
@@ -275,9 +242,9 @@ static int parse_authority(struct df_ch_dsn *dsn, struct df_str authority, struc
 		struct df_str user = cut(&password, ':');
 		authority = df_str(at + 1, authority.len - (size_t)(at - authority.ptr) - 1);
 		if (user.len)
-			code = replace(&dsn->user, unescape(user, false), err);
+			code = replace(&dsn->user, df_url_decode(user, false), err);
 		if (code == 0 && password.ptr)
-			code = replace(&dsn->password, unescape(password, false), err);
+			code = replace(&dsn->password, df_url_decode(password, false), err);
 	}
 	while (code == 0 && authority.ptr) {
 		struct df_str host = df_str_trim(cut(&authority, ','));
@@ -323,7 +290,7 @@ static int parse(struct df_str text, struct df_ch_dsn *dsn, struct df_error *err
 	struct df_str authority = cut(&path, '/');
 	int code = parse_authority(dsn, authority, err);
 	if (code == 0 && path.len)
-		code = replace(&dsn->database, unescape(path, false), err);
+		code = replace(&dsn->database, df_url_decode(path, false), err);
 	if (code == 0)
 		code = parse_parameters(dsn, query, err);
 	return code;
