@@ -262,10 +262,11 @@ static void test_fetch(void **state)
 
 /* ---- the group ------------------------------------------------------------------------------------------- */
 
-enum moment { STARTING, RUNNING, REJOINING };
+enum moment { STARTING, RUNNING, REJOINING, COMMITTING };
 
-/* One answer to one request, before a consumer comes, while it is there, or when it must join again. The mock's group
- * waits for members that it forgot (5 s, or 10 s), so each case has a process and a cluster of its own, all at once. */
+/* One answer to one request: before a consumer comes, while it is there, when it must join again, or to a commit. The
+ * mock's group waits for members that it forgot (5 s, or 10 s), so each case has a process and a cluster of its own,
+ * all at once. */
 static const struct group_case {
 	const char *name;
 	enum moment moment;
@@ -294,6 +295,13 @@ static const struct group_case {
 	{ "offset_fetch_not_coordinator", STARTING, OFFSET_FETCH, E(NOT_COORDINATOR) },
 	{ "list_offsets_not_leader", STARTING, LIST_OFFSETS, E(NOT_LEADER_FOR_PARTITION) },
 	{ "list_offsets_not_available", STARTING, LIST_OFFSETS, E(OFFSET_NOT_AVAILABLE) },
+	{ "commit_load_in_progress", COMMITTING, OFFSET_COMMIT, E(COORDINATOR_LOAD_IN_PROGRESS) },
+	{ "commit_not_available", COMMITTING, OFFSET_COMMIT, E(COORDINATOR_NOT_AVAILABLE) },
+	{ "commit_not_coordinator", COMMITTING, OFFSET_COMMIT, E(NOT_COORDINATOR) },
+	{ "commit_timed_out", COMMITTING, OFFSET_COMMIT, E(REQUEST_TIMED_OUT) },
+	{ "commit_rebalance_in_progress", COMMITTING, OFFSET_COMMIT, E(REBALANCE_IN_PROGRESS) },
+	{ "commit_unknown_topic", COMMITTING, OFFSET_COMMIT, E(UNKNOWN_TOPIC_OR_PART) },
+	{ "commit_metadata_too_large", COMMITTING, OFFSET_COMMIT, E(OFFSET_METADATA_TOO_LARGE) },
 };
 
 static void test_group(void **state)
@@ -329,6 +337,36 @@ static void test_group(void **state)
 	harness_done(&h);
 }
 
+/* A commit that fails is made up for: by the next one, or when the consumer leaves. */
+static void test_commit(void **state)
+{
+	const struct group_case *c = *state;
+	const char *topic = new_topic(1);
+	struct harness_reader reader;
+	struct df_source *s;
+	struct harness h;
+
+	harness_init(&h);
+	h.env.once = false;
+	fill(topic, "one");
+	s = new_source(&h, topic, topic);
+	harness_start(&reader, &h, s);
+	harness_await(&h, 1);
+	fail_once(OFFSET_COMMIT, c->code);
+	free(harness_commit(&h, s));
+	assert_int_equal(harness_stop(&reader), DF_ERR_CANCELED);
+	df_source_free(s);
+	rd_kafka_mock_clear_request_errors(cluster, OFFSET_COMMIT);
+	harness_done(&h);
+
+	harness_init(&h); /* once: nothing is left */
+	s = new_source(&h, topic, topic);
+	harness_read(&h, s);
+	assert_int_equal(h.messages, 0);
+	df_source_free(s);
+	harness_done(&h);
+}
+
 /* Forks before this process has threads; returns how many cases failed. */
 static int run_group_cases(void)
 {
@@ -337,7 +375,8 @@ static int run_group_cases(void)
 
 	for (size_t i = 0; i < DF_ARRAY_SIZE(group_cases); i++) {
 		const struct CMUnitTest alone[] = { { .name = group_cases[i].name,
-						      .test_func = test_group,
+						      .test_func = group_cases[i].moment == COMMITTING ? test_commit
+												       : test_group,
 						      .initial_state = (void *)&group_cases[i] } };
 
 		children[i] = fork();
@@ -356,47 +395,6 @@ static int run_group_cases(void)
 		}
 	}
 	return failed;
-}
-
-/* A commit that fails is made up for: by the next one, or when the consumer leaves. */
-static void test_commit(void **state)
-{
-	static const rd_kafka_resp_err_t codes[] = { E(COORDINATOR_LOAD_IN_PROGRESS),
-						     E(COORDINATOR_NOT_AVAILABLE),
-						     E(NOT_COORDINATOR),
-						     E(REQUEST_TIMED_OUT),
-						     E(REBALANCE_IN_PROGRESS),
-						     E(UNKNOWN_TOPIC_OR_PART),
-						     E(OFFSET_METADATA_TOO_LARGE) };
-
-	(void)state;
-	for (size_t i = 0; i < DF_ARRAY_SIZE(codes); i++) {
-		const char *topic = new_topic(1);
-		struct harness_reader reader;
-		struct df_source *s;
-		struct harness h;
-
-		harness_init(&h);
-		h.env.once = false;
-		fill(topic, "one");
-		s = new_source(&h, topic, topic);
-		harness_start(&reader, &h, s);
-		harness_await(&h, 1);
-		fail_once(OFFSET_COMMIT, codes[i]);
-		free(harness_commit(&h, s));
-		assert_int_equal(harness_stop(&reader), DF_ERR_CANCELED);
-		df_source_free(s);
-		rd_kafka_mock_clear_request_errors(cluster, OFFSET_COMMIT);
-		harness_done(&h);
-
-		harness_init(&h); /* once: nothing is left */
-		s = new_source(&h, topic, topic);
-		harness_read(&h, s);
-		if (h.messages != 0)
-			fail_msg("%s: the position is lost", rd_kafka_err2name(codes[i]));
-		df_source_free(s);
-		harness_done(&h);
-	}
 }
 
 /* ---- positions for a transactional sink ------------------------------------------------------------------ */
@@ -455,8 +453,8 @@ static void test_describe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_codes), cmocka_unit_test(test_produce), cmocka_unit_test(test_producer_id),
-		cmocka_unit_test(test_fetch), cmocka_unit_test(test_commit),  cmocka_unit_test(test_describe),
+		cmocka_unit_test(test_codes), cmocka_unit_test(test_produce),  cmocka_unit_test(test_producer_id),
+		cmocka_unit_test(test_fetch), cmocka_unit_test(test_describe),
 	};
 	int failed = run_group_cases();
 
