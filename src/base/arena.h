@@ -12,6 +12,8 @@
 
 #include "base/str.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 #define DF_ARENA_ALIGN 8
 #define DF_ARENA_BLOCK (16 * 1024) /* usual block size in bytes; larger requests get a block of their own */
 
@@ -64,5 +66,7 @@ struct df_str df_arena_dup(struct df_arena *arena, struct df_str s);
 
 /* Enlarges the newest allocation in place when there is room, else allocates and copies. NULL when out of memory. */
 void *df_arena_extend(struct df_arena *arena, void *old, size_t old_size, size_t new_size);
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 /* fn takes a pointer to the variable. For a `T *` with `void T_free(T *)` define the adapter with DF_DEFINE_CLEANUP. */
 #define df_cleanup(fn) __attribute__((cleanup(fn)))
 
@@ -69,5 +71,7 @@ static inline void df_mutex_unlockp(pthread_mutex_t **m)
 #define DF_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #define DF_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+#pragma GCC visibility pop
 
 #endif

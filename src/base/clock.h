@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 #define DF_NS_PER_S INT64_C(1000000000)
 #define DF_NS_PER_MS INT64_C(1000000)
 
@@ -25,5 +27,7 @@ int64_t df_memory_peak(void);
 /* What the process may use: the smallest of its cgroups' limits (versions 1 and 2) and the machine's memory; 0 when
  * unknown. root: where /proc and /sys are, "" but in tests. */
 int64_t df_memory_limit(const char *root);
+
+#pragma GCC visibility pop
 
 #endif

@@ -12,6 +12,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_context;
 
 /* parent may be NULL and must outlive the child. NULL when out of memory or descriptors. */
@@ -57,5 +59,7 @@ void df_context_on_cancel(struct df_context *ctx, struct df_context_callback *cb
 void df_context_off_cancel(struct df_context *ctx, struct df_context_callback *cb);
 
 DF_DEFINE_CLEANUP(struct df_context *, df_context_free)
+
+#pragma GCC visibility pop
 
 #endif

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 enum df_code {
 	DF_OK = 0,
 	DF_ERR_CONNECTION = -1,	  /* refused, reset, DNS, closed by the peer: open the connection again */
@@ -66,5 +68,7 @@ bool df_code_retryable(int code);
 
 /* Is the message itself the reason (and the rest of its batch is not)? constraint, invalid_data. */
 bool df_code_poison(int code);
+
+#pragma GCC visibility pop
 
 #endif

@@ -23,6 +23,8 @@
 
 #include "base/error.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 /* All static. */
 struct df_library {
 	const char *file;
@@ -57,5 +59,7 @@ int df_library_load(const struct df_library *library, struct df_error *err) df_m
 	{                                                                                                        \
 		return df_library_load(&id##_library, err);                                                      \
 	}
+
+#pragma GCC visibility pop
 
 #endif

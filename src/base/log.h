@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 enum df_log_level { DF_LOG_DEBUG, DF_LOG_INFO, DF_LOG_WARN, DF_LOG_ERROR };
 enum df_log_format { DF_LOG_AUTO /* JSON unless stderr is a terminal */, DF_LOG_TEXT, DF_LOG_JSON };
 
@@ -66,5 +68,7 @@ void df_log(const struct df_logger *logger, enum df_log_level level, const struc
 /* An error with its class and the other side's code as fields. */
 void df_log_error(const struct df_logger *logger, enum df_log_level level, const struct df_error *err, const char *fmt,
 		  ...) df_printf(4, 5);
+
+#pragma GCC visibility pop
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_retry_policy {
 	int64_t first_ns;
 	int64_t cap_ns;
@@ -27,5 +29,7 @@ int64_t df_retry_next(struct df_retry *retry);
 
 /* xorshift64*; *state must not be 0. */
 uint64_t df_random_next(uint64_t *state);
+
+#pragma GCC visibility pop
 
 #endif

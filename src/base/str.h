@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_arena;
 
 /* A borrowed run of bytes. ptr may be NULL when len is 0. */
@@ -125,5 +127,7 @@ void df_buf_add_base64(struct df_buf *buf, struct df_str data);
 
 /* Decodes strict standard base64 (padding required, no blanks) into buf; false and buf unchanged when it is not. */
 bool df_buf_add_base64_decoded(struct df_buf *buf, struct df_str text);
+
+#pragma GCC visibility pop
 
 #endif

@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 /* Proleptic Gregorian. year may be outside 1..9999. */
 struct df_civil {
 	int64_t year;
@@ -84,5 +86,7 @@ struct df_instant df_zone_to_unix(const struct df_zone *zone, const struct df_ci
 
 DF_DEFINE_CLEANUP(struct df_layout *, df_layout_free)
 DF_DEFINE_CLEANUP(struct df_zone *, df_zone_free)
+
+#pragma GCC visibility pop
 
 #endif

@@ -22,6 +22,8 @@
 #include "base/cleanup.h"
 #include "connectors/interface.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_base_state {
 	union {
 		struct df_source source;
@@ -167,5 +169,7 @@ int df_base_rw_connect(struct df_base_connector_rw *base, struct df_context *ctx
 int df_base_rw_use(struct df_base_connector_rw *base, struct df_context *ctx, struct df_base_call *call,
 		   struct df_error *err) df_must_check;
 void df_base_call_end(struct df_base_call *call);
+
+#pragma GCC visibility pop
 
 #endif

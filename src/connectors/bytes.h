@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 enum df_compression {
 	DF_COMPRESSION_AUTO, /* by the first bytes: no text begins like gzip or zstd */
 	DF_COMPRESSION_NONE,
@@ -66,5 +68,7 @@ size_t df_bytes_size_hint(const struct df_bytes *b);
 int64_t df_bytes_complete(const struct df_bytes *b);
 
 DF_DEFINE_CLEANUP(struct df_bytes *, df_bytes_free)
+
+#pragma GCC visibility pop
 
 #endif

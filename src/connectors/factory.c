@@ -176,7 +176,7 @@ int df_source_create(struct df_str type, const void *settings, const struct df_c
 	if (r < 0)
 		return r;
 	struct df_connector_env told = *env;
-	told.connector = c;
+	told.connector = c->original ? c->original : c;
 	return c->source_ops->create(settings, &told, ret, err);
 }
 
@@ -190,7 +190,7 @@ int df_sink_create(struct df_str type, const void *settings, const struct df_con
 	if (r < 0)
 		return r;
 	struct df_connector_env told = *env;
-	told.connector = c;
+	told.connector = c->original ? c->original : c;
 	return c->sink_ops->create(settings, &told, ret, err);
 }
 

@@ -21,6 +21,8 @@
 #include "message/message.h"
 #include "spec/spec.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_connector;
 
 /* What an instance is told when it is made. All borrowed, valid until free. */
@@ -277,6 +279,11 @@ struct df_connector {
 	const struct df_type *sink;
 	const struct df_source_ops *source_ops;
 	const struct df_sink_ops *sink_ops;
+	/* Set by the loader of plugins, for one that was compiled when these structs were shorter: what this is a copy
+	 * of. */
+	const struct df_connector *original;
 };
+
+#pragma GCC visibility pop
 
 #endif

@@ -13,6 +13,8 @@
 #include "connectors/settings.h"
 #include "table/cursor.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_polling_source;
 
 /* The values that the cursor looks at, of the current row; good until the next row. */
@@ -96,5 +98,7 @@ int df_polling_describe(struct df_source *s, const struct df_commit *commits, si
  */
 int df_polling_read(struct df_polling_source *s, struct df_context *ctx, struct df_emitter *out,
 		    struct df_error *err) df_must_check;
+
+#pragma GCC visibility pop
 
 #endif

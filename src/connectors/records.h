@@ -11,6 +11,8 @@
 #include "connectors/bytes.h"
 #include "connectors/interface.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 enum df_format { DF_FORMAT_JSONL, DF_FORMAT_JSON, DF_FORMAT_CSV };
 
 /* Of a setting's text: "jsonl", "json" or "csv". */
@@ -113,5 +115,7 @@ int df_records_park(struct df_records *r, struct df_error *err) df_must_check;
 int64_t df_records_offset(const struct df_records *r);
 
 DF_DEFINE_CLEANUP(struct df_records *, df_records_free)
+
+#pragma GCC visibility pop
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "connectors/interface.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 /* ---- batch fields ---------------------------------------------------------------------------------------- */
 
 struct df_batch_settings {
@@ -207,5 +209,7 @@ static inline bool df_secret_given(const struct df_secret *secret)
 /* Warns about batch settings with which rows can wait for ever, and about a batchSize that is set below `advised`. */
 void df_batch_check(const struct df_batch_settings *batch, int32_t advised, const struct df_place *place,
 		    struct df_diags *diags);
+
+#pragma GCC visibility pop
 
 #endif

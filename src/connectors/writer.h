@@ -12,6 +12,8 @@
 #include "connectors/bytes.h"
 #include "message/message.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 #define DF_WRITER_SPILL ((size_t)128 * 1024)
 
 struct df_writer;
@@ -56,5 +58,7 @@ int df_writer_add_line(struct df_buf *buf, struct df_message *m, struct df_arena
 		       struct df_error *err) df_must_check;
 
 DF_DEFINE_CLEANUP(struct df_writer *, df_writer_free)
+
+#pragma GCC visibility pop
 
 #endif

@@ -17,6 +17,8 @@
 #include "base/context.h"
 #include "message/message.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_ledger;
 
 struct df_ledger *df_ledger_new(void); /* NULL when out of memory */
@@ -100,5 +102,7 @@ bool df_partition_forgotten(const struct df_partition *p);
 
 /* The partition is no longer ours: it is never collected again and completions are ignored. */
 void df_partition_forget(struct df_partition *p);
+
+#pragma GCC visibility pop
 
 #endif

@@ -14,6 +14,8 @@
 #include "base/str.h"
 #include "value/value.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_partition; /* src/message/ledger.h */
 struct df_batch_pool;
 
@@ -132,5 +134,7 @@ void df_batch_free(struct df_batch *batch);		   /* back to its pool; accepts NUL
 struct df_message *df_batch_add(struct df_batch *batch);
 /* Makes room for n messages in all. */
 int df_batch_reserve(struct df_batch *batch, size_t n) df_must_check;
+
+#pragma GCC visibility pop
 
 #endif

@@ -18,6 +18,8 @@
 #include "base/str.h"
 #include "net/tls.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_http_client;
 
 struct df_http_client_options {
@@ -74,5 +76,7 @@ DF_DEFINE_CLEANUP(struct df_http_client *, df_http_client_free)
  */
 int df_http_request(struct df_http_client *client, struct df_context *ctx, const struct df_http_request *request,
 		    struct df_http_response *ret, struct df_error *err) df_must_check;
+
+#pragma GCC visibility pop
 
 #endif

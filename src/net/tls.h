@@ -6,6 +6,8 @@
 
 #include "base/str.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 /* Each text is PEM or the path of a PEM file; NULL: none. Borrowed. */
 struct df_tls {
 	const char *ca; /* NULL: the system's */
@@ -16,5 +18,7 @@ struct df_tls {
 /* The rule of the manifest reference: text that begins with -----BEGIN is PEM, else it is the path of a file that
  * exists, else PEM. */
 bool df_tls_is_pem(const char *text);
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_diag {
 	bool warning;
 	char *file;    /* NULL: not from a file */
@@ -45,5 +47,7 @@ void df_diag_warning(struct df_diags *diags, const struct df_place *place, const
 void df_diags_print(const struct df_diags *diags, struct df_buf *buf);
 /* The first error as a df_error (DF_ERR_CONFIG), with "(and N more)"; 0 when there is none. */
 int df_diags_error(const struct df_diags *diags, struct df_error *err) df_must_check;
+
+#pragma GCC visibility pop
 
 #endif

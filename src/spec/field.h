@@ -29,6 +29,8 @@
 #include "base/str.h"
 #include "value/value.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_table;
 struct df_type;
 struct df_place;
@@ -107,6 +109,21 @@ struct df_raw {
 
 enum df_component_kind { DF_SOURCE, DF_SINK, DF_TRANSFORMATION, DF_COMPONENT_KINDS };
 
+/*
+ * The members of an object that no other row takes, at any depth as they are: the settings of a type whose fields are not
+ * known (a program's). `<name>SecretRef: {name, key}` anywhere in them stands for `<name>`. At most one row of a table.
+ */
+struct df_rest {
+	char *written;	/* JSON members without the braces; secrets that are written directly as "***". NULL: none */
+	char *resolved; /* the same with every secret's value in its place; NULL: a reference could not be resolved */
+	struct df_rest_secret {
+		char *path;		   /* of the reference, below the object; NULL: written directly */
+		struct df_secret_ref *ref; /* NULL: written directly under a name that tells (password, token ...) */
+		char *value;		   /* NULL: not resolved */
+	} *secrets;
+	size_t secret_count;
+};
+
 /* A connector or a transformation: `type` and its settings, in either form of the manifest reference, section 2. */
 struct df_component {
 	enum df_component_kind kind;
@@ -145,6 +162,7 @@ enum df_field_type {
 	DF_TYPE_RAW,
 	DF_TYPE_COMPONENT,
 	DF_TYPE_COMPONENTS,
+	DF_TYPE_REST,
 };
 
 #define DF_TYPE_OF(S, member) \
@@ -166,7 +184,8 @@ enum df_field_type {
 		struct df_objects: DF_TYPE_OBJECTS,                                                                    \
 		struct df_raw: DF_TYPE_RAW,                                                                            \
 		struct df_component: DF_TYPE_COMPONENT,                                                                \
-		struct df_components: DF_TYPE_COMPONENTS)
+		struct df_components: DF_TYPE_COMPONENTS,                                                              \
+		struct df_rest: DF_TYPE_REST)
 
 enum df_field_flags {
 	DF_REQUIRED = 1 << 0,	/* absent, null or empty is an error (for a secret: value and reference both absent) */
@@ -185,7 +204,7 @@ enum df_field_flags {
 typedef int (*df_field_check)(struct df_str text, struct df_error *err);
 
 struct df_field {
-	const char *name; /* the manifest's spelling */
+	const char *name; /* the manifest's spelling; of a REST row "*" */
 	enum df_field_type type;
 	unsigned flags; /* enum df_field_flags */
 	size_t offset;
@@ -314,5 +333,7 @@ int df_check_host_port(struct df_str text, struct df_error *err);
 int df_check_path_reading(struct df_str text, struct df_error *err); /* document paths, src/value/path.h */
 int df_check_path_location(struct df_str text, struct df_error *err);
 int df_check_path_plain(struct df_str text, struct df_error *err);
+
+#pragma GCC visibility pop
 
 #endif

@@ -52,6 +52,8 @@ static const char *type_name(const struct df_field *f)
 		return "list of objects";
 	case DF_TYPE_RAW:
 		return f->json == DF_ARRAY ? "list" : f->json == DF_OBJECT ? "object" : "any";
+	case DF_TYPE_REST:
+		return "any";
 	case DF_TYPE_COMPONENT:
 		return df_component_kind_name(f->component);
 	case DF_TYPE_COMPONENTS:

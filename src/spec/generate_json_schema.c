@@ -176,6 +176,8 @@ static void type_members(const struct df_field *f, const struct df_registry *reg
 		ref(buf, df_component_kind_name(f->component), NULL);
 		close_with(buf, '}');
 		break;
+	case DF_TYPE_REST: /* additionalProperties */
+		break;
 	}
 }
 
@@ -307,10 +309,12 @@ static void object_members(const struct df_table *table, const struct df_registr
 	member(buf, "type", "object");
 	begin(buf, "properties", '{');
 	for (size_t i = 0; i < table->field_count; i++)
-		field_property(&table->fields[i], registry, buf);
+		if (table->fields[i].type != DF_TYPE_REST)
+			field_property(&table->fields[i], registry, buf);
 	close_with(buf, '}');
 	requirements(table, buf);
-	raw(buf, "\"additionalProperties\":false");
+	if (!df_table_rest(table))
+		raw(buf, "\"additionalProperties\":false");
 }
 
 /* ---- components ------------------------------------------------------------------------------------------ */

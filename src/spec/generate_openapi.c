@@ -202,6 +202,8 @@ static void field_schema(const struct df_field *f, const struct df_registry *reg
 		line(buf, indent, "items:");
 		component_schema(f, registry, indent + 2, buf);
 		break;
+	case DF_TYPE_REST:
+		break;
 	}
 }
 
@@ -232,6 +234,8 @@ static void properties(const struct df_table *table, const struct df_registry *r
 	for (size_t i = 0; i < table->field_count; i++) {
 		const struct df_field *f = &table->fields[i];
 
+		if (f->type == DF_TYPE_REST)
+			continue;
 		property(f->name, indent, buf);
 		description(f, indent + 2, buf);
 		field_schema(f, registry, indent + 2, buf);
@@ -252,6 +256,8 @@ void df_generate_openapi(const struct df_table *table, const struct df_registry 
 	bool any = false;
 
 	line(buf, indent, "type: object");
+	if (df_table_rest(table))
+		line(buf, indent, PRESERVE);
 	for (size_t i = 0; i < table->field_count; i++) {
 		df_cleanup(df_buf_done) struct df_buf text = { 0 };
 

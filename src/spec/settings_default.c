@@ -213,6 +213,9 @@ static void done_member(const struct df_field *field, void *member)
 	case DF_TYPE_RAW:
 		df_wipe(((struct df_raw *)member)->json);
 		break;
+	case DF_TYPE_REST:
+		df_rest_done(member);
+		break;
 	case DF_TYPE_COMPONENT:
 		df_component_done(member);
 		break;

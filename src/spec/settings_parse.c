@@ -37,9 +37,17 @@ const char *df_field_twin(struct df_parser *p, const struct df_field *field, con
 static const struct df_field *find_row(const struct df_table *table, struct df_str name)
 {
 	for (size_t i = 0; i < table->field_count; i++) {
-		if (df_str_equal_c(name, table->fields[i].name))
+		if (df_str_equal_c(name, table->fields[i].name) && table->fields[i].type != DF_TYPE_REST)
 			return &table->fields[i];
 	}
+	return NULL;
+}
+
+const struct df_field *df_table_rest(const struct df_table *table)
+{
+	for (size_t i = 0; i < table->field_count; i++)
+		if (table->fields[i].type == DF_TYPE_REST)
+			return &table->fields[i];
 	return NULL;
 }
 
@@ -115,6 +123,22 @@ static void warn_about(struct df_parser *p, const struct df_place *place, const 
 		df_diag_warning(p->diags, place, key, "deprecated%s%s", *doc ? ": " : "", doc);
 }
 
+/* One more member for the row that takes what no other takes. Its children stay shared: they are only read. */
+static void add_rest(struct df_parser *p, struct df_slot *slot, const struct df_value *member)
+{
+	struct df_value *all = slot->value ? (struct df_value *)slot->value : df_value_new(&p->arena, DF_OBJECT);
+	struct df_value *copy = df_arena_alloc(&p->arena, sizeof(*copy));
+
+	if (!all || !copy) {
+		df_diags_no_memory(p->diags);
+		return;
+	}
+	*copy = *member;
+	df_object_append(all, df_value_key(member), copy);
+	slot->value = all;
+	slot->name = slot->field->name;
+}
+
 /* Puts one member where it belongs. slots: one a row. */
 static void sort_member(struct df_parser *p, const struct df_table *table, struct df_slot *slots,
 			const struct df_value *member, const struct df_place *place)
@@ -124,7 +148,11 @@ static void sort_member(struct df_parser *p, const struct df_table *table, struc
 	const char *key = df_parser_text(p, DF_STR_FMT, DF_STR_ARG(df_value_key(member)));
 
 	if (!row) {
-		report_unknown(p, table, place, key);
+		row = df_table_rest(table);
+		if (row)
+			add_rest(p, &slots[row - table->fields], member);
+		else
+			report_unknown(p, table, place, key);
 		return;
 	}
 	if (member->kind == DF_NULL)
@@ -343,6 +371,9 @@ static void parse_row(struct df_parser *p, const struct df_place *place, const s
 		break;
 	case DF_TYPE_RAW:
 		parse_raw(p, slot, member);
+		break;
+	case DF_TYPE_REST:
+		df_parse_rest(p, place, slot, member);
 		break;
 	case DF_TYPE_COMPONENT: {
 		struct df_place below = place_below(p, place, slot->name, slot->value);

@@ -169,9 +169,8 @@ static bool check_ref(struct df_parser *p, const struct df_place *place, const s
 	return p->diags->errors == errors;
 }
 
-/* True when *ret is whole. */
-static bool parse_ref(struct df_parser *p, const struct df_place *place, const struct df_field *field, const char *name,
-		      const struct df_value *value, struct df_secret_ref **ret)
+bool df_parse_ref(struct df_parser *p, const struct df_place *place, const struct df_field *field, const char *name,
+		  const struct df_value *value, struct df_secret_ref **ret)
 {
 	size_t errors = p->diags->errors;
 	const char *dot = place->path && *place->path ? "." : "";
@@ -194,8 +193,7 @@ static bool parse_ref(struct df_parser *p, const struct df_place *place, const s
 	return p->diags->errors == errors && check_ref(p, &below, *ret);
 }
 
-/* The referenced value without one trailing newline; NULL when it cannot be had (told) or nobody resolves. */
-static char *resolve(struct df_parser *p, const struct df_place *place, const char *name,
+char *df_resolve_ref(struct df_parser *p, const struct df_place *place, const char *name,
 		     const struct df_secret_ref *ref)
 {
 	const struct df_secrets *secrets = p->options->secrets;
@@ -246,9 +244,9 @@ static void parse_secret(struct df_parser *p, const struct df_place *place, cons
 	warn_both(p, place, slot);
 	df_wipe(ret->value); /* the default */
 	ret->value = NULL;
-	if (!parse_ref(p, place, slot->field, slot->ref_name, slot->ref, &ret->ref))
+	if (!df_parse_ref(p, place, slot->field, slot->ref_name, slot->ref, &ret->ref))
 		return;
-	df_cleanup(df_wipep) char *value = resolve(p, place, slot->ref_name, ret->ref);
+	df_cleanup(df_wipep) char *value = df_resolve_ref(p, place, slot->ref_name, ret->ref);
 	struct df_str text = df_str_c(value);
 	if (value && check_text(p, &at, &text))
 		store(p, &ret->value, text);
@@ -258,8 +256,8 @@ static void parse_secret(struct df_parser *p, const struct df_place *place, cons
 static void parse_bare_ref(struct df_parser *p, const struct df_place *place, const struct df_slot *slot,
 			   struct df_secret_ref **ret)
 {
-	if (parse_ref(p, place, slot->field, slot->name, slot->value, ret))
-		df_wipe(resolve(p, place, slot->name, *ret));
+	if (df_parse_ref(p, place, slot->field, slot->name, slot->value, ret))
+		df_wipe(df_resolve_ref(p, place, slot->name, *ret));
 }
 
 /* ---- lists ----------------------------------------------------------------------------------------------- */
@@ -326,9 +324,9 @@ static void parse_secret_strings(struct df_parser *p, const struct df_place *pla
 	}
 	warn_both(p, place, slot);
 	empty_list(&ret->list);
-	if (!parse_ref(p, place, slot->field, slot->ref_name, slot->ref, &ret->ref))
+	if (!df_parse_ref(p, place, slot->field, slot->ref_name, slot->ref, &ret->ref))
 		return;
-	df_cleanup(df_wipep) char *value = resolve(p, place, slot->ref_name, ret->ref);
+	df_cleanup(df_wipep) char *value = df_resolve_ref(p, place, slot->ref_name, ret->ref);
 	if (!value)
 		return;
 	if (!df_strings_split(df_str_c(value), &ret->list))

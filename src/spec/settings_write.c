@@ -8,6 +8,11 @@
 
 /* ---- writing --------------------------------------------------------------------------------------------- */
 
+/* SHOWN: secrets as their reference, or hidden. RESOLVED: with their values. */
+enum mode { SHOWN, RESOLVED };
+
+static void write_settings(const struct df_table *table, const void *settings, enum mode mode, struct df_buf *buf);
+
 static void write_key(const char *key, struct df_buf *buf)
 {
 	if (buf->len && buf->data[buf->len - 1] != '{')
@@ -57,7 +62,7 @@ static void write_pairs(const struct df_pairs *pairs, bool hidden, struct df_buf
 	df_buf_add_char(buf, '}');
 }
 
-static void write_component(const struct df_component *component, struct df_buf *buf)
+static void write_component(const struct df_component *component, enum mode mode, struct df_buf *buf)
 {
 	df_buf_add_char(buf, '{');
 	write_key("type", buf);
@@ -65,7 +70,7 @@ static void write_component(const struct df_component *component, struct df_buf 
 	if (component->extra) {
 		/* The extra keys stand beside `type`: their object without its opening brace. */
 		struct df_buf extra = { 0 };
-		df_settings_write(component->extra_table, component->extra, &extra);
+		write_settings(component->extra_table, component->extra, mode, &extra);
 		if (extra.failed)
 			buf->failed = true;
 		else if (extra.len > 2)
@@ -74,24 +79,25 @@ static void write_component(const struct df_component *component, struct df_buf 
 	}
 	write_key("config", buf);
 	if (component->type->settings && component->settings)
-		df_settings_write(component->type->settings, component->settings, buf);
+		write_settings(component->type->settings, component->settings, mode, buf);
 	else
 		df_buf_add_c(buf, "{}");
 	df_buf_add_char(buf, '}');
 }
 
-static void write_objects(const struct df_table *table, const struct df_objects *objects, struct df_buf *buf)
+static void write_objects(const struct df_table *table, const struct df_objects *objects, enum mode mode,
+			  struct df_buf *buf)
 {
 	df_buf_add_char(buf, '[');
 	for (size_t i = 0; i < objects->count; i++) {
 		if (i)
 			df_buf_add_char(buf, ',');
-		df_settings_write(table, (const char *)objects->items + table->size * i, buf);
+		write_settings(table, (const char *)objects->items + table->size * i, mode, buf);
 	}
 	df_buf_add_char(buf, ']');
 }
 
-static void write_components(const struct df_components *components, struct df_buf *buf)
+static void write_components(const struct df_components *components, enum mode mode, struct df_buf *buf)
 {
 	bool first = true;
 
@@ -102,7 +108,7 @@ static void write_components(const struct df_components *components, struct df_b
 		if (!first)
 			df_buf_add_char(buf, ',');
 		first = false;
-		write_component(&components->items[i], buf);
+		write_component(&components->items[i], mode, buf);
 	}
 	df_buf_add_char(buf, ']');
 }
@@ -147,6 +153,8 @@ bool df_member_is_present(const struct df_field *field, const void *member)
 		return ((const struct df_component *)member)->type;
 	case DF_TYPE_COMPONENTS:
 		return ((const struct df_components *)member)->count;
+	case DF_TYPE_REST:
+		return ((const struct df_rest *)member)->written;
 	default:
 		return true;
 	}
@@ -184,9 +192,9 @@ static void write_scalar(const struct df_field *field, const void *member, struc
 	}
 }
 
-static void write_member(const struct df_field *field, const void *member, struct df_buf *buf)
+static void write_member(const struct df_field *field, const void *member, enum mode mode, struct df_buf *buf)
 {
-	bool hidden = field->flags & DF_SENSITIVE;
+	bool hidden = mode == SHOWN && field->flags & DF_SENSITIVE;
 
 	if (field->type == DF_TYPE_PAIRS) {
 		write_pairs(member, hidden, buf);
@@ -202,19 +210,19 @@ static void write_member(const struct df_field *field, const void *member, struc
 		write_strings(member, buf);
 		break;
 	case DF_TYPE_OBJECT:
-		df_settings_write(field->table, ((const struct df_object *)member)->settings, buf);
+		write_settings(field->table, ((const struct df_object *)member)->settings, mode, buf);
 		break;
 	case DF_TYPE_OBJECTS:
-		write_objects(field->table, member, buf);
+		write_objects(field->table, member, mode, buf);
 		break;
 	case DF_TYPE_RAW:
 		df_buf_add(buf, ((const struct df_raw *)member)->json, ((const struct df_raw *)member)->len);
 		break;
 	case DF_TYPE_COMPONENT:
-		write_component(member, buf);
+		write_component(member, mode, buf);
 		break;
 	case DF_TYPE_COMPONENTS:
-		write_components(member, buf);
+		write_components(member, mode, buf);
 		break;
 	default:
 		write_scalar(field, member, buf);
@@ -236,23 +244,57 @@ static const struct df_secret_ref *ref_of(const struct df_field *field, const vo
 	}
 }
 
-void df_settings_write(const struct df_table *table, const void *settings, struct df_buf *buf)
+/* The members stand beside those of the other rows. */
+static void write_rest(const struct df_rest *rest, enum mode mode, struct df_buf *buf)
+{
+	if (buf->len && buf->data[buf->len - 1] != '{')
+		df_buf_add_char(buf, ',');
+	df_buf_add_c(buf, mode == RESOLVED && rest->resolved ? rest->resolved : rest->written);
+}
+
+/* Was the value of a reference found? A bare reference has none. */
+static bool is_resolved(const struct df_field *field, const void *member)
+{
+	return field->type == DF_TYPE_SECRET	       ? ((const struct df_secret *)member)->value != NULL
+	       : field->type == DF_TYPE_SECRET_STRINGS ? ((const struct df_secret_strings *)member)->list.count > 0
+						       : false;
+}
+
+static void write_row(const struct df_field *field, const void *member, enum mode mode, struct df_buf *buf)
+{
+	const struct df_secret_ref *ref = ref_of(field, member);
+
+	if (field->type == DF_TYPE_REST) {
+		write_rest(member, mode, buf);
+	} else if (ref && !(mode == RESOLVED && is_resolved(field, member))) {
+		write_ref(field, ref, buf);
+	} else {
+		write_key(field->name, buf);
+		write_member(field, member, mode, buf);
+	}
+}
+
+static void write_settings(const struct df_table *table, const void *settings, enum mode mode, struct df_buf *buf)
 {
 	df_buf_add_char(buf, '{');
 	for (size_t i = 0; settings && i < table->field_count; i++) {
 		const struct df_field *field = &table->fields[i];
 		const void *member = (const char *)settings + field->offset;
-		if (!df_field_stored(field) || !df_member_is_present(field, member))
-			continue;
-		const struct df_secret_ref *ref = ref_of(field, member);
-		if (ref) {
-			write_ref(field, ref, buf);
-			continue;
-		}
-		write_key(field->name, buf);
-		write_member(field, member, buf);
+
+		if (df_field_stored(field) && df_member_is_present(field, member))
+			write_row(field, member, mode, buf);
 	}
 	df_buf_add_char(buf, '}');
+}
+
+void df_settings_write(const struct df_table *table, const void *settings, struct df_buf *buf)
+{
+	write_settings(table, settings, SHOWN, buf);
+}
+
+void df_settings_write_resolved(const struct df_table *table, const void *settings, struct df_buf *buf)
+{
+	write_settings(table, settings, RESOLVED, buf);
 }
 
 /* ---- references
@@ -316,6 +358,17 @@ static void visit_objects(struct visit *v, const struct df_field *field, const s
 	}
 }
 
+static void visit_rest(struct visit *v, const struct df_rest *rest)
+{
+	for (size_t i = 0; i < rest->secret_count; i++) {
+		if (!rest->secrets[i].ref)
+			continue;
+		size_t len = push(v, rest->secrets[i].path, "");
+		v->fn(v->arg, df_buf_c(&v->path), rest->secrets[i].ref);
+		v->path.len = len;
+	}
+}
+
 static void visit_member(struct visit *v, const struct df_field *field, const void *member)
 {
 	const struct df_secret_ref *ref = ref_of(field, member);
@@ -329,6 +382,8 @@ static void visit_member(struct visit *v, const struct df_field *field, const vo
 		v->path.len = len;
 	} else if (field->type == DF_TYPE_OBJECTS) {
 		visit_objects(v, field, member);
+	} else if (field->type == DF_TYPE_REST) {
+		visit_rest(v, member);
 	} else if (field->type == DF_TYPE_COMPONENT) {
 		visit_component(v, member);
 	} else if (field->type == DF_TYPE_COMPONENTS) {
@@ -352,4 +407,69 @@ void df_settings_secret_refs(const struct df_table *table, const void *settings,
 
 	visit_settings(&v, table, settings);
 	df_buf_done(&v.path);
+}
+
+/* ---- secret values --------------------------------------------------------------------------------------- */
+
+struct reveal {
+	void (*fn)(void *arg, const char *value);
+	void *arg;
+};
+
+static void reveal_text(const struct reveal *r, const char *value)
+{
+	if (value)
+		r->fn(r->arg, value);
+}
+
+static void reveal_list(const struct reveal *r, const struct df_strings *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		reveal_text(r, list->items[i]);
+}
+
+static void reveal_settings(const struct reveal *r, const struct df_table *table, const void *settings);
+
+static void reveal_objects(const struct reveal *r, const struct df_table *table, const struct df_objects *objects)
+{
+	for (size_t i = 0; i < objects->count; i++)
+		reveal_settings(r, table, (const char *)objects->items + table->size * i);
+}
+
+static void reveal_member(const struct reveal *r, const struct df_field *field, const void *member)
+{
+	bool secret = field->flags & DF_SENSITIVE || ref_of(field, member);
+
+	if (field->type == DF_TYPE_OBJECT) {
+		reveal_settings(r, field->table, ((const struct df_object *)member)->settings);
+	} else if (field->type == DF_TYPE_OBJECTS) {
+		reveal_objects(r, field->table, member);
+	} else if (field->type == DF_TYPE_REST) {
+		for (size_t i = 0; i < ((const struct df_rest *)member)->secret_count; i++)
+			reveal_text(r, ((const struct df_rest *)member)->secrets[i].value);
+	} else if (!secret) {
+		return;
+	} else if (field->type == DF_TYPE_STRING) {
+		reveal_text(r, *(char *const *)member);
+	} else if (field->type == DF_TYPE_SECRET) {
+		reveal_text(r, ((const struct df_secret *)member)->value);
+	} else if (field->type == DF_TYPE_STRINGS || field->type == DF_TYPE_SECRET_STRINGS) {
+		reveal_list(r, member); /* the list is the first member */
+	} else if (field->type == DF_TYPE_PAIRS) {
+		for (size_t i = 0; i < ((const struct df_pairs *)member)->count; i++)
+			reveal_text(r, ((const struct df_pairs *)member)->items[i].text);
+	}
+}
+
+static void reveal_settings(const struct reveal *r, const struct df_table *table, const void *settings)
+{
+	for (size_t i = 0; settings && i < table->field_count; i++)
+		if (df_field_stored(&table->fields[i]))
+			reveal_member(r, &table->fields[i], (const char *)settings + table->fields[i].offset);
+}
+
+void df_settings_secret_values(const struct df_table *table, const void *settings,
+			       void (*fn)(void *arg, const char *value), void *arg)
+{
+	reveal_settings(&(struct reveal){ fn, arg }, table, settings);
 }

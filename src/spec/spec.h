@@ -5,6 +5,8 @@
 #include "spec/diag.h"
 #include "spec/field.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 /* Finds secret values. Returns 0 with *ret a heap string that the caller frees (NUL-terminated, no NUL inside), or NULL
  * when the reference shall stay unresolved; DF_ERR_CONFIG naming Secret and key when there is none; never the value in
  * a text. */
@@ -44,11 +46,20 @@ void df_component_done(struct df_component *component);
  * Secret are replaced by their reference, or by "***" when written directly. */
 void df_settings_write(const struct df_table *table, const void *settings, struct df_buf *buf);
 
+/* The same for the connector itself: with the values that came from Secrets. The buffer holds secrets then. */
+void df_settings_write_resolved(const struct df_table *table, const void *settings, struct df_buf *buf);
+
+/* Calls fn for every value that must not be shown: what came from a Secret, and sensitive ones. */
+void df_settings_secret_values(const struct df_table *table, const void *settings,
+			       void (*fn)(void *arg, const char *value), void *arg);
+
 /* Calls fn for every Secret reference in the settings, nested ones too, with its path. */
 void df_settings_secret_refs(const struct df_table *table, const void *settings,
 			     void (*fn)(void *arg, const char *path, const struct df_secret_ref *ref), void *arg);
 
 /* Is the field set? By name, as the rules see it. */
 bool df_settings_is_set(const struct df_table *table, const void *settings, const char *name);
+
+#pragma GCC visibility pop
 
 #endif

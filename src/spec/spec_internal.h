@@ -115,6 +115,19 @@ void df_parse_component(struct df_parser *p, enum df_component_kind kind, const 
 /* STRING, SECRET, STRINGS, SECRET_STRINGS, SECRET_REF, PAIRS (settings_text.c); member points into the settings. */
 void df_parse_texts(struct df_parser *p, const struct df_place *place, const struct df_slot *slot, void *member);
 
+/* REST (settings_rest.c). slot->value is an object of the members that no other row takes. */
+void df_parse_rest(struct df_parser *p, const struct df_place *place, const struct df_slot *slot, struct df_rest *ret);
+void df_rest_done(struct df_rest *rest);
+/* The row that takes what no other takes; NULL: there is none. */
+const struct df_field *df_table_rest(const struct df_table *table);
+
+/* True when *ret is whole; else it was told why. *ret is the caller's to free in any case. */
+bool df_parse_ref(struct df_parser *p, const struct df_place *place, const struct df_field *field, const char *name,
+		  const struct df_value *value, struct df_secret_ref **ret);
+/* The referenced value without one trailing newline; NULL when it cannot be had (told) or nobody resolves. */
+char *df_resolve_ref(struct df_parser *p, const struct df_place *place, const char *name,
+		     const struct df_secret_ref *ref);
+
 /* BOOL, the numbers, DURATION (settings_number.c). */
 void df_parse_number(struct df_parser *p, const struct df_place *place, const struct df_slot *slot, void *member);
 

@@ -10,6 +10,8 @@
 #include "base/str.h"
 #include "value/value.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 /* ---- the columns of a table ------------------------------------------------------------------------------ */
 
 struct df_column {
@@ -103,5 +105,7 @@ void df_inference_sort(struct df_inference *inference);
 /* Does every row seen have this key, and not null? */
 bool df_inferred_always(const struct df_inference *inference, const struct df_inferred *column);
 void df_inference_done(struct df_inference *inference);
+
+#pragma GCC visibility pop
 
 #endif

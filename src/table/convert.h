@@ -11,6 +11,8 @@
 #include "base/time.h"
 #include "value/value.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 /* A whole number in range, `5.0` too; a string that is one; true and false as 1 and 0. */
 int df_convert_int64(const struct df_value *v, struct df_arena *arena, int64_t *ret,
 		     struct df_error *err) df_must_check;
@@ -41,5 +43,7 @@ int df_convert_timestamp(const struct df_value *v, struct df_arena *arena, struc
 
 /* "a fraction", "an object" ...: what an error says was found. Static. */
 const char *df_convert_kind(const struct df_value *v);
+
+#pragma GCC visibility pop
 
 #endif

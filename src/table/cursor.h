@@ -23,6 +23,8 @@
 #include "base/str.h"
 #include "value/value.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 /* ---- values ---------------------------------------------------------------------------------------------- */
 
 enum df_cursor_kind {
@@ -183,5 +185,7 @@ struct df_poll {
 
 /* How long to sleep before the next poll, in ns; 0: it is due. now is df_clock_monotonic. */
 int64_t df_poll_delay(struct df_poll *poll, int64_t now_ns);
+
+#pragma GCC visibility pop
 
 #endif

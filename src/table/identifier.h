@@ -7,6 +7,8 @@
 #include "base/str.h"
 #include "spec/field.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 enum df_quote {
 	DF_QUOTE_DOUBLE,   /* "a""b": standard SQL; PostgreSQL, SQLite, Trino */
 	DF_QUOTE_BACKTICK, /* `a\`b`, with backslash escapes: ClickHouse */
@@ -50,5 +52,7 @@ void df_names_done(struct df_strings *names);
 
 /* Appends the names quoted, with ", " between them. */
 void df_names_quote(struct df_buf *sql, enum df_quote quote, const struct df_strings *names);
+
+#pragma GCC visibility pop
 
 #endif

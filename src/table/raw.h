@@ -11,6 +11,8 @@
 #include "message/message.h"
 #include "table/columns.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 struct df_raw;
 
 /* What the column `data` takes. */
@@ -39,5 +41,7 @@ int df_raw_row(struct df_raw *raw, struct df_message *m, struct df_arena *arena,
  * TIMESTAMPTZ. column is one of an inference over rows of df_raw_row.
  */
 enum df_class df_raw_class(const struct df_raw *raw, const struct df_inferred *column);
+
+#pragma GCC visibility pop
 
 #endif

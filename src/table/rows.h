@@ -17,6 +17,8 @@
 #include "message/message.h"
 #include "table/columns.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 /* The columns that a row fills, in the table's order. Lives until df_rows_forget. */
 struct df_column_set {
 	struct df_column_set *next; /* private */
@@ -108,5 +110,7 @@ int df_rows_group(struct df_group_row *rows, size_t count, bool unique_keys, str
 /* A hash of the texts of these columns' values, never 0; 0 when one of them is missing or null. 1.0 and 1 are the same.
  */
 uint64_t df_row_key_hash(const struct df_row *row, const size_t *key_columns, size_t count, struct df_arena *arena);
+
+#pragma GCC visibility pop
 
 #endif

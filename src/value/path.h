@@ -16,6 +16,8 @@
 #include "base/str.h"
 #include "value/value.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 /* What a path may be used for; the compiler refuses what that use does not allow. */
 enum df_path_use {
 	DF_PATH_READING,  /* one value: filter, router, extractField, select */
@@ -98,5 +100,7 @@ int df_path_select(const struct df_path *path, struct df_value *root, struct df_
  * end, respecting `\` escapes and `#( )`; trailing blanks are not part of it. DF_ERR_CONFIG for what a condition's path
  * may not contain (reference, section 3). */
 int df_path_scan(struct df_str text, size_t *ret_len, struct df_error *err) df_must_check;
+
+#pragma GCC visibility pop
 
 #endif

@@ -20,6 +20,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
+#pragma GCC visibility push(default) /* an installed header: src/dataflow/meson.build */
+
 enum df_kind { DF_NULL, DF_FALSE, DF_TRUE, DF_NUMBER, DF_STRING, DF_ARRAY, DF_OBJECT };
 
 /* What a scalar means beyond its JSON kind. The text form of each is in the connectors reference, section 1. */
@@ -226,5 +228,7 @@ void df_value_replace(struct df_value *at, const struct df_value *from);
 
 /* Unlinks all children; the container is empty afterwards. Returns the first child; they stay linked by `next`. */
 struct df_value *df_container_take(struct df_value *container);
+
+#pragma GCC visibility pop
 
 #endif
