@@ -5,16 +5,16 @@
 #include "@dir@settings.h"
 
 /* FILL IN: one row a setting. The type follows from the member; .doc is the sentence that people read. */
-#define CONNECTION_FIELDS(S)                                                                                     \
-	DF_FIELD(S, connection.path, "path", DF_REQUIRED | DF_NO_BLANK, .example = "/var/lib/@name@",            \
-		 .doc = "The directory that holds the store. It must exist."),                                   \
-		DF_FIELD(S, connection.token, "token", DF_SENSITIVE,                                             \
-			 .doc = "What the store asks for when its directory holds a file `token`: the content of " \
-				"that file."),                                                                   \
-		DF_FIELD(S, connection.collection, "collection", DF_REQUIRED | DF_NO_BLANK, .example = "orders", \
-			 .doc = "The collection. One that does not exist is empty, and is made."),               \
-		DF_FIELD(S, connection.connect_timeout, "connectTimeout", 0, .def = "10", .min = 1,              \
-			 .max = INT32_MAX, .doc = "Seconds that connecting may take.")
+#define CONNECTION_FIELDS(S)                                                                                          \
+	DF_FIELD(S, connection.path, "path", DF_REQUIRED | DF_NO_BLANK, .example = "/var/lib/@name@",                   \
+		 .doc = "The directory that holds the store. It must exist."),                                        \
+		DF_FIELD(S, connection.token, "token", DF_SENSITIVE,                                                  \
+			 .doc = "What the store asks for when its directory holds a file `token`: the content of "    \
+				"that file."),                                                                        \
+		DF_FIELD(S, connection.collection, "collection", DF_REQUIRED | DF_NO_BLANK, .example = "orders",      \
+			 .doc = "The collection. One that does not exist is empty, and is made."),                    \
+		DF_FIELD(S, connection.connect_timeout, "connectTimeout", 0, .def = "10", .min = 1, .max = INT32_MAX, \
+			 .doc = "Seconds that connecting may take.")
 
 //@if source
 /* ---- source ---------------------------------------------------------------------------------------------- */
@@ -68,7 +68,7 @@ static const struct df_field sink_fields[] = {
 
 /* FILL IN: rules across fields; a CHECK row (src/spec/field.h) for what no rule says. */
 static const struct df_rule sink_rules[] = {
-	{ DF_RULE_REQUIRES, { "upsertMode", "conflictKey" } },
+	{ DF_RULE_POINTLESS, { "conflictKey", "upsertMode" } },
 };
 
 static const struct df_table sink_table = DF_TABLE_RULES(SINK, sink_fields, sink_rules);

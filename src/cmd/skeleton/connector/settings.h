@@ -40,10 +40,12 @@ struct df_@name@_sink_settings {
 
 //@end
 //@if source
-extern const struct df_source_ops df_@name@_source_ops; /* source.c */
+/* source.c */
+extern const struct df_source_ops df_@name@_source_ops;
 //@end
 //@if sink
-extern const struct df_sink_ops df_@name@_sink_ops; /* sink.c */
+/* sink.c */
+extern const struct df_sink_ops df_@name@_sink_ops;
 //@end
 
 #endif

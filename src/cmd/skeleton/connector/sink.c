@@ -57,8 +57,8 @@ static int sink_connect(struct df_sink *sink, struct df_context *ctx, struct df_
  * FILL IN: what a message becomes. A poison code (DF_ERR_INVALID_DATA, DF_ERR_CONSTRAINT) refuses this message alone;
  * the text says what is wrong with it, and never what is in it.
  */
-static int make_record(const struct sink *s, struct df_message *m, struct df_arena *arena,
-		       struct df_@name@_record *ret, struct df_error *err)
+static int make_record(const struct sink *s, struct df_message *m, struct df_arena *arena, struct df_@name@_record *ret,
+		       struct df_error *err)
 {
 	struct df_value *row = NULL, *key;
 	int code = df_message_document(m, arena, &row, err);

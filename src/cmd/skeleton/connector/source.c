@@ -8,8 +8,11 @@ struct source {
 	struct df_base_connector@_rw@ base; /* first: the base and this struct are one object */
 	const struct df_@name@_source_settings *settings;
 	struct df_@name@ *db; /* NULL: not connected */
-	char store[17];	      /* FILL IN: what tells this position from one of another store; "": not known yet */
-	uint64_t position;    /* of the last record that was emitted; 0: none. Only connect and read use it */
+
+	/* FILL IN: the position, of the last record that was emitted, and what tells it from one of another store. Only
+	 * restore, connect and read change it, which never run together: it needs no lock. */
+	char store[17]; /* "": not known yet */
+	uint64_t position;
 };
 
 static struct source *source_of(struct df_source *source)

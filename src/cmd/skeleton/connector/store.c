@@ -234,7 +234,7 @@ static void closep(struct df_@name@ **db)
 }
 
 int df_@name@_open(const struct df_@name@_connection *connection, struct df_context *ctx, struct df_@name@ **ret,
-		   struct df_error *err)
+		 struct df_error *err)
 {
 	df_cleanup(df_buf_done) struct df_buf path = { 0 };
 	df_cleanup(closep) struct df_@name@ *db = calloc(1, sizeof(*db));
@@ -293,7 +293,7 @@ static void add_entry(struct df_buf *buf, const struct df_@name@_record *record,
 }
 
 int df_@name@_put(struct df_@name@ *db, struct df_context *ctx, const struct df_@name@_record *records, size_t count,
-		  struct df_error *err)
+		struct df_error *err)
 {
 	df_cleanup(df_buf_done) struct df_buf entries = { 0 };
 	df_cleanup(unlockp) struct df_@name@ *locked = NULL;
@@ -469,8 +469,7 @@ static int index_new(struct df_@name@ *db, struct df_context *ctx, struct df_err
 
 /* ---- get ------------------------------------------------------------------------------------------------- */
 
-int df_@name@_seek(struct df_@name@ *db, struct df_context *ctx, uint64_t number, bool *ret_there,
-		   struct df_error *err)
+int df_@name@_seek(struct df_@name@ *db, struct df_context *ctx, uint64_t number, bool *ret_there, struct df_error *err)
 {
 	struct df_@name@_record record;
 	struct entry entry;
@@ -498,7 +497,7 @@ static int copy_record(const struct df_@name@_record *record, struct df_arena *a
 }
 
 int df_@name@_next(struct df_@name@ *db, struct df_context *ctx, struct df_arena *arena, struct df_@name@_record *ret,
-		   bool *ret_record, struct df_error *err)
+		 bool *ret_record, struct df_error *err)
 {
 	struct df_@name@_record record;
 	struct entry entry;

@@ -30,7 +30,7 @@ struct df_@name@_record {
  * DF_ERR_TIMEOUT: ctx ended.
  */
 int df_@name@_open(const struct df_@name@_connection *connection, struct df_context *ctx, struct df_@name@ **ret,
-		   struct df_error *err) df_must_check;
+		 struct df_error *err) df_must_check;
 void df_@name@_close(struct df_@name@ *db); /* accepts NULL */
 
 /* Tells this collection from all others, also from one that had its name before: 16 hexadecimal digits. */
@@ -41,13 +41,13 @@ const char *df_@name@_id(const struct df_@name@ *db);
  * had it. Returns when they are on the disk. DF_ERR_TRANSIENT: no room.
  */
 int df_@name@_put(struct df_@name@ *db, struct df_context *ctx, const struct df_@name@_record *records, size_t count,
-		  struct df_error *err) df_must_check;
+		struct df_error *err) df_must_check;
 
 /* The next record that is read is the first behind this number. false: the collection never had that number. */
 int df_@name@_seek(struct df_@name@ *db, struct df_context *ctx, uint64_t number, bool *ret_there,
-		   struct df_error *err) df_must_check;
+		 struct df_error *err) df_must_check;
 /* The next record, in the arena. *ret_record false: there is none yet. */
 int df_@name@_next(struct df_@name@ *db, struct df_context *ctx, struct df_arena *arena, struct df_@name@_record *ret,
-		   bool *ret_record, struct df_error *err) df_must_check;
+		 bool *ret_record, struct df_error *err) df_must_check;
 
 #endif

@@ -99,6 +99,7 @@ static void test_goes_on_behind_what_was_committed(void **state)
 
 static void test_a_foreign_position_is_refused(void **state)
 {
+	static const char checkpoint[] = "{\"collection\":\"orders\",\"store\":\"0123456789abcdef\",\"number\":1}";
 	struct df_error err = DF_ERROR_INIT;
 	struct harness h;
 	struct df_source *s;
@@ -107,9 +108,7 @@ static void test_a_foreign_position_is_refused(void **state)
 	put(NULL, "{\"id\":1}");
 	harness_init(&h);
 	s = new_source(&h);
-	assert_int_equal(harness_restore(s, "{\"collection\":\"orders\",\"store\":\"0123456789abcdef\",\"number\":1}",
-					 &err),
-			 0);
+	assert_int_equal(harness_restore(s, checkpoint, &err), 0);
 	assert_int_equal(s->ops->connect(s, NULL, &err), DF_ERR_CONFIG);
 	assert_non_null(strstr(err.text, "checkpointReset"));
 	df_source_free(s);
@@ -224,6 +223,7 @@ static void test_a_token_is_asked_for(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_directory, forget_directory)
+	/* clang-format off */
 	const struct CMUnitTest tests[] = {
 //@if source
 		TEST(test_records_become_messages),
@@ -236,6 +236,7 @@ int main(void)
 		TEST(test_a_token_is_asked_for),
 //@end
 	};
+	/* clang-format on */
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
