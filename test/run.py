@@ -14,8 +14,10 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
+import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 JOBS = str(os.cpu_count() or 2)
@@ -198,6 +200,40 @@ def server_suite(name):
 # One server at a time; the folders are test/integration/<name>, their modules test_<name>_*.py.
 for _server in ("postgresql", "kafka", "clickhouse", "trino"):
     globals()[f"suite_{_server}"] = server_suite(_server)
+
+
+def pytest(results, python, folder):
+    """Counts single tests."""
+    with tempfile.TemporaryDirectory() as holder:
+        report = pathlib.Path(holder) / "report.xml"
+        done = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}", folder, cwd=folder)
+        cases = list(xml.etree.ElementTree.parse(report).iter("testcase")) if report.exists() else []
+    if not cases:
+        results.fail(f"pytest {folder}", done.stdout)
+    for case in cases:
+        name = f"{case.get('classname')}.{case.get('name')}"
+        bad = case.find("failure") if case.find("failure") is not None else case.find("error")
+        if bad is not None:
+            results.fail(name, bad.text)
+        elif case.find("skipped") is not None:
+            results.skip(name, case.find("skipped").get("message"))
+        else:
+            results.ok()
+
+
+def suite_sdk(results):
+    """the Python package for connectors: pytest, types by mypy --strict, also of its example"""
+    python = next((p for p in (sys.executable, "/usr/bin/python3") if run(p, "-c", "import pytest, mypy").returncode == 0), None)
+    if not python:
+        raise RuntimeError("no Python has pytest and mypy; scripts/bootstrap test installs both")
+    sdk = ROOT / "sdk/python"
+    pytest(results, python, sdk / "tests")
+    for file in ("dataflow_connector", "examples/dataflow-connector-kv"):
+        done = run(python, "-m", "mypy", "--strict", "--cache-dir", os.devnull, "--scripts-are-modules", file, cwd=sdk)
+        if done.returncode:
+            results.fail(f"mypy {file}", done.stdout)
+        else:
+            results.ok()
 
 
 def suite_torture(results):
