@@ -68,7 +68,7 @@ static const struct df_field sink_fields[] = {
 
 /* FILL IN: rules across fields; a CHECK row (src/spec/field.h) for what no rule says. */
 static const struct df_rule sink_rules[] = {
-	{ DF_RULE_POINTLESS, { "conflictKey", "upsertMode" } },
+	{ .kind = DF_RULE_POINTLESS, .fields = { "conflictKey", "upsertMode" } },
 };
 
 static const struct df_table sink_table = DF_TABLE_RULES(SINK, sink_fields, sink_rules);

@@ -305,8 +305,10 @@ int df_@name@_put(struct df_@name@ *db, struct df_context *ctx, const struct df_
 	locked = db;
 	code = read_header(db, err);
 	header = db->header;
-	for (size_t i = 0; code == 0 && i < count; i++)
+	for (size_t i = 0; code == 0 && i < count; i++) {
 		add_entry(&entries, &records[i], ++header.last);
+		code = df_context_check(ctx, err);
+	}
 	if (code == 0 && entries.failed)
 		code = df_error_no_memory(err);
 	if (code == 0)
