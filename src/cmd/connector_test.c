@@ -1,6 +1,11 @@
 /* `connector test`: the conformance suite (src/conformance) on a user's own manifest and server. */
+#include <stdio.h>
+
 #include "cmd/common.h"
 #include "conformance/rule.h"
+#include "spec/secrets.h"
+
+#define RULE_SECONDS_MAX ((uint64_t)24 * 3600)
 
 struct connector_test_options {
 	const char *server, *setup, *cleanup, *feed, *dump, *restart, *report, *secrets;
@@ -46,16 +51,61 @@ static int list_rules(void)
 	return df_print(&buf);
 }
 
+static void summary(const struct df_conformance_report *report)
+{
+	printf("%zu passed, %zu failed, %zu not applicable\n", report->passed, report->failed, report->not_applicable);
+}
+
+static int run_suite(const struct df_conformance_options *options)
+{
+	struct df_conformance_report report;
+	struct df_diags diags = { 0 };
+	struct df_error err = DF_ERROR_INIT;
+	int code = df_conformance_run(options, &report, &diags, &err), r = df_report_diags(&diags);
+
+	if (code < 0 && r == DF_EXIT_OK) {
+		fprintf(stderr, "dataflow connector test: %s\n", err.text);
+		r = code == DF_ERR_CONFIG ? DF_EXIT_USAGE : DF_EXIT_FAILED;
+	}
+	if (code == 0) {
+		summary(&report);
+		r = report.failed ? DF_EXIT_FAILED : DF_EXIT_OK;
+	}
+	df_conformance_report_done(&report);
+	df_diags_done(&diags);
+	return r;
+}
+
 static int connector_test_run(const struct df_command *command, void *options, int operands, char **operand)
 {
 	const struct connector_test_options *o = options;
+	struct df_secret_store *secrets;
+	struct df_buf nothing = { 0 };
+	int r;
 
-	(void)operand;
 	if (o->list_rules)
 		return list_rules();
 	if (operands == 0)
 		return df_usage_error(command, "MANIFEST is missing");
-	return DF_EXIT_OK;
+	secrets = o->secrets ? df_secret_store_new(o->secrets, "default") : NULL;
+	r = run_suite(&(struct df_conformance_options){
+		.manifest = operand[0],
+		.server = o->server,
+		.setup = o->setup,
+		.cleanup = o->cleanup,
+		.feed = o->feed,
+		.dump = o->dump,
+		.restart = o->restart,
+		.wrong_credentials = o->wrong_credentials.items,
+		.rules = o->rules.items,
+		.report = o->report,
+		.out = stdout,
+		.secrets = secrets ? df_secret_store_get(secrets) : NULL,
+		.rule_ns = (int64_t)(o->time_limit < RULE_SECONDS_MAX ? o->time_limit : RULE_SECONDS_MAX) * DF_NS_PER_S,
+		.quick = o->quick,
+	});
+	df_secret_store_free(secrets);
+	return df_print(&nothing) == DF_EXIT_OK ? r : DF_EXIT_FAILED;
 }
 
 const struct df_command df_command_connector_test = {

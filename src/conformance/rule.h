@@ -33,8 +33,9 @@ extern const struct df_conformance_rule df_rules_lifecycle[], df_rules_settings[
 	df_rules_source_faults[], df_rules_sink[], df_rules_sink_faults[], df_rules_types[], df_rules_identifiers[];
 
 /*
- * Verdicts. A rule that returns without one has passed. df_fail and df_not_applicable do not return: they end the
- * rule's process with what was seen; what it holds goes with it.
+ * Verdicts. A rule that returns without one has passed. df_rule_fail and df_rule_not_applicable do not return, and may
+ * be called from any thread and any child of the rule: they end the rule's process with what was seen; what it holds
+ * goes with it.
  */
 _Noreturn void df_rule_fail(struct df_stage *st, const char *fmt, ...) df_printf(2, 3);
 _Noreturn void df_rule_not_applicable(struct df_stage *st, const char *fmt, ...) df_printf(2, 3);

@@ -22,6 +22,9 @@ struct df_stage {
 	struct df_stage_private *p;
 };
 
+/* What the rule does now, for its failure when it hangs or crashes; functions of the stage say it themselves. */
+void df_stage_doing(struct df_stage *st, const char *fmt, ...) df_printf(2, 3);
+
 /* ---- names ----------------------------------------------------------------------------------------------- */
 
 /* From now on `{name}` is this text (copied), and the setup command has run for it; cleanup runs at the end. NULL: a
@@ -67,6 +70,7 @@ struct df_collector {
 	const char *broken; /* a rule of the emitter's contract that the source broke; NULL: none */
 	struct df_ledger *ledger;
 	struct df_batch_pool *pool;
+	struct df_value *checkpoint; /* what commit wrote so far; the stage's arena */
 };
 
 struct df_collector *df_collector_new(struct df_stage *st);
@@ -116,6 +120,8 @@ void df_stage_dump(struct df_stage *st, struct df_rows_seen *ret);
 /* Fails the rule unless the ids are exactly first .. first + n - 1, each once (in any order); says which are missing
  * or doubled. doubles: each at least once. */
 void df_rows_expect(struct df_stage *st, const struct df_rows_seen *seen, int64_t first, size_t n, bool doubles);
+/* The restart command; needs DF_NEEDS_RESTART. */
+void df_stage_restart(struct df_stage *st);
 
 /* ---- writes ---------------------------------------------------------------------------------------------- */
 
