@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/plugins.h"
+
 int df_usage_error(const struct df_command *command, const char *fmt, ...)
 {
 	va_list args;
@@ -76,6 +78,7 @@ void df_command_help(const struct df_command *command, struct df_buf *buf)
 	df_buf_add_c(buf, "\nOptions:\n");
 	for (size_t i = 0; i < command->option_count; i++)
 		option_help(&command->options[i], buf);
+	option_help(&df_connector_dir_option, buf);
 	option_help(&(const struct df_option){ .name = "help", .letter = 'h', .doc = "show this help" }, buf);
 	df_buf_printf(buf, "\nExamples:\n%s", command->examples);
 	df_buf_add_c(buf, "\nExit codes: 0 done, 1 failed, 2 bad usage or manifest.\n");
@@ -107,6 +110,8 @@ static int unknown_option(const struct df_command *command, struct df_str name, 
 
 	for (size_t i = 0; i < command->option_count && n < 64; i++)
 		names[n++] = command->options[i].name;
+	if (n < 64)
+		names[n++] = df_connector_dir_option.name;
 	near = df_nearest(name, names, n);
 	if (near)
 		return df_usage_error(command, "unknown option %s; did you mean --%s?", written, near);
@@ -290,6 +295,8 @@ int df_command_main(const struct df_command *command, int argc, char **argv)
 	}
 	n = parse(&w);
 	r = n < 0 ? -1 - n : check_operands(command, n);
+	if (r == 0 && !command->no_connectors)
+		r = df_load_connectors(command);
 	if (r == 0) {
 		argv[n] = NULL;
 		r = command->run(command, options, n, argv);

@@ -60,7 +60,8 @@ struct df_command {
 	const char *examples;		/* lines, each a command that runs */
 	const struct df_option *options;
 	size_t option_count;
-	size_t size; /* of the options struct */
+	size_t size;	    /* of the options struct */
+	bool no_connectors; /* none is loaded: it asks for none, or loads them itself (plugins.h) */
 	int (*run)(const struct df_command *command, void *options, int operands, char **operand);
 };
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd/cli.h"
+#include "cmd/plugins.h"
 
 #define DF_COMMAND(name) extern const struct df_command df_command_##name;
 #include "cmd/list.h"
@@ -164,6 +164,9 @@ int df_commands_main(int argc, char **argv)
 	const struct df_command *command;
 	int words;
 
+	argc = df_take_connector_dirs(argc, argv);
+	if (argc < 0)
+		return DF_EXIT_USAGE;
 	if (argc < 2)
 		return incomplete(NULL);
 	if (is_help(argv[1]))

@@ -2,13 +2,14 @@
 #include <string.h>
 
 #include "cmd/common.h"
+#include "cmd/plugins.h"
 #include "connectors/factory.h"
 
 static void add_words(const struct df_command *command, struct df_buf *buf)
 {
 	for (size_t i = 0; i < command->option_count; i++)
 		df_buf_printf(buf, "--%s ", command->options[i].name);
-	df_buf_add_c(buf, "--help");
+	df_buf_printf(buf, "--%s --help", df_connector_dir_option.name);
 }
 
 static void add_names(enum df_component_kind kind, bool but_sources, struct df_buf *buf)
@@ -114,16 +115,19 @@ static void add_quoted(const char *text, const char *escape, struct df_buf *buf)
 	}
 }
 
+static void zsh_option(const struct df_option *option, struct df_buf *buf)
+{
+	df_buf_printf(buf, " '--%s[", option->name);
+	add_quoted(option->doc, "[]", buf);
+	df_buf_add_c(buf, option->type == DF_OPTION_FLAG ? "]'" : "]:value:_files'");
+}
+
 static void zsh_arguments(const struct df_command *command, const char *indent, const char *word, struct df_buf *buf)
 {
 	df_buf_printf(buf, "%s%s) _arguments", indent, word);
-	for (size_t o = 0; o < command->option_count; o++) {
-		const struct df_option *option = &command->options[o];
-
-		df_buf_printf(buf, " '--%s[", option->name);
-		add_quoted(option->doc, "[]", buf);
-		df_buf_add_c(buf, option->type == DF_OPTION_FLAG ? "]'" : "]:value:_files'");
-	}
+	for (size_t o = 0; o < command->option_count; o++)
+		zsh_option(&command->options[o], buf);
+	zsh_option(&df_connector_dir_option, buf);
 	df_buf_add_c(buf, " '*:operand:(");
 	add_operands(command, buf);
 	df_buf_add_c(buf, ")' '*:file:_files' ;;\n");
@@ -199,6 +203,14 @@ static void fish_word(const struct df_command *const *commands, size_t n, size_t
 	df_buf_add_c(buf, "'\n");
 }
 
+static void fish_option(const struct df_command *command, const struct df_option *option, struct df_buf *buf)
+{
+	fish_seen(command, buf);
+	df_buf_printf(buf, " -l %s%s -d '", option->name, option->type == DF_OPTION_FLAG ? "" : " -r");
+	add_quoted(option->doc, "", buf);
+	df_buf_add_c(buf, "'\n");
+}
+
 static void fish(struct df_buf *buf)
 {
 	size_t n;
@@ -209,14 +221,9 @@ static void fish(struct df_buf *buf)
 	for (size_t i = 0; i < n; i++) {
 		if (opens_word(commands, i))
 			fish_word(commands, n, i, buf);
-		for (size_t o = 0; o < commands[i]->option_count; o++) {
-			const struct df_option *option = &commands[i]->options[o];
-
-			fish_seen(commands[i], buf);
-			df_buf_printf(buf, " -l %s%s -d '", option->name, option->type == DF_OPTION_FLAG ? "" : " -r");
-			add_quoted(option->doc, "", buf);
-			df_buf_add_c(buf, "'\n");
-		}
+		for (size_t o = 0; o < commands[i]->option_count; o++)
+			fish_option(commands[i], &commands[i]->options[o], buf);
+		fish_option(commands[i], &df_connector_dir_option, buf);
 		fish_seen(commands[i], buf);
 		df_buf_add_c(buf, " -a '");
 		add_operands(commands[i], buf);
@@ -252,5 +259,6 @@ const struct df_command df_command_completion = {
 	.summary = "print a completion script for a shell",
 	.doc = "Prints a script that completes commands, options, connector and transformation types.",
 	.examples = "  source <(dataflow completion bash)\n",
+	.no_connectors = true,
 	.run = completion_run,
 };

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "cmd/common.h"
+#include "cmd/plugins.h"
 #include "connectors/factory.h"
 #include "spec/generate.h"
 
@@ -124,11 +125,22 @@ static const struct {
 	int (*run)(const char *dir);
 } targets[] = { { "crd", generate_crd }, { "docs", generate_docs }, { "schema", generate_schema } };
 
+struct generate_options {
+	bool with_loaded;
+};
+
+static const struct df_option generate_option_rows[] = {
+	DF_OPTION(struct generate_options, with_loaded, "with-loaded", 0,
+		  .doc = "also the connectors of --connector-dir and $DATAFLOW_CONNECTOR_DIR"),
+};
+
 static int generate_run(const struct df_command *command, void *options, int operands, char **operand)
 {
-	(void)options;
+	const struct generate_options *o = options;
+	int r = o->with_loaded ? df_load_connectors(command) : DF_EXIT_OK;
+
 	(void)operands;
-	for (size_t i = 0; i < DF_ARRAY_SIZE(targets); i++) {
+	for (size_t i = 0; i < DF_ARRAY_SIZE(targets) && r == DF_EXIT_OK; i++) {
 		if (strcmp(targets[i].name, operand[0]) != 0)
 			continue;
 		if (mkdir(operand[1], 0777) < 0 && errno != EEXIST) {
@@ -137,7 +149,9 @@ static int generate_run(const struct df_command *command, void *options, int ope
 		}
 		return targets[i].run(operand[1]);
 	}
-	return df_usage_error(command, "unknown target '%s'; crd, docs and schema are known", operand[0]);
+	return r != DF_EXIT_OK
+		       ? r
+		       : df_usage_error(command, "unknown target '%s'; crd, docs and schema are known", operand[0]);
 }
 
 const struct df_command df_command_generate = {
@@ -148,7 +162,13 @@ const struct df_command df_command_generate = {
 	.summary = "write CRDs, reference pages or the editors' JSON Schema",
 	.doc = "Writes what is derived from the settings tables into DIR: the CustomResourceDefinitions, the reference "
 	       "pages, or\n"
-	       "the JSON Schema for editors. The output is the same whichever drivers were built.",
-	.examples = "  dataflow generate crd config/crd\n  dataflow generate schema docs/reference\n",
+	       "the JSON Schema for editors. The output is the same whichever drivers were built, and without\n"
+	       "--with-loaded it has only the connectors of the program itself.",
+	.examples = "  dataflow generate crd config/crd\n  dataflow generate schema docs/reference\n"
+		    "  dataflow generate schema --with-loaded --connector-dir /opt/connectors schemas\n",
+	.options = generate_option_rows,
+	.option_count = DF_ARRAY_SIZE(generate_option_rows),
+	.size = sizeof(struct generate_options),
+	.no_connectors = true, /* unless it is told to */
 	.run = generate_run,
 };

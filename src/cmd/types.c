@@ -4,6 +4,7 @@
 
 #include "cmd/common.h"
 #include "connectors/factory.h"
+#include "connectors/plugin_load.h"
 #include "spec/generate.h"
 
 static const struct df_type *find(enum df_component_kind kind, const char *name)
@@ -18,6 +19,18 @@ static const char *state_of(enum df_component_kind kind, const struct df_type *t
 	if (df_connector_built(kind, type))
 		return "yes";
 	return type->later ? "later" : "no driver";
+}
+
+/* Which came from where, of those that are not the program's own. */
+static void list_plugins(struct df_buf *buf)
+{
+	size_t n;
+	const struct df_plugin_info *plugins = df_plugins(&n);
+
+	if (n > 0)
+		df_buf_printf(buf, "\n%-27s %s\n", "PLUGIN", "FROM");
+	for (size_t i = 0; i < n; i++)
+		df_buf_printf(buf, "%-16s %-10s %s\n", plugins[i].name, plugins[i].version, plugins[i].file);
 }
 
 /* Every name once: sources in their order, then sinks that are no source. */
@@ -37,6 +50,7 @@ static void list_connectors(struct df_buf *buf)
 				      state_of(DF_SINK, sink), type->title);
 		}
 	}
+	list_plugins(buf);
 	df_buf_add_c(buf, "\n'dataflow connectors TYPE' shows the settings with an example.\n");
 }
 
@@ -66,6 +80,8 @@ static int connectors_run(const struct df_command *command, void *options, int o
 			near = df_registry_nearest(df_registry(), DF_SINK, df_str_c(operand[0]));
 		return unknown(command, "connector", operand[0], near);
 	}
+	if (df_plugin_file_of(source ? source : sink))
+		df_buf_printf(&buf, "Loaded from %s.\n\n", df_plugin_file_of(source ? source : sink));
 	if (source)
 		df_generate_type_help(DF_SOURCE, source, &buf);
 	if (source && sink)
@@ -102,8 +118,8 @@ const struct df_command df_command_connectors = {
 	.operands = "[TYPE]",
 	.max_operands = 1,
 	.summary = "list the connectors, or show one's settings",
-	.doc = "Lists the connector types and whether this build has their drivers. With TYPE: every setting, with an "
-	       "example.",
+	.doc = "Lists the connector types and whether this build has their drivers, and the plugins that were loaded, with "
+	       "their files.\nWith TYPE: every setting, with an example.",
 	.examples = "  dataflow connectors\n  dataflow connectors sqlite\n",
 	.run = connectors_run,
 };
@@ -115,5 +131,6 @@ const struct df_command df_command_transformations = {
 	.summary = "list the transformations, or show one's settings",
 	.doc = "Lists the transformation types. With TYPE: every setting, with an example.",
 	.examples = "  dataflow transformations\n  dataflow transformations filter\n",
+	.no_connectors = true,
 	.run = transformations_run,
 };

@@ -18,5 +18,6 @@ const struct df_command df_command_version = {
 	.summary = "print the version",
 	.doc = "Prints the version of this program.",
 	.examples = "  dataflow version\n",
+	.no_connectors = true,
 	.run = version_run,
 };
