@@ -1,0 +1,32 @@
+#include "kube/client.h"
+
+static struct df_value *at(const struct df_value *object, va_list keys)
+{
+	const struct df_value *v = object;
+
+	for (const char *key = va_arg(keys, const char *); key && v; key = va_arg(keys, const char *))
+		v = df_object_get_c(v, key);
+	return (struct df_value *)v;
+}
+
+struct df_value *df_kube_at(const struct df_value *object, ...)
+{
+	struct df_value *v;
+	va_list keys;
+
+	va_start(keys, object);
+	v = at(object, keys);
+	va_end(keys);
+	return v;
+}
+
+struct df_str df_kube_text(const struct df_value *object, struct df_arena *arena, ...)
+{
+	struct df_value *v;
+	va_list keys;
+
+	va_start(keys, arena);
+	v = at(object, keys);
+	va_end(keys);
+	return v && v->kind == DF_STRING ? df_value_text(v, arena) : df_str(NULL, 0);
+}
