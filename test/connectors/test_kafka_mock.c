@@ -98,8 +98,6 @@ static void test_codes(void **state)
 	(void)state;
 	for (size_t i = 0; i < DF_ARRAY_SIZE(rows); i++)
 		assert_int_equal(df_kafka_code(rows[i].code), rows[i].ours);
-	assert_true(df_kafka_rebuild(E(UNKNOWN_PRODUCER_ID)) && !df_kafka_rebuild(E(INVALID_RECORD)));
-	assert_true(df_kafka_group_left(E(ILLEGAL_GENERATION)) && !df_kafka_group_left(E(COORDINATOR_NOT_AVAILABLE)));
 	assert_int_equal(df_kafka_error(&err, E(NOT_ENOUGH_REPLICAS), "topic `%s`", "t"), DF_ERR_TRANSIENT);
 	assert_string_equal(err.text, "topic `t`: Broker: Not enough in-sync replicas");
 	assert_string_equal(err.remote, "NOT_ENOUGH_REPLICAS");

@@ -1,7 +1,9 @@
 /*
  * Exactly once, kafka to kafka: the records of a write and the group's offsets of the messages they came from are one
  * transaction. Offsets go with the membership of the consumer that read them, so the broker refuses a commit of a
- * member that the group gave up (KIP-447), and the transactional id shuts out a process that was thought dead.
+ * member that the group gave up (KIP-447), and the transactional id shuts out a process that was thought dead. A
+ * refused transaction is taken back and tried again: by then the source knows the new membership, and which messages
+ * others have now.
  *
  * Whether a commit happened is never a guess here: librdkafka asks until it knows. When the producer breaks meanwhile,
  * the pipeline stops and the next start reads from where the group's committed offsets are.
@@ -199,17 +201,6 @@ static int flush(struct df_kafka_sink *s, struct df_context *ctx, struct df_erro
 	return 0;
 }
 
-/* The members that went take their offsets along; whoever has them now reads the messages again. */
-static int judge(struct df_error *err, int r, bool group_left)
-{
-	if (!group_left)
-		return r;
-	df_error_prefix(
-		err, "the group gave this member's partitions to others; the next start reads them again if need be");
-	err->code = DF_ERR_UNKNOWN;
-	return DF_ERR_UNKNOWN;
-}
-
 static int take_back(struct df_kafka_sink *s, struct df_context *ctx, int r, struct df_error *err)
 {
 	struct df_error why = DF_ERROR_INIT;
@@ -219,13 +210,6 @@ static int take_back(struct df_kafka_sink *s, struct df_context *ctx, int r, str
 		return r;
 	*err = why;
 	return why.code;
-}
-
-static bool group_left(const struct df_error *err)
-{
-	return strcmp(err->remote, rd_kafka_err2name(RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION)) == 0 ||
-	       strcmp(err->remote, rd_kafka_err2name(RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)) == 0 ||
-	       strcmp(err->remote, rd_kafka_err2name(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)) == 0;
 }
 
 static int run_transaction(struct df_kafka_sink *s, struct df_context *ctx, struct df_write *w, bool *abort,
@@ -282,7 +266,6 @@ int df_kafka_sink_transaction(struct df_kafka_sink *s, struct df_context *ctx, s
 		return 0;
 	if (r == DF_WRITE_UNDONE)
 		return take_back(s, ctx, r, err);
-	r = judge(err, r, group_left(err));
 	r = judge_fatal(s, r, err);
 	if (abort && r != DF_ERR_UNKNOWN) {
 		bool stays = r == DF_ERR_CONFIG || r == DF_ERR_CANCELED || r == DF_ERR_AUTH;

@@ -7,7 +7,8 @@
 
 #include "connectors/kafka/source.h"
 
-#define COMMIT_WAIT_MS 5000
+#define COMMIT_WAIT (5 * DF_NS_PER_S)
+#define COMMIT_AGAIN (50 * DF_NS_PER_MS)
 
 static struct df_kafka_source *source_of(struct df_source *s)
 {
@@ -100,23 +101,47 @@ void df_kafka_source_commit_again(struct df_kafka_source *s)
 		(void)rd_kafka_commit(s->rk, list, true);
 }
 
+/* One question, and its answer. */
+static rd_kafka_resp_err_t commit_once(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *list, int ms)
+{
+	rd_kafka_resp_err_t code = rd_kafka_commit_queue(s->rk, list, s->commits, NULL, NULL);
+	rd_kafka_event_t *event;
+
+	if (code)
+		return code;
+	event = rd_kafka_queue_poll(s->commits, ms);
+	code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+	rd_kafka_event_destroy(event);
+	return code;
+}
+
+/* While the group makes up its mind (a cooperative member keeps its partitions meanwhile) the generation changes under
+ * a commit, and the next try knows it. */
+static bool passes(const struct df_kafka_source *s, rd_kafka_resp_err_t code)
+{
+	return df_kafka_code(code) == DF_ERR_TRANSIENT && code != RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID &&
+	       !rd_kafka_assignment_lost(s->rk);
+}
+
 void df_kafka_source_commit_now(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *of)
 {
 	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list = done_of(s, of);
-	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-	rd_kafka_event_t *event;
+	int64_t end = df_clock_monotonic() + COMMIT_WAIT;
+	rd_kafka_resp_err_t code;
 	struct df_error why;
 
 	if (list->cnt == 0)
 		return;
-	code = rd_kafka_commit_queue(s->rk, list, s->commits, NULL, NULL);
-	if (!code) {
-		event = rd_kafka_queue_poll(s->commits, COMMIT_WAIT_MS);
-		code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
-		rd_kafka_event_destroy(event);
+	for (;;) {
+		int64_t left = end - df_clock_monotonic();
+
+		code = commit_once(s, list, (int)(left > 0 ? left / DF_NS_PER_MS : 0));
+		if (!code)
+			return;
+		if (!passes(s, code) || left < COMMIT_AGAIN)
+			break;
+		(void)!df_context_sleep(NULL, COMMIT_AGAIN);
 	}
-	if (!code)
-		return;
 	df_kafka_error(&why, code, "committing offsets");
 	df_log_error(s->client.logger, DF_LOG_WARN, &why, "messages that are done will be read again");
 }

@@ -5,12 +5,13 @@ DATAFLOW_LONG=1: the broker stands still for 30 s and is away for a minute.
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 import unittest
 from collections import Counter
 
-from kafkacase import KafkaCase, LONG, Producer, services, wait_until
+from kafkacase import DATAFLOW, KafkaCase, LONG, Producer, services, wait_until
 
 from proxy import Proxy
 
@@ -51,7 +52,10 @@ class Faults(KafkaCase):
         time.sleep(1)
         fault()
         feeding.join()
-        wait_until(lambda: self.committed(self.name, topic) == self.ends(topic), 90, "everything committed")
+        try:
+            wait_until(lambda: self.committed(self.name, topic) == self.ends(topic), 90, "everything committed")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.committed(self.name, topic)} of {self.ends(topic)}\n{process.log()}") from None
         self.stop(process)
         self.check(out, count, doubled)
         return process.log()
@@ -102,27 +106,50 @@ class Faults(KafkaCase):
             self.stop(process)
             self.assertLess(time.monotonic() - before, 4)
 
+    def into_pipe(self, manifest, *args):
+        """The program, whose standard output nobody reads yet."""
+        log = open(self.dir / "log.txt", "w")
+        process = subprocess.Popen([DATAFLOW, "run", "--progress", "none", "--log-format", "json", *args, manifest],
+                                   stdout=subprocess.PIPE, stderr=log, env=self.environment(LOG_LEVEL="debug"))
+        log.close()
+        process.log = (self.dir / "log.txt").read_text
+        self.running.append(process)
+        return process
+
+    def test_a_partition_that_comes_back_is_read_on(self):
+        """Taken away while reading paused, given back when it does not: nobody pauses it any more."""
+        topic, rows = self.topic(partitions=2), 4000
+        self.produce(topic, [{"value": json.dumps({"n": i, "text": "x" * 500}), "partition": i % 2} for i in range(rows)])
+        fast = {"sessionTimeoutSeconds": 6, "heartbeatIntervalSeconds": 1}
+        process = self.into_pipe(self.flow(self.source(topic, **fast), {"type": "stdout", "config": {}}))
+        wait_until(lambda: "reading pauses" in process.log(), what="a full pipe")
+        other = self.start(self.flow(self.source(topic, **fast), self.file(), name="other"), POD_NAME="other")
+        time.sleep(2)
+        seen = []
+        reading = threading.Thread(target=lambda: seen.extend(json.loads(line)["n"] for line in process.stdout), daemon=True)
+        reading.start()
+        wait_until(lambda: "gives 1 partition" in other.log(), 60, "a partition for the other")
+        wait_until(lambda: sum(self.committed(self.name, topic).values()) == rows, 60, "everything is read")
+        self.stop(other)
+        wait_until(lambda: process.log().count("the group gives 2 partitions") == 2, 60, "both partitions again")
+        self.produce(topic, [{"value": json.dumps({"n": rows + i}), "partition": i % 2} for i in range(10)])
+        wait_until(lambda: {*range(rows, rows + 10)} <= set(seen), 20, "what comes later")
+        self.stop(process)
+        reading.join()
+        process.stdout.close()
+
     def test_slow_sink_stays_in_the_group(self):
         """The sink stands still for longer than the poll interval: reading pauses, the membership is kept."""
         topic = self.topic()
-        fifo = self.dir / "out.fifo"
-        os.mkfifo(fifo)
         rows = 5000
         self.produce(topic, [json.dumps({"n": i, "text": "x" * 500}) for i in range(rows)])
         manifest = self.flow(self.source(topic, extra={"max.poll.interval.ms": "6000"}, sessionTimeoutSeconds=6, heartbeatIntervalSeconds=1),
                              {"type": "stdout", "config": {}})
-        import subprocess
-        from kafkacase import DATAFLOW
-        log = open(self.dir / "log.txt", "w")
-        process = subprocess.Popen([DATAFLOW, "run", "--progress", "none", "--log-format", "json", "--once", manifest],
-                                   stdout=subprocess.PIPE, stderr=log, env=self.environment(LOG_LEVEL="debug"))
-        process.log = (self.dir / "log.txt").read_text
-        self.running.append(process)
+        process = self.into_pipe(manifest, "--once")
         time.sleep(9)
         lines = process.stdout.read().splitlines()
         process.stdout.close()
         self.assertEqual(process.wait(30), 0, process.log()[-2000:])
-        log.close()
         self.assertEqual([json.loads(line)["n"] for line in lines], list(range(rows)))
         self.assertIn("reading pauses", process.log())
         self.assertEqual(process.log().count("the group gives"), 1)
