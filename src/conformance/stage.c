@@ -160,8 +160,7 @@ bool df_stage_parse(struct df_stage *st, enum df_component_kind kind, const stru
 	return diags->errors == 0;
 }
 
-/* As the manifest says; the rule fails when that is refused. */
-static const struct df_component *as_written(struct df_stage *st, enum df_component_kind kind)
+const struct df_component *df_stage_as_written(struct df_stage *st, enum df_component_kind kind)
 {
 	struct df_component *component = NULL;
 	struct df_diags diags = { 0 };
@@ -213,12 +212,12 @@ struct df_sink *df_stage_sink_of(struct df_stage *st, const struct df_component 
 
 struct df_source *df_stage_source(struct df_stage *st)
 {
-	return df_stage_source_of(st, as_written(st, DF_SOURCE), true);
+	return df_stage_source_of(st, df_stage_as_written(st, DF_SOURCE), true);
 }
 
 struct df_sink *df_stage_sink(struct df_stage *st)
 {
-	return df_stage_sink_of(st, as_written(st, DF_SINK));
+	return df_stage_sink_of(st, df_stage_as_written(st, DF_SINK));
 }
 
 struct df_source *df_stage_connected_source(struct df_stage *st)

@@ -42,6 +42,9 @@ struct df_value *df_stage_config(struct df_stage *st, enum df_component_kind kin
 bool df_stage_parse(struct df_stage *st, enum df_component_kind kind, const struct df_value *config,
 		    struct df_component **ret, struct df_diags *diags);
 
+/* The manifest's settings, parsed; a rule that they are refused in fails. */
+const struct df_component *df_stage_as_written(struct df_stage *st, enum df_component_kind kind);
+
 /* Instances with env.once, a logger whose lines are kept (df_stage_log), and the manifest's settings; a rule that the
  * settings are refused in fails. Free them as any. */
 struct df_source *df_stage_source(struct df_stage *st);
