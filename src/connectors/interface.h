@@ -62,6 +62,7 @@ struct df_emitter {
 	void (*idle)(struct df_emitter *e);
 	int (*drain)(struct df_emitter *e, struct df_partition *p, struct df_context *ctx, struct df_error *err);
 	void (*lag)(struct df_emitter *e, struct df_partition *p, int64_t messages); /* NULL: nobody asks */
+	void (*trouble)(struct df_emitter *e, const struct df_error *why);	     /* NULL: nobody asks */
 };
 
 /* A new, empty batch; NULL when out of memory. Free it (df_batch_free) when it is not emitted. */
@@ -109,6 +110,15 @@ static inline void df_emitter_lag(struct df_emitter *e, struct df_partition *p, 
 {
 	if (e->lag)
 		e->lag(e, p, messages);
+}
+
+/* Trouble that the source outlives by itself, without returning from read: the other side is away, a partition was
+ * lost. Counted as a failed attempt to read; when it is of the connection (connection, timeout, auth) the source counts
+ * as not connected until the next batch, idle report, or NULL: it is over. The caller logs it. The reading thread. */
+static inline void df_emitter_trouble(struct df_emitter *e, const struct df_error *why)
+{
+	if (e->trouble)
+		e->trouble(e, why);
 }
 
 struct df_source_ops {
@@ -171,11 +181,14 @@ struct df_write {
 	size_t count;
 	struct df_arena *arena;
 	uint64_t token;	       /* the same for the same messages on every retry: a deduplication token */
+	bool again;	       /* a try before this one failed, or nobody knows how it ended */
 	size_t unchanged;      /* to be counted by the sink: rows that stood there already (skipped conflicts, identical
 				  upserts) */
 	size_t unknown_fields; /* likewise: keys that were ignored because the table has no such column */
 	size_t parts;	       /* likewise: files that the other side made of this write (ClickHouse's parts) */
-	bool larger;	       /* set by a sink whose other side has too many small writes: later flushes grow */
+	size_t uncertain; /* likewise: rows that were sent again although they may stand there already, because nobody
+			     can tell how the try before ended */
+	bool larger;	  /* set by a sink whose other side has too many small writes: later flushes grow */
 	struct df_str checkpoint; /* for a transactional sink: what its transaction stores beside the rows, JSON that no
 				     two writes of a flow share. For all others ptr NULL */
 

@@ -48,6 +48,8 @@ static void settle_written(struct df_flight *f, size_t n)
 		df_count_add(&m->unknown_fields, w->unknown_fields);
 	if (w->parts)
 		df_count_add(&m->parts, w->parts);
+	if (w->uncertain)
+		df_count_add(&m->uncertain, w->uncertain);
 }
 
 static int give_up(struct df_flight *f, struct df_message *m, const struct df_error *why)
@@ -170,6 +172,7 @@ int df_attempt_launch(struct df_flight *f, struct df_message **messages, struct 
 	if (transaction)
 		f->write.checkpoint = f->checkpoint;
 	a->number++;
+	f->write.again = a->token_count == a->left; /* the very same messages */
 	if (a->token_count != a->left) {
 		a->token = df_random_next(&o->tokens);
 		a->token_count = a->left;

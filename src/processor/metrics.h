@@ -109,7 +109,7 @@ uint64_t df_recent_get(const struct df_recent *r, int64_t now_ns);
 
 struct df_output_metrics {
 	struct df_connector_metrics connector;
-	df_count written, unchanged, unknown_fields, parts;
+	df_count written, unchanged, unknown_fields, parts, uncertain;
 	struct df_error_counts retries;
 	struct df_error_counts failed;	/* messages, of each attempt */
 	df_count attempts[DF_OUTCOMES]; /* messages, of each attempt */

@@ -487,6 +487,11 @@ static void write_sinks(struct writer *w)
 	for (size_t i = 0; i < p->output_count; i++)
 		sample(w, df_count_get(&p->outputs[i].metrics.parts),
 		       LABELS({ "connector_name", p->outputs[i].label }));
+	family(w, "dataflow_sink_uncertain_rows_total", "counter",
+	       "Rows sent again that may stand there already: nobody can tell how the try before ended.");
+	for (size_t i = 0; i < p->output_count; i++)
+		sample(w, df_count_get(&p->outputs[i].metrics.uncertain),
+		       LABELS({ "connector_name", p->outputs[i].label }));
 	family(w, "dataflow_sink_retries_total", "counter", "Writes tried again.");
 	for (size_t i = 0; i < p->output_count; i++)
 		samples_of_errors(w, &p->outputs[i].metrics.retries, LABELS({ "connector_name", p->outputs[i].label }),

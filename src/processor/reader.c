@@ -163,12 +163,20 @@ static int prepare(struct df_processor *p, struct df_batch *batch, struct df_err
 	return r;
 }
 
+/* The source got on: whatever it was in trouble with is over. */
+static void get_well(struct df_processor *p)
+{
+	if (!atomic_load_explicit(&p->metrics.source.connected, memory_order_relaxed))
+		p->metrics.source.connected = true;
+	df_trouble_over(&p->metrics.source.trouble, DF_OP_READ);
+}
+
 static void count(struct df_processor *p, size_t messages, size_t bytes)
 {
 	if (df_processor_active(p) == 0)
 		atomic_store_explicit(&p->metrics.behind_ns, df_clock_monotonic(), memory_order_relaxed);
 	p->emitted += messages;
-	df_trouble_over(&p->metrics.source.trouble, DF_OP_READ);
+	get_well(p);
 	p->batches++;
 	atomic_fetch_add_explicit(&p->counters.read, messages, memory_order_relaxed);
 	atomic_fetch_add_explicit(&p->counters.read_bytes, bytes, memory_order_relaxed);
@@ -223,7 +231,7 @@ static int emitter_partition(struct df_emitter *e, struct df_str key, struct df_
 
 static void emitter_idle(struct df_emitter *e)
 {
-	df_trouble_over(&processor_of(e)->metrics.source.trouble, DF_OP_READ);
+	get_well(processor_of(e));
 	df_processor_moved(processor_of(e));
 }
 
@@ -264,6 +272,22 @@ static void emitter_lag(struct df_emitter *e, struct df_partition *partition, in
 {
 	(void)e;
 	df_partition_set_lag(partition, messages);
+}
+
+static void emitter_trouble(struct df_emitter *e, const struct df_error *why)
+{
+	struct df_processor *p = processor_of(e);
+
+	if (!why) {
+		get_well(p);
+		return;
+	}
+	df_errors_add(&p->metrics.source.errors[DF_OP_READ], why->code, 1);
+	df_errors_add(&p->metrics.read_errors, why->code, 1);
+	if (why->code == DF_ERR_CONNECTION || why->code == DF_ERR_TIMEOUT || why->code == DF_ERR_AUTH) {
+		p->metrics.source.connected = false;
+		df_trouble_add(&p->metrics.source.trouble, DF_OP_READ, why);
+	}
 }
 
 /* Messages in the error sink stay open for ever with these ackPolicies; all others must have ended. */
@@ -391,6 +415,7 @@ int df_reader_start(struct df_processor *p, struct df_error *err)
 		.idle = emitter_idle,
 		.drain = emitter_drain,
 		.lag = emitter_lag,
+		.trouble = emitter_trouble,
 	};
 	r = pthread_create(&p->reader, NULL, reader_main, p);
 	if (r)

@@ -225,6 +225,7 @@ static const struct {
 	{ "rows_conflict_skipped_total", "counter" },
 	{ "sink_unknown_fields_total", "counter" },
 	{ "sink_parts_total", "counter" },
+	{ "sink_uncertain_rows_total", "counter" },
 	{ "sink_retries_total", "counter" },
 	{ "source_lag_messages", "gauge" },
 	{ "checkpoint_saves_total", "counter" },

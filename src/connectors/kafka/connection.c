@@ -79,6 +79,16 @@ void df_kafka_client_working(struct df_kafka_client *client)
 	client->unsaid = 0;
 }
 
+void df_kafka_client_ask(struct df_kafka_client *client, rd_kafka_t *rk, int ms)
+{
+	const struct rd_kafka_metadata *metadata;
+
+	if (rd_kafka_metadata(rk, 0, NULL, &metadata, ms))
+		return;
+	rd_kafka_metadata_destroy(metadata);
+	df_kafka_client_working(client);
+}
+
 /* One broker of several that is down, or closed an idle connection, is librdkafka's own business. */
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {

@@ -33,6 +33,13 @@ void df_kafka_client_done(struct df_kafka_client *client);
 int df_kafka_client_trouble(struct df_kafka_client *client, struct df_error *err);
 /* A broker answered: says so when it was said that none does. Cheap. */
 void df_kafka_client_working(struct df_kafka_client *client);
+/* Asks one, and waits at most so long. */
+void df_kafka_client_ask(struct df_kafka_client *client, rd_kafka_t *rk, int ms);
+/* Was it said that none does? */
+static inline bool df_kafka_client_down(const struct df_kafka_client *client)
+{
+	return __atomic_load_n(&client->down_ns, __ATOMIC_RELAXED) != 0;
+}
 /* Is this the time to say it again? At most once a minute for one `*said_ns`. */
 bool df_kafka_say(int64_t *said_ns);
 

@@ -12,6 +12,7 @@
 #define POLL_MESSAGES 1024		 /* librdkafka hands out at once */
 #define BLOCKED (500 * DF_NS_PER_MS)	 /* downstream may be full that long before partitions are paused */
 #define PAUSED_WAIT (100 * DF_NS_PER_MS) /* between two polls while they are */
+#define ASK_MS 100			 /* a broker, whether it answers again */
 #define IDLE (60 * DF_NS_PER_S)
 #define CLOSE_TIMEOUT (5 * DF_NS_PER_S)
 
@@ -176,6 +177,7 @@ static void stall(struct df_kafka_source *s, const struct df_error *why)
 	int64_t delay = df_retry_next(&s->retries);
 
 	s->stalled_until = df_clock_monotonic() + delay;
+	df_emitter_trouble(s->out, why);
 	df_log_error(s->client.logger, DF_LOG_WARN, why, "reading waits, again in %.1f s",
 		     (double)delay / (double)DF_NS_PER_S);
 	pause_all(s, true);
@@ -252,6 +254,23 @@ static int poll_messages(struct df_kafka_source *s, bool *ret_moved, struct df_e
 	return 0;
 }
 
+/* Brokers that do not answer, in librdkafka's words. That one does again is known with the first message; where none
+ * comes, it is asked. */
+static void tell_trouble(struct df_kafka_source *s)
+{
+	struct df_error why;
+
+	if (s->away && df_kafka_client_down(&s->client))
+		df_kafka_client_ask(&s->client, s->rk, ASK_MS);
+	if (df_kafka_client_trouble(&s->client, &why)) {
+		s->away = true;
+		df_emitter_trouble(s->out, &why);
+	} else if (s->away && !df_kafka_client_down(&s->client)) {
+		s->away = false;
+		df_emitter_trouble(s->out, NULL);
+	}
+}
+
 static void look_around(struct df_kafka_source *s, bool moved)
 {
 	int64_t now = df_clock_monotonic();
@@ -264,6 +283,7 @@ static void look_around(struct df_kafka_source *s, bool moved)
 		s->moved_ns = now;
 	}
 	if (now - s->lag_ns >= DF_NS_PER_S) {
+		tell_trouble(s);
 		df_kafka_source_tell_lag(s);
 		s->lag_ns = now;
 		if (s->commit_again) {

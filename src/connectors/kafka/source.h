@@ -55,6 +55,7 @@ struct df_kafka_source {
 	bool assigned;		 /* the group has spoken */
 	int64_t moved_ns;	 /* when messages or an idle report came */
 	int64_t lag_ns;		 /* when the lag was told */
+	bool away;		 /* it was told that no broker answers */
 	int64_t said_ns;	 /* when trouble with the topic was logged */
 	int64_t commit_said_ns;	 /* and with a commit */
 	bool commit_again;	 /* a commit failed */

@@ -229,19 +229,30 @@ static void forget(struct df_kafka_source *s, const rd_kafka_topic_partition_lis
 	}
 }
 
+/* They went without asking: logged and counted. */
+static void say_lost(struct df_kafka_source *s, int count)
+{
+	struct df_error why;
+
+	if (s->gone) /* its positions mean nothing for a topic that is made anew under the name */
+		df_error_set(&why, DF_ERR_TRANSIENT, "the topic `%s` was deleted: the group's position in it is void",
+			     df_kafka_source_topic(s));
+	else
+		df_error_set(&why, DF_ERR_TRANSIENT,
+			     "the group gave %d partition%s to others without asking (no heartbeat reached it in "
+			     "time): what is in flight of them is written twice",
+			     count, count == 1 ? "" : "s");
+	df_warn(s->client.logger, "%s", why.text);
+	df_emitter_trouble(s->out, &why);
+}
+
 static void take_away(struct df_kafka_source *s, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
 {
 	bool lost = rd_kafka_assignment_lost(rk) != 0;
 
 	if (s->out) {
-		if (s->gone) /* its positions mean nothing for a topic that is made anew under the name */
-			df_warn(s->client.logger, "the topic `%s` was deleted: the group's position in it is void",
-				df_kafka_source_topic(s));
-		else if (lost)
-			df_warn(s->client.logger,
-				"the group gave %d partitions to others without asking (no heartbeat reached it in time): "
-				"what is in flight of them is written twice",
-				list->cnt);
+		if (s->gone || lost)
+			say_lost(s, list->cnt);
 		else
 			finish(s, list);
 		drop_waiting(s, list);
@@ -249,6 +260,8 @@ static void take_away(struct df_kafka_source *s, rd_kafka_t *rk, rd_kafka_topic_
 		df_info(s->client.logger, "the group takes %d partition%s of `%s`", list->cnt,
 			list->cnt == 1 ? "" : "s", df_kafka_source_topic(s));
 	}
+	if (s->paused) /* librdkafka would remember it for when they come back */
+		(void)rd_kafka_resume_partitions(rk, list);
 	if (s->cooperative)
 		df_kafka_ignore(rd_kafka_incremental_unassign(rk, list));
 	else
@@ -313,6 +326,7 @@ static int out_of_range(struct df_kafka_source *s, const rd_kafka_message_t *m, 
 	struct df_str policy = df_str_c(s->settings->offset_out_of_range);
 	int64_t low, high, to;
 	rd_kafka_resp_err_t code;
+	struct df_error why;
 
 	if (!p)
 		return 0;
@@ -334,10 +348,12 @@ static int out_of_range(struct df_kafka_source *s, const rd_kafka_message_t *m, 
 		return DF_ERR_CONFIG;
 	}
 	to = df_str_equal_c(policy, "latest") ? high : low;
-	df_warn(s->client.logger,
-		"position %" PRId64 " is not in partition %" PRId32 " of `%s` any more (it holds %" PRId64
-		" to %" PRId64 "): reading goes on at %" PRId64,
-		m->offset, m->partition, df_kafka_source_topic(s), low, high, to);
+	df_error_set(&why, DF_ERR_UNKNOWN,
+		     "position %" PRId64 " is not in partition %" PRId32 " of `%s` any more (it holds %" PRId64
+		     " to %" PRId64 "): reading goes on at %" PRId64,
+		     m->offset, m->partition, df_kafka_source_topic(s), low, high, to);
+	df_warn(s->client.logger, "%s", why.text);
+	df_emitter_trouble(s->out, &why);
 	p->ended = p->end >= 0 && to >= p->end;
 	move(s, p, to);
 	return 0;
@@ -375,10 +391,11 @@ int df_kafka_source_event(struct df_kafka_source *s, const rd_kafka_message_t *m
 		s->gone = true;
 	}
 	/* librdkafka goes on trying whatever it is: a topic that is deleted may come back, a right be given. */
-	if (!df_kafka_say(&s->said_ns))
-		return 0;
 	df_error_set(&why, df_kafka_code(m->err), "%s", rd_kafka_message_errstr(m));
 	df_error_remote(&why, rd_kafka_err2name(m->err));
+	df_emitter_trouble(s->out, &why);
+	if (!df_kafka_say(&s->said_ns))
+		return 0;
 	df_log_error(s->client.logger, df_kafka_code(m->err) == DF_ERR_TRANSIENT ? DF_LOG_WARN : DF_LOG_ERROR, &why,
 		     "reading `%s` does not get on, trying again and again", df_kafka_source_topic(s));
 	return 0;

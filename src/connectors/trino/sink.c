@@ -182,26 +182,32 @@ static int was_written(struct writing *g, const char *comment, bool *ret, struct
 	enum df_trino_fate fate;
 
 	*ret = false;
-	if (!s->doubtful || s->blind)
+	if (!s->doubtful)
 		return 0;
-	int code = df_trino_find_fate(s->client, g->ctx, comment, &fate, err);
+	int code = s->blind ? 0 : df_trino_find_fate(s->client, g->ctx, comment, &fate, err);
 	if (code == DF_ERR_AUTH || code == DF_ERR_CONFIG) {
 		/* Not for this user, or there is no catalog `system`. */
 		df_warn(s->base.state.env.logger,
 			"system.runtime.queries cannot be read: a statement whose answer is lost is sent again, and its rows "
 			"may stand there twice");
 		s->blind = true;
+	}
+	if (s->blind) {
+		if (g->w->again)
+			g->w->uncertain += g->sent_count;
 		return 0;
 	}
 	if (code != 0)
 		return df_error_prefix(err, "how the last statement ended cannot be found out");
 	s->doubtful = false;
 	*ret = fate == DF_TRINO_FATE_WRITTEN;
-	if (fate == DF_TRINO_FATE_NONE && s->forgotten)
+	if (fate == DF_TRINO_FATE_NONE && s->forgotten) {
+		g->w->uncertain += g->sent_count;
 		df_warn(s->base.state.env.logger,
 			"the server lost a statement of %zu rows and does not know how it ended: it is sent again, and its "
 			"rows may stand there twice",
 			g->sent_count);
+	}
 	s->forgotten = false;
 	return 0;
 }

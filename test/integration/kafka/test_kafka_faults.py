@@ -5,10 +5,12 @@ DATAFLOW_LONG=1: the broker stands still for 30 s and is away for a minute.
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
 import unittest
+import urllib.request
 from collections import Counter
 
 from kafkacase import DATAFLOW, KafkaCase, LONG, Producer, services, wait_until
@@ -94,6 +96,30 @@ class Faults(KafkaCase):
         wait_until(lambda: "does not answer" in process.log())
         services.script("kafka", "start")
         self.await_lines(1, seconds=60)
+        self.stop(process)
+
+    def test_metrics_tell_that_the_broker_is_away(self):
+        """Also where no message comes afterwards."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+
+        def value(sample):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                lines = [line for line in answer.read().decode().splitlines() if all(part in line for part in sample)]
+            return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+        connected = "dataflow_connector_connection_status{", 'connector_name="source"'
+        errors = "dataflow_connector_errors_total{", 'connector_name="source"', 'operation="read"', 'error_type="connection_error"'
+        process = self.start(self.flow(self.source(self.topic()), self.file()), "--metrics", str(port))
+        wait_until(lambda: "the group gives" in process.log())
+        self.assertEqual((value(connected), value(errors)), (1, 0))
+        services.script("kafka", "stop")
+        wait_until(lambda: value(errors) > 0, what="an error")
+        self.assertEqual(value(connected), 0)
+        services.script("kafka", "start")
+        wait_until(lambda: value(connected) == 1, what="connected again")
+        self.assertIn("brokers answer again", process.log())
         self.stop(process)
 
     def test_stops_at_once_without_a_broker(self):
