@@ -156,6 +156,11 @@ def suite_cli(results):
     run_python(results, "test/cmd")
 
 
+def suite_plugin(results):
+    """connectors in shared objects: built outside the tree against what is installed, loaded, refused; the ABI"""
+    run_python(results, "test/plugin")
+
+
 def suite_rules(results):
     """include rule, generated files up to date, examples and documentation"""
     run_python(results, "test/rules")

@@ -66,9 +66,18 @@ static bool df_plugin_segment_has_note(int fd, const ElfW(Phdr) * segment, uint3
 	       df_plugin_find_note(notes, len, segment->p_align, ret);
 }
 
+/* What is to be mapped must be there: past the end of a file that was copied in part, a page is a SIGBUS. */
+static bool df_plugin_segment_whole(const ElfW(Phdr) * segment, uint64_t file_size)
+{
+	return segment->p_type != PT_LOAD ||
+	       (segment->p_offset <= file_size && segment->p_filesz <= file_size - segment->p_offset);
+}
+
 int df_plugin_read_abi(int fd, uint32_t *ret, struct df_error *err)
 {
 	const ElfW(Ehdr) *own = &__ehdr_start;
+	off_t size = lseek(fd, 0, SEEK_END);
+	bool found = false;
 	ElfW(Ehdr) file;
 	ElfW(Phdr) segment;
 
@@ -81,12 +90,13 @@ int df_plugin_read_abi(int fd, uint32_t *ret, struct df_error *err)
 				    "made for another kind of machine (ELF machine %u, this program has %u)",
 				    file.e_machine, own->e_machine);
 	for (size_t i = 0; i < file.e_phnum && i < PROGRAM_HEADERS_MAX; i++) {
-		if (!df_plugin_read(fd, &segment, sizeof(segment), file.e_phoff + i * sizeof(segment)))
+		if (!df_plugin_read(fd, &segment, sizeof(segment), file.e_phoff + i * sizeof(segment)) ||
+		    !df_plugin_segment_whole(&segment, size < 0 ? 0 : (uint64_t)size))
 			return df_error_set(err, DF_ERR_CONFIG, "no whole shared object: it ends too early");
-		if (df_plugin_segment_has_note(fd, &segment, ret))
-			return 0;
+		found = found || df_plugin_segment_has_note(fd, &segment, ret);
 	}
-	return df_error_set(
-		err, DF_ERR_CONFIG,
-		"no connector plugin: DF_PLUGIN() stands in none of its files (see <dataflow/connector.h>)");
+	return found ? 0
+		     : df_error_set(
+			       err, DF_ERR_CONFIG,
+			       "no connector plugin: DF_PLUGIN() stands in none of its files (see <dataflow/connector.h>)");
 }

@@ -109,7 +109,8 @@ def problems():
     old, new = COMMITTED.read_text().splitlines(), describe()
     bad = broken(old, new, growing())
     if bad and old[0] == new[0]:
-        return [f"compiled plugins cannot follow these changes: {bad}: count DF_PLUGIN_ABI in src/connectors/plugin.h up, then run "
+        some = "; ".join(bad[:6]) + (f"; and {len(bad) - 6} more" if len(bad) > 6 else "")
+        return [f"compiled plugins cannot follow these changes: {some}: count DF_PLUGIN_ABI in src/connectors/plugin.h up, then run "
                 "test/plugin/abi.py --write"]
     if old != new:
         return [f"the installed headers changed ({len(set(old) ^ set(new))} lines): run test/plugin/abi.py --write and commit abi.txt"]
