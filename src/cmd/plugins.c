@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connectors/plugin_load.h"
+#include "connectors/subprocess/subprocess.h"
 
 #define DIRS_MAX 64
 #define OPTION "--connector-dir"
@@ -86,5 +87,8 @@ int df_load_connectors(const struct df_command *command)
 		from = VARIABLE;
 		r = load_listed(getenv(VARIABLE), &err);
 	}
-	return r < 0 ? df_usage_error(command, "%s: %s", from, err.text) : DF_EXIT_OK;
+	if (r < 0)
+		return df_usage_error(command, "%s: %s", from, err.text);
+	r = df_subprocess_load(&err);
+	return r < 0 ? df_usage_error(command, "%s", err.text) : DF_EXIT_OK;
 }
