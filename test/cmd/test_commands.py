@@ -3,7 +3,7 @@ import subprocess
 
 from cli import DATAFLOW, ROOT, CliTest
 
-COMMANDS = ["run", "up", "cron", "transform", "validate", "explain", "connectors", "transformations", "connector test", "generate", "processor", "completion", "version"]
+COMMANDS = ["run", "up", "cron", "transform", "validate", "explain", "connectors", "transformations", "connector new", "connector test", "generate", "processor", "completion", "version"]
 
 
 class Help(CliTest):
