@@ -119,6 +119,7 @@ const char *df_code_name(int code)
 	case DF_ERR_TIMEOUT:
 		return "timeout";
 	case DF_ERR_AUTH:
+	case DF_ERR_DENIED:
 		return "auth_error";
 	case DF_ERR_CONSTRAINT:
 		return "constraint_violation";
@@ -135,7 +136,7 @@ const char *df_code_name(int code)
 
 bool df_code_retryable(int code)
 {
-	return code == DF_ERR_CONNECTION || code == DF_ERR_TIMEOUT || code == DF_ERR_TRANSIENT;
+	return code == DF_ERR_CONNECTION || code == DF_ERR_TIMEOUT || code == DF_ERR_TRANSIENT || code == DF_ERR_DENIED;
 }
 
 bool df_code_poison(int code)

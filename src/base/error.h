@@ -19,7 +19,7 @@ enum df_code {
 	DF_OK = 0,
 	DF_ERR_CONNECTION = -1,	  /* refused, reset, DNS, closed by the peer: open the connection again */
 	DF_ERR_TIMEOUT = -2,	  /* a deadline of ours or of the server */
-	DF_ERR_AUTH = -3,	  /* credentials, TLS identity, missing privilege */
+	DF_ERR_AUTH = -3,	  /* credentials, TLS identity, a privilege that is missing for good */
 	DF_ERR_CONSTRAINT = -4,	  /* the store refuses this message: unique, foreign key, check */
 	DF_ERR_INVALID_DATA = -5, /* this message cannot be decoded, converted or stored */
 	DF_ERR_TRANSIENT = -6,	  /* the other side says: try later */
@@ -28,6 +28,7 @@ enum df_code {
 	DF_ERR_CONFIG = -9,	  /* the manifest, a path, a table is wrong: a person must act; reported as `unknown` */
 	DF_ERR_NO_MEMORY = -10,	  /* an allocation failed or a size limit of ours was hit; reported as `unknown` */
 	DF_ERR_CLOSED = -11,	  /* used after close; reported as `unknown` */
+	DF_ERR_DENIED = -12,	  /* a privilege is missing that may be granted yet; reported as `auth_error` */
 };
 
 #define DF_ERROR_TEXT_MAX 768
@@ -63,7 +64,8 @@ int df_error_no_memory(struct df_error *err);
  * "invalid_data", "transient", "context_canceled", "unknown". Static storage. */
 const char *df_code_name(int code);
 
-/* May the same operation succeed later without a person doing anything? connection, timeout, transient. */
+/* May the same operation succeed later without a person doing anything? connection, timeout, transient;
+ * and denied, for which one is awaited. */
 bool df_code_retryable(int code);
 
 /* Is the message itself the reason (and the rest of its batch is not)? constraint, invalid_data. */

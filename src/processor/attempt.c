@@ -300,7 +300,7 @@ static int before_retry(struct df_flight *f, struct df_message **messages, struc
 
 	df_errors_add(&o->metrics.retries, a->last.code, 1);
 	df_trouble_add(&o->metrics.connector.trouble, DF_OP_WRITE, &a->last);
-	if (a->last.code == DF_ERR_CONNECTION) {
+	if (a->last.code == DF_ERR_CONNECTION || a->last.code == DF_ERR_DENIED) {
 		r = reconnect(f, p, err);
 		if (r == 0 && df_transaction_happened(f))
 			settle_happened(f, messages);

@@ -12,6 +12,8 @@ void df_errors_add(struct df_error_counts *c, int code, uint64_t n)
 {
 	size_t type = 0;
 
+	if (code == DF_ERR_DENIED)
+		code = DF_ERR_AUTH;
 	/* The codes that have no name of their own are reported as the last, `unknown`. */
 	while (type + 1 < DF_ERROR_TYPES && codes[type] != code)
 		type++;

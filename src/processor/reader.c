@@ -284,7 +284,8 @@ static void emitter_trouble(struct df_emitter *e, const struct df_error *why)
 	}
 	df_errors_add(&p->metrics.source.errors[DF_OP_READ], why->code, 1);
 	df_errors_add(&p->metrics.read_errors, why->code, 1);
-	if (why->code == DF_ERR_CONNECTION || why->code == DF_ERR_TIMEOUT || why->code == DF_ERR_AUTH) {
+	if (why->code == DF_ERR_CONNECTION || why->code == DF_ERR_TIMEOUT || why->code == DF_ERR_AUTH ||
+	    why->code == DF_ERR_DENIED) {
 		p->metrics.source.connected = false;
 		df_trouble_add(&p->metrics.source.trouble, DF_OP_READ, why);
 	}

@@ -112,6 +112,7 @@ static void test_classes(void **state)
 		{ DF_ERR_CONFIG, "unknown", false, false },
 		{ DF_ERR_NO_MEMORY, "unknown", false, false },
 		{ DF_ERR_CLOSED, "unknown", false, false },
+		{ DF_ERR_DENIED, "auth_error", true, false },
 		{ -99, "unknown", false, false },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -334,7 +334,7 @@ int df_kafka_await_topic(struct df_kafka_client *client, rd_kafka_t *rk, struct 
 			(void)!df_context_sleep(ctx, 200 * DF_NS_PER_MS);
 			continue;
 		}
-		if (r == DF_ERR_AUTH || r == DF_ERR_CONFIG)
+		if (r == DF_ERR_AUTH || r == DF_ERR_DENIED || r == DF_ERR_CONFIG)
 			break;
 		/* Why nobody answers, in the broker connection's words. Identity: there is no point in waiting. */
 		if (df_kafka_client_trouble(client, &why) == DF_ERR_AUTH || now - begin >= CONNECT_TIMEOUT) {

@@ -75,7 +75,8 @@ void df_kafka_sink_report(struct df_kafka_sink *s, struct df_write *w, size_t in
  * back, what is on its way the broker refuses (the sequence numbers have a gap), and a new producer begins. */
 static void give_up(struct df_kafka_sink *s, struct df_error *err)
 {
-	err->code = DF_ERR_CONNECTION;
+	if (err->code != DF_ERR_DENIED)
+		err->code = DF_ERR_CONNECTION;
 	if (!atomic_exchange(&s->broken, true))
 		(void)rd_kafka_purge(s->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
 }

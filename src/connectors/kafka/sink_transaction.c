@@ -272,7 +272,7 @@ int df_kafka_sink_transaction(struct df_kafka_sink *s, struct df_context *ctx, s
 
 		r = take_back(s, ctx, r, err);
 		/* A transaction that was taken back can be tried again as a whole. */
-		if (!stays && !df_code_poison(r) && r != DF_ERR_UNKNOWN)
+		if (!stays && !df_code_poison(r) && r != DF_ERR_UNKNOWN && r != DF_ERR_DENIED)
 			err->code = r = DF_ERR_TRANSIENT;
 	}
 	return r;

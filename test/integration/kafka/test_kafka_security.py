@@ -115,7 +115,7 @@ class Security(KafkaCase):
         self.assertIn("status 401", log)
 
     def test_not_allowed(self):
-        """A right that is missing is no message's fault: the source waits for it, the sink stops with the position kept."""
+        """A right that is missing is no message's fault: source and sink wait for it."""
         from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType, AclBindingFilter
         topic = self.topic()
         deny = AclBinding(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:plain-user", "*", AclOperation.READ, AclPermissionType.DENY)
@@ -124,14 +124,15 @@ class Security(KafkaCase):
             future.result(30)
         self.produce(topic, [b'{"i": 1}'])
         config = {"brokers": [self.kafka["KAFKA_SASL_PLAINTEXT_BROKERS"]], "sasl": self.sasl("plain")}
-        log = self.run_once(self.flow(self.from_file({"i": 2}), self.sink(topic, **config)), code=1)
-        self.assertIn("TOPIC_AUTHORIZATION_FAILED", log)
+        writer = self.start(self.flow(self.from_file({"i": 2}), self.sink(topic, **config), name="writer"), "--once", POD_NAME="writer")
+        wait_until(lambda: "TOPIC_AUTHORIZATION_FAILED" in writer.log(), what="the reason of the sink")
         process = self.start(self.flow(self.source(topic, **config), self.file()))
         wait_until(lambda: "AUTHORIZATION_FAILED" in process.log(), what="the reason")
-        self.assertIsNone(process.poll())
+        self.assertEqual((process.poll(), writer.poll()), (None, None))
         self.produce(topic, [b'{"i": 3}'])
         filters = [AclBindingFilter(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, None, None, AclOperation.ANY, AclPermissionType.ANY)]
         for future in self.admin.delete_acls(filters).values():
             future.result(30)
-        self.await_lines(2)
+        self.await_lines(3)
+        self.assertEqual(writer.wait(30), 0, writer.log()[-2000:])
         self.stop(process)
