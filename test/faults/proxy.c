@@ -123,6 +123,11 @@ static void emitter_lag(struct df_emitter *e, struct df_partition *p, int64_t me
 	df_emitter_lag(source_of_emitter(e)->out, p, messages);
 }
 
+static void emitter_trouble(struct df_emitter *e, const struct df_error *why)
+{
+	df_emitter_trouble(source_of_emitter(e)->out, why);
+}
+
 static int source_restore(struct df_source *source, const struct df_value *checkpoint, struct df_error *err)
 {
 	struct df_source *inner = source_of(source)->inner;
@@ -139,7 +144,7 @@ static int source_connect(struct df_source *source, struct df_context *ctx, stru
 }
 
 /* An emitter that gets a member must get it here, too. */
-_Static_assert(sizeof(struct df_emitter) == 10 * sizeof(void *), "the proxy's emitter has all members");
+_Static_assert(sizeof(struct df_emitter) == 11 * sizeof(void *), "the proxy's emitter has all members");
 
 static int source_read(struct df_source *source, struct df_context *ctx, struct df_emitter *out, struct df_error *err)
 {
@@ -158,6 +163,7 @@ static int source_read(struct df_source *source, struct df_context *ctx, struct 
 		.idle = emitter_idle,
 		.drain = emitter_drain,
 		.lag = emitter_lag,
+		.trouble = emitter_trouble,
 	};
 	return s->inner->ops->read(s->inner, ctx, &s->emitter, err);
 }
