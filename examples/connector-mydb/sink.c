@@ -78,7 +78,7 @@ static void sink_free(struct df_sink *sink)
 /* ---- one message ----------------------------------------------------------------------------------------- */
 
 struct command {
-	struct df_str args[6];
+	struct df_str args[MYDB_ARGS_MAX];
 	size_t count;
 	size_t message; /* in the write */
 };
