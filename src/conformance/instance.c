@@ -141,10 +141,14 @@ int df_instance_use(struct df_stage *st, struct df_instance *i, struct df_error 
 
 /* ---- both sides ------------------------------------------------------------------------------------------ */
 
-/* A source needs something to connect to. */
-static void prepare(struct df_stage *st)
+bool df_can_feed(struct df_stage *st)
 {
-	if (st->p->subject->type[DF_SOURCE] && !df_subject_lacks(st->p->subject, DF_NEEDS_NAME | DF_NEEDS_FEED))
+	return !df_subject_lacks(st->p->subject, DF_NEEDS_SOURCE | DF_NEEDS_NAME | DF_NEEDS_FEED);
+}
+
+void df_prepare_rows(struct df_stage *st)
+{
+	if (df_can_feed(st))
 		df_stage_feed(st, 1, ROWS);
 }
 
@@ -153,7 +157,7 @@ void df_each_side(struct df_stage *st, const char *(*fn)(struct df_stage *st, en
 	const char *why[DF_SIDES] = { NULL };
 	size_t sides = 0, tried = 0;
 
-	prepare(st);
+	df_prepare_rows(st);
 	for (int kind = DF_SOURCE; kind < DF_SIDES; kind++) {
 		if (!st->p->subject->type[kind])
 			continue;

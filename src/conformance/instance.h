@@ -32,8 +32,13 @@ int df_instance_try(struct df_stage *st, struct df_instance *i, struct df_error 
 /* The same, but a source that has no end is not read. */
 int df_instance_use(struct df_stage *st, struct df_instance *i, struct df_error *err);
 
+/* Rows can be put where the source finds them. */
+bool df_can_feed(struct df_stage *st);
+/* Puts a few there when they can: a source needs something to connect to. */
+void df_prepare_rows(struct df_stage *st);
+
 /* Runs fn for the source and for the sink of the manifest. What it returns says why it could not be tried with that
- * side, NULL: it was. Not applicable when it was with none. Before that rows go into the store when they can. */
+ * side, NULL: it was. Not applicable when it was with none. Before that, df_prepare_rows. */
 void df_each_side(struct df_stage *st, const char *(*fn)(struct df_stage *st, enum df_component_kind kind));
 
 /* ---- operations in threads of their own ------------------------------------------------------------------ */

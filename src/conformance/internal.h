@@ -9,6 +9,8 @@
 #include "conformance/stage.h"
 #include "spec/secrets.h"
 
+#define DF_RULES_MAX 512
+
 /* ---- the manifest under test (manifest.c) ---------------------------------------------------------------- */
 
 #define DF_SIDES 2 /* DF_SOURCE and DF_SINK */

@@ -28,10 +28,10 @@ struct df_conformance_rule {
 	void (*run)(struct df_stage *st);
 };
 
-/* One array a file; end with an empty row. */
-extern const struct df_conformance_rule df_rules_lifecycle[], df_rules_settings[], df_rules_source[],
-	df_rules_source_resume[], df_rules_source_checkpoint[], df_rules_source_faults[], df_rules_sink[],
-	df_rules_sink_trouble[], df_rules_sink_faults[], df_rules_types[], df_rules_identifiers[];
+/* One array a file, df_rules_<row of list.h>; it ends with an empty row. */
+#define DF_RULES(name) extern const struct df_conformance_rule df_rules_##name[];
+#include "conformance/list.h"
+#undef DF_RULES
 
 /*
  * Verdicts. A rule that returns without one has passed. df_rule_fail and df_rule_not_applicable do not return, and may

@@ -1,6 +1,7 @@
 /* Running the rules: which, each in a process of its own, and what it said. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -40,22 +41,25 @@ static bool is_wanted(const struct df_conformance_options *o, const char *rule)
 	return false;
 }
 
+static const char *const groups[] = { "lifecycle", "settings", "source", "sink", "types", "identifiers" };
+
 static int check_names(const struct df_conformance_options *o, struct df_error *err)
 {
 	size_t n;
 	const struct df_conformance_rule *const *rules = df_conformance_rules(&n);
 
 	for (size_t i = 0; o->rules && o->rules[i]; i++) {
-		const char *names[512], *near;
+		const char *names[DF_RULES_MAX + DF_ARRAY_SIZE(groups)], *near;
 		size_t known = 0;
 
-		for (size_t k = 0; k < n && k < DF_ARRAY_SIZE(names); k++) {
+		for (size_t k = 0; k < n; k++) {
 			known += names_rule(o->rules[i], rules[k]->name);
 			names[k] = rules[k]->name;
 		}
 		if (known)
 			continue;
-		near = df_nearest(df_str_c(o->rules[i]), names, n < DF_ARRAY_SIZE(names) ? n : DF_ARRAY_SIZE(names));
+		memcpy(names + n, groups, sizeof(groups));
+		near = df_nearest(df_str_c(o->rules[i]), names, n + DF_ARRAY_SIZE(groups));
 		return df_error_set(err, DF_ERR_CONFIG, "there is no rule and no group of rules `%s`%s%s%s",
 				    o->rules[i], near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 	}
@@ -72,6 +76,7 @@ static _Noreturn void be_the_rule(struct run *run, const struct df_conformance_r
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+	mallopt(M_PERTURB, 0xa5); /* what is used after free, or before it is set, shows */
 	dup2(nothing, STDIN_FILENO);
 	dup2(nothing, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
@@ -221,12 +226,12 @@ static void tell(const struct run *run, const struct df_conformance_result *resu
 {
 	if (!run->out)
 		return;
-	fprintf(run->out, "%s  %-36s", verdict_words[result->verdict], result->rule);
+	fprintf(run->out, "%s  %-34s", verdict_words[result->verdict], result->rule);
 	if (result->verdict == DF_VERDICT_NOT_APPLICABLE)
-		fprintf(run->out, "          %s\n", result->seen ? result->seen : "");
+		fprintf(run->out, "%9s", "");
 	else
-		fprintf(run->out, " %6.2f s  %s\n", (double)result->ns / (double)DF_NS_PER_S,
-			result->seen ? result->seen : "");
+		fprintf(run->out, " %6.2f s", (double)result->ns / (double)DF_NS_PER_S);
+	fprintf(run->out, "%s%s\n", result->seen ? "  " : "", result->seen ? result->seen : "");
 	if (result->verdict == DF_VERDICT_FAIL)
 		tell_log(run->out, df_buf_str(log));
 	fflush(run->out);

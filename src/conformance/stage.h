@@ -18,6 +18,8 @@ struct df_stage {
 	const char *address;	/* what `{address}` becomes now */
 	struct df_arena *arena; /* lives as long as the rule */
 	bool quick;
+	size_t tried;	 /* the rule's own: what it counts */
+	const void *arg; /* the rule's own: for what it calls */
 	/* private: stage.c */
 	struct df_stage_private *p;
 };

@@ -1,0 +1,12 @@
+/* The only list of the files of rules, in the order they run. No include guard. */
+DF_RULES(lifecycle)
+DF_RULES(lifecycle_left)
+DF_RULES(settings)
+DF_RULES(settings_secrets)
+DF_RULES(settings_server)
+DF_RULES(source)
+DF_RULES(source_faults)
+DF_RULES(sink)
+DF_RULES(sink_faults)
+DF_RULES(types)
+DF_RULES(identifiers)
