@@ -254,6 +254,8 @@ static bool keeps(const char *yaml)
 	return keeps_position;
 }
 
+#define NAME_63 "a23456789b23456789c23456789d23456789e23456789f23456789g23456789"
+
 static bool repeatable(const char *yaml)
 {
 	struct parsed p;
@@ -274,6 +276,9 @@ static void test_postgresql(void **state)
 	GOOD(DF_SOURCE, PG("  table: t\n  query: SELECT 1;\n"));
 	BAD(DF_SOURCE, PG("  query: SELECT 1; DROP TABLE t\n"), "must be one statement");
 	BAD(DF_SOURCE, PG("  table: a.b.c\n"), "must be `name` or `schema.name`");
+	GOOD(DF_SOURCE, PG("  table: " NAME_63 "." NAME_63 "\n"));
+	BAD(DF_SOURCE, PG("  table: " NAME_63 "x\n"), "at most 63 bytes");
+	BAD(DF_SINK, PG("  table: " NAME_63 "x.t\n"), "at most 63 bytes");
 	BAD(DF_SOURCE, PG("  table: t\n  pollInterval: 0\n"), "pollInterval");
 	BAD(DF_SOURCE, PG("  table: t\n  changeTrackingColumn: a-b\n"), "changeTrackingColumn");
 	BAD(DF_SOURCE, PG("  query: SELECT 1\n  autoCreateTable: true\n"), "table");

@@ -244,8 +244,9 @@ void df_pg_close(struct df_pg *pg)
 
 /* ---- cancelling ------------------------------------------------------------------------------------------ */
 
-/* How long the server is waited for to take a cancel request. */
-#define CANCEL_MS 1000
+/* How long the server is waited for to take a cancel request: close is to return within a second, also when the server
+ * is silent. */
+#define CANCEL_MS 500
 
 /* PQcancel opens a connection of its own and blocks, in the worst case for minutes: it has a thread of its own, and who
  * asked waits a little. The last of the two frees. */

@@ -3,16 +3,30 @@
 
 #include "connectors/postgresql/target.h"
 
-#define NAME_MAX_BYTES 63 /* NAMEDATALEN - 1: the server would cut a longer name */
+/* Every table has them already. */
+static bool is_system_column(struct df_str name)
+{
+	static const char *const names[] = { "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid" };
+
+	for (size_t i = 0; i < DF_ARRAY_SIZE(names); i++)
+		if (df_str_equal_c(name, names[i]))
+			return true;
+	return false;
+}
 
 static int check_name(struct df_str name, struct df_error *err)
 {
 	int code = df_name_check(name, "column name", err);
 
-	if (code == 0 && name.len > NAME_MAX_BYTES)
+	if (code == 0 && is_system_column(name))
+		return df_error_set(err, DF_ERR_INVALID_DATA,
+				    "column name \"" DF_STR_FMT "\" is that of a column of PostgreSQL's own; rename it",
+				    DF_STR_ARG(name));
+
+	if (code == 0 && name.len > DF_POSTGRESQL_NAME_BYTES)
 		return df_error_set(err, DF_ERR_INVALID_DATA,
 				    "column name \"" DF_STR_FMT "\" is longer than PostgreSQL's %d bytes",
-				    DF_STR_ARG(name), NAME_MAX_BYTES);
+				    DF_STR_ARG(name), DF_POSTGRESQL_NAME_BYTES);
 	return code;
 }
 
@@ -131,7 +145,7 @@ static int check_key(const struct df_pg_target *target, const struct df_inferenc
 	return 0;
 }
 
-/* Made by somebody else at the same moment: that is fine. */
+/* The table, or the column, was made by somebody else at the same moment: that is fine. */
 static bool exists_already(const struct df_error *err)
 {
 	return strcmp(err->remote, "42P07") == 0 || strcmp(err->remote, "42701") == 0 ||

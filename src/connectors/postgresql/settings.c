@@ -1,5 +1,22 @@
 #include "connectors/postgresql/settings.h"
 
+#include "table/identifier.h"
+
+/* Two names that are cut alike would be one table. */
+static int check_table(struct df_str text, struct df_error *err)
+{
+	df_cleanup(df_table_name_done) struct df_table_name name = { 0 };
+	int code = df_check_table_name(text, err);
+
+	if (code == 0)
+		code = df_table_name_split(text, &name, err);
+	if (code == 0 && (strlen(name.name) > DF_POSTGRESQL_NAME_BYTES ||
+			  (name.qualifier && strlen(name.qualifier) > DF_POSTGRESQL_NAME_BYTES)))
+		return df_error_set(err, DF_ERR_CONFIG, "a name has at most %d bytes: PostgreSQL cuts longer ones",
+				    DF_POSTGRESQL_NAME_BYTES);
+	return code;
+}
+
 /* Rows that source and sink share. */
 #define CONNECTION_FIELDS(S)                                                                                         \
 	DF_FIELD(S, connection_string, "connectionString", DF_REQUIRED | DF_SENSITIVE | DF_NO_BLANK,                 \
@@ -14,7 +31,7 @@
 
 static const struct df_field source_fields[] = {
 	CONNECTION_FIELDS(S),
-	DF_POLLING_FIELDS(S, "updated_at", df_check_table_name),
+	DF_POLLING_FIELDS(S, "updated_at", check_table),
 	DF_FIELD(S, auto_create_table, "autoCreateTable", 0,
 		 .doc = "Create an empty table (`id`, `created_at`, `updated_at`) when it is missing."),
 	DF_SOURCE_RAW_MODE_FIELD(S),
@@ -78,7 +95,7 @@ static const char *const unknown_values[] = { "error", "ignore", "addColumn", NU
 
 static const struct df_field sink_fields[] = {
 	CONNECTION_FIELDS(S),
-	DF_TABLE_SINK_FIELDS_TO_KEY(S, "1", "the primary key", df_check_table_name),
+	DF_TABLE_SINK_FIELDS_TO_KEY(S, "1", "the primary key", check_table),
 	DF_FIELD(S, table_sink.unknown_fields, "unknownFields", DF_OURS, .def = "error", .values = unknown_values,
 		 .doc = "What a key without a column means: `error` refuses the message (error sink or stop), `ignore` "
 			"leaves the key out, `addColumn` adds the column to the table, of the type that the batch's "

@@ -22,6 +22,8 @@ struct df_postgresql_sink_settings {
 	bool exactly_once;
 };
 
+#define DF_POSTGRESQL_NAME_BYTES 63 /* NAMEDATALEN - 1: the server cuts a longer name */
+
 /* Rows that already wait travel together up to this many when batchSize is absent. */
 #define DF_POSTGRESQL_TOGETHER 100
 

@@ -441,6 +441,9 @@ class Create(PostgresTest):
     def test_names_that_are_too_long(self):
         self.assertIn("longer than PostgreSQL's 63 bytes", self.refuse([{"x" * 64: 1}], autoCreateTable=True))
 
+    def test_names_of_columns_that_every_table_has(self):
+        self.assertIn("is that of a column of PostgreSQL's own", self.refuse([{"ctid": 1}], autoCreateTable=True))
+
     def test_missing_table_and_columns(self):
         self.assertIn("set autoCreateTable: true", self.refuse([{"id": 1}]))
         sql("CREATE TABLE t (id int PRIMARY KEY, need text NOT NULL)")
