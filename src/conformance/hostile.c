@@ -16,7 +16,7 @@ static const char *const separators[] = {
 
 static const char *const comments[] = { "a--b", "--", "a -- b", "a/*b*/c", "/*a", "a//b", "#a", NULL };
 
-static const char *const paths[] = { "a/b", "../a", "..", ".", "/", "a/", "a/../%C", "../%C/../a", "a\\c", NULL };
+static const char *const paths[] = { "a/b", "a/b/c", "..", ".", "/", "a/", "a/../%C", "%C/../a", "a\\c", NULL };
 
 static const char *const injections[] = {
 	"x'; DROP TABLE %C; --",
@@ -131,29 +131,34 @@ const char **df_hostile_names(struct df_stage *st, const char *group, const char
 
 /* ---- what an error must show ------------------------------------------------------------------------------- */
 
-static bool contains(const char *text, struct df_str part)
+static bool contains(struct df_str text, struct df_str part)
 {
-	return part.len == 0 || memmem(text, strlen(text), part.ptr, part.len) != NULL;
+	return part.len == 0 || (text.len > 0 && memmem(text.ptr, text.len, part.ptr, part.len) != NULL);
 }
 
-/* The name as it is, as JSON writes it, or with its quotes doubled; of a long one the beginning. */
+static void add_without_quotes(struct df_buf *buf, struct df_str text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (!strchr("\"`\\", text.ptr[i]))
+			df_buf_add_char(buf, text.ptr[i]);
+	}
+}
+
 bool df_hostile_named(const char *text, const char *name)
 {
 	struct df_str shown = df_str_c(name);
-	struct df_buf json = { 0 }, doubled = { 0 };
+	struct df_buf json = { 0 }, bare_text = { 0 }, bare_name = { 0 };
 
 	if (shown.len > 2 * NAME_SHOWN)
 		shown.len = NAME_SHOWN;
 	df_json_write_string(shown, &json);
-	for (size_t i = 0; i < shown.len; i++) {
-		df_buf_add_char(&doubled, shown.ptr[i]);
-		if (shown.ptr[i] == '"' || shown.ptr[i] == '`')
-			df_buf_add_char(&doubled, shown.ptr[i]);
-	}
-	bool found = contains(text, shown) || contains(text, df_str(json.data + 1, json.len - 2)) ||
-		     contains(text, df_buf_str(&doubled));
+	add_without_quotes(&bare_text, df_str_c(text));
+	add_without_quotes(&bare_name, shown);
+	bool found = contains(df_str_c(text), shown) || contains(df_str_c(text), df_str(json.data + 1, json.len - 2)) ||
+		     (bare_name.len > 0 && contains(df_buf_str(&bare_text), df_buf_str(&bare_name)));
 
 	df_buf_done(&json);
-	df_buf_done(&doubled);
+	df_buf_done(&bare_text);
+	df_buf_done(&bare_name);
 	return found;
 }

@@ -8,7 +8,8 @@
  * canary: a store that some of them try to get at. Arena memory. */
 const char **df_hostile_names(struct df_stage *st, const char *group, const char *canary, size_t *ret_count);
 
-/* Does the text show the name: as it is, as JSON writes it, or with its quotes doubled; of a long one the beginning? */
+/* Does the text show the name: as it is, as JSON writes it, or with other quotes and backslashes; of a long one the
+ * beginning? */
 bool df_hostile_named(const char *text, const char *name);
 
 #endif

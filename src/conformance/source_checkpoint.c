@@ -114,8 +114,8 @@ static void checkpoint_damaged(struct df_stage *st)
 			struct df_value *scalar = scalar_at(document, &n);
 
 			if (!scalar && i > 0) {
-				df_rule_note(st, "%zu of %zu refused, the others went on without a loss", refusals,
-					     tried);
+				df_rule_note(st, "%zu of %zu refused, %zu went on without a loss", refusals, tried,
+					     tried - refusals);
 				return;
 			}
 			df_rule_check(st, scalar, "a checkpoint without a value: %s", checkpoint);
