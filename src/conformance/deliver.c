@@ -47,7 +47,6 @@ struct delivering {
 	struct df_sink *sink;
 	int64_t ns;
 	bool transactional;
-	unsigned writes;
 	struct df_delivery *d;
 };
 
@@ -74,9 +73,10 @@ static struct df_write *new_write(struct delivering *dv, struct df_message *cons
 
 	df_rule_check(dv->st, arena && w, "out of memory");
 	df_rule_ok(dv->st, df_write_init(w, messages, n, arena, &err), &err, "a write is made");
-	w->token = (uint64_t)(uintptr_t)w + ++dv->writes;
+	w->token = (uint64_t)df_clock_monotonic(); /* no two writes of the rule share it */
 	if (dv->transactional)
-		w->checkpoint = df_str_c(df_rule_text(dv->st, "{\"test\":{\"write\":%u}}", dv->writes));
+		w->checkpoint =
+			df_str_c(df_rule_text(dv->st, "{\"test\":{\"write\":%llu}}", (unsigned long long)w->token));
 	return w;
 }
 
