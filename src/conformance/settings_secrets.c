@@ -417,7 +417,51 @@ static void secrets_in_use(struct df_stage *st)
 	df_rule_note(st, "%zu secrets", st->tried);
 }
 
+/* ---- those that nobody marked ---------------------------------------------------------------------------- */
+
+static bool is_called_secret(const char *name)
+{
+	static const char *const ends[] = { "password", "passphrase", "secret", "token", "apiKey", "privateKey" };
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < DF_ARRAY_SIZE(ends); i++) {
+		size_t n = strlen(ends[i]);
+
+		if (len >= n && strcasecmp(name + len - n, ends[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void must_be_marked(struct df_stage *st, enum df_component_kind kind, const struct df_spot *spot)
+{
+	const struct df_field *field = spot->field;
+
+	if (!is_called_secret(field->name) || (field->type != DF_TYPE_SECRET && field->type != DF_TYPE_STRING))
+		return;
+	st->tried++;
+	df_rule_check(st, field->flags & DF_SENSITIVE,
+		      "%s: `%s%s%s` is a secret by its name, and its row has no DF_SENSITIVE: it would be shown",
+		      df_component_kind_name(kind), spot->parent, spot->parent[0] ? "." : "", field->name);
+}
+
+static const char *marked_side(struct df_stage *st, enum df_component_kind kind)
+{
+	size_t before = st->tried;
+
+	df_each_spot(st, kind, must_be_marked);
+	return st->tried > before ? NULL : "no setting is called a secret";
+}
+
+static void secrets_marked(struct df_stage *st)
+{
+	df_each_side(st, marked_side);
+	df_rule_note(st, "%zu secrets", st->tried);
+}
+
 const struct df_conformance_rule df_rules_settings_secrets[] = {
+	{ "settings.secrets-marked", "A setting that is called password, secret or token is never shown.", 0, 0,
+	  secrets_marked },
 	{ "settings.secrets",
 	  "A wrong secret stands in no error, log line or command line, the server being there or not.", 0, 300,
 	  secrets_valid },

@@ -4,6 +4,7 @@
 #define ROWS 200
 #define COME_NS (30 * DF_NS_PER_S)
 #define IDLE_NS (65 * DF_NS_PER_S)
+#define QUIET_NS DF_NS_PER_S
 
 static struct df_collector *small_batches(struct df_stage *st)
 {
@@ -366,6 +367,45 @@ static void idle(struct df_stage *st)
 	df_source_free(s);
 }
 
+static int64_t processor_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return used.tv_sec * DF_NS_PER_S + used.tv_nsec;
+}
+
+/* Waiting is not asking again and again. */
+static void idle_quiet(struct df_stage *st)
+{
+	struct df_component *component = NULL;
+	struct df_diags diags = { 0 };
+	struct df_collector *c = df_collector_new(st);
+	struct df_error err = DF_ERROR_INIT;
+
+	df_stage_feed(st, 1, 10);
+	df_rule_check(st, df_stage_parse(st, DF_SOURCE, NULL, &component, &diags), "the source's settings are refused");
+	struct df_source *s = df_stage_source_of(st, component, false);
+
+	df_stage_restore(st, s, "{}");
+	df_reader_connect(st, s);
+	struct df_reading *r = df_reading_start(st, c, s);
+
+	df_rule_check(st, df_reading_await(r, 10, 2 * COME_NS), "of 10 rows only %zu came within 60 s", c->messages);
+	int64_t before = processor_ns();
+	bool ended = df_reading_await(r, 11, QUIET_NS);
+	int64_t used = processor_ns() - before;
+	int code = df_reading_stop(r, DF_SOON_NS, &err);
+
+	if (ended && code == 0)
+		df_rule_not_applicable(st, "the source ends, it does not wait for more rows");
+	df_rule_check(st, used < QUIET_NS / 2, "waiting for more rows took %.2f s of processor time in %.0f s",
+		      (double)used / (double)DF_NS_PER_S, (double)QUIET_NS / (double)DF_NS_PER_S);
+	df_rule_note(st, "%.1f ms of processor time in %.0f s", (double)used / (double)DF_NS_PER_MS,
+		     (double)QUIET_NS / (double)DF_NS_PER_S);
+	df_source_free(s);
+}
+
 /* ---- an emitter that fails --------------------------------------------------------------------------------- */
 
 enum failing_call { FAILS_EMIT, FAILS_BATCH, FAILS_PARTITION };
@@ -505,6 +545,8 @@ const struct df_conformance_rule df_rules_source[] = {
 	{ "source.close-blocked", "close while downstream is full returns soon, and read with it.", NEEDS, 120,
 	  close_blocked },
 	{ "source.idle", "A source with nothing to read says at least every 60 s that it is alive.", NEEDS, 150, idle },
+	{ "source.idle-quiet", "A source with nothing to read takes next to no processor time.", NEEDS, 120,
+	  idle_quiet },
 	{ "source.emit-fails", "An error of emit ends read, and is what read returns.", NEEDS, 120, emit_fails },
 	{ "source.no-batch", "Without memory for a batch read ends, and says so.", NEEDS, 120, no_batch },
 	{ "source.no-partition", "Without memory for a partition read ends, and says so.", NEEDS, 120, no_partition },

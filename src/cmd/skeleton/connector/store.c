@@ -119,7 +119,10 @@ static int write_at(struct df_@name@ *db, uint64_t offset, const void *data, siz
 static int lock(struct df_@name@ *db, struct df_context *ctx, short type, struct df_error *err)
 {
 	struct flock whole = { .l_type = type, .l_whence = SEEK_SET };
+	int code = df_context_check(ctx, err);
 
+	if (code != 0)
+		return code;
 	while (fcntl(db->fd, F_OFD_SETLK, &whole) < 0) {
 		if (errno != EAGAIN && errno != EACCES)
 			return failed("lock", db->path, errno, err);
