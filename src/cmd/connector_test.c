@@ -1,14 +1,18 @@
 /* `connector test`: the conformance suite (src/conformance) on a user's own manifest and server. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cmd/common.h"
 #include "conformance/rule.h"
+#include "connectors/plugin_load.h"
+#include "connectors/subprocess/subprocess.h"
 #include "spec/secrets.h"
 
 #define RULE_SECONDS_MAX ((uint64_t)24 * 3600)
 
 struct connector_test_options {
-	const char *server, *setup, *cleanup, *feed, *dump, *restart, *report, *secrets;
+	const char *server, *setup, *cleanup, *feed, *dump, *restart, *against, *report, *secrets;
 	struct df_option_list rules, wrong_credentials;
 	uint64_t time_limit;
 	bool quick, list_rules;
@@ -30,6 +34,8 @@ static const struct df_option connector_test_rows[] = {
 	       .doc = "restarts the server and returns when it is up again"),
 	OPTION(wrong_credentials, "wrong-credentials", 0, .argument = "PATH=VALUE",
 	       .doc = "a setting that cannot authenticate (source.config.password=wrong); repeatable"),
+	OPTION(against, "against", 'a', .argument = "FILE",
+	       .doc = "the connector: a shared object, or a program called dataflow-connector-TYPE"),
 	OPTION(rules, "rule", 'r', .argument = "NAME", .doc = "only this rule, or this group of rules; repeatable"),
 	OPTION(report, "report", 0, .argument = "FILE", .doc = "write the JSON report, the connector's passport"),
 	OPTION(secrets, "secrets", 0, .argument = "DIR", .doc = "Secrets as files: DIR/<secret>/<key>"),
@@ -49,6 +55,22 @@ static int list_rules(void)
 	for (size_t i = 0; i < n; i++)
 		df_buf_printf(&buf, "| `%s` | %s |\n", rules[i]->name, rules[i]->doc);
 	return df_print(&buf);
+}
+
+/* Makes its types known, or takes the place of those of the same name. */
+static int load_connector(const struct df_command *command, const char *file)
+{
+	df_cleanup(df_freep) char *path = realpath(file, NULL);
+	struct df_error err = DF_ERROR_INIT;
+	int r;
+
+	if (!path)
+		return df_usage_error(command, "--against %s: %s", file, strerror(errno));
+	if (df_str_ends(df_str_c(path), DF_STR(".so")))
+		r = df_plugin_load_file(path, &err);
+	else
+		r = df_subprocess_add(path, NULL, &err);
+	return r < 0 ? df_usage_error(command, "--against: %s", err.text) : DF_EXIT_OK;
 }
 
 static void summary(const struct df_conformance_report *report)
@@ -87,6 +109,8 @@ static int connector_test_run(const struct df_command *command, void *options, i
 		return list_rules();
 	if (operands == 0)
 		return df_usage_error(command, "MANIFEST is missing");
+	if (o->against && load_connector(command, o->against) != DF_EXIT_OK)
+		return DF_EXIT_USAGE;
 	secrets = o->secrets ? df_secret_store_new(o->secrets, "default") : NULL;
 	r = run_suite(&(struct df_conformance_options){
 		.manifest = operand[0],
@@ -123,6 +147,7 @@ const struct df_command df_command_connector_test = {
 	.examples = "  dataflow connector test flow.yaml\n"
 		    "  dataflow connector test --server 127.0.0.1:5432 --report passport.json flow.yaml\n"
 		    "  dataflow connector test --rule lifecycle --rule sink.empty flow.yaml\n"
+		    "  dataflow connector test --against build/mydb.so flow.yaml\n"
 		    "  dataflow connector test --list-rules\n",
 	.options = connector_test_rows,
 	.option_count = sizeof(connector_test_rows) / sizeof(connector_test_rows[0]),

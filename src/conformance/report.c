@@ -4,6 +4,7 @@
 
 #include "base/time.h"
 #include "conformance/internal.h"
+#include "connectors/plugin_load.h"
 
 #define SUITE_VERSION 1 /* of the rules' names and of this format */
 
@@ -36,6 +37,21 @@ static void add_number(struct df_buf *buf, const char *indent, const char *key, 
 
 /* ---- what was tested, and how ---------------------------------------------------------------------------- */
 
+/* Of a connector that was loaded: where from, and which. */
+static void add_plugin(const struct df_type *type, struct df_buf *buf)
+{
+	const char *file = df_plugin_file_of(type);
+	size_t n;
+	const struct df_plugin_info *plugins = df_plugins(&n);
+
+	for (size_t i = 0; file && i < n; i++) {
+		if (strcmp(plugins[i].file, file) != 0)
+			continue;
+		add_text(buf, "    ", "plugin", plugins[i].name);
+		add_text(buf, "    ", "version", plugins[i].version);
+	}
+}
+
 /* The type and its settings, as written but for secrets. */
 static void add_side(const struct df_subject *s, enum df_component_kind kind, struct df_buf *buf)
 {
@@ -50,6 +66,7 @@ static void add_side(const struct df_subject *s, enum df_component_kind kind, st
 	add_key(buf, "  ", df_component_kind_name(kind));
 	df_buf_add_char(buf, '{');
 	add_text(buf, "    ", "type", s->type[kind]->name);
+	add_plugin(s->type[kind], buf);
 	add_key(buf, "    ", "settings");
 	config = df_subject_config(s, kind, "{name}", "{address}", &arena);
 	if (config)
