@@ -161,6 +161,16 @@ def suite_plugin(results):
     run_python(results, "test/plugin")
 
 
+def suite_mutants(results):
+    """the conformance suite passes what `connector new` writes, and fails each broken variant of it"""
+    run_python(results, "test/conformance/mutants")
+
+
+def suite_subprocess(results):
+    """connectors that are programs: both protocols, every fault, kill -9, secrets"""
+    run_python(results, "test/subprocess")
+
+
 def suite_rules(results):
     """include rule, generated files up to date, examples and documentation"""
     run_python(results, "test/rules")

@@ -89,6 +89,7 @@ static void fail_all(struct program_sink *s, const struct df_error *why)
 {
 	pthread_mutex_lock(&s->lock);
 	s->why = *why;
+	s->why.code = DF_ERR_CONNECTION; /* whatever it was: this program does not come back */
 	while (s->part_count > 0) {
 		struct part part = take_part(s, 0);
 
