@@ -54,12 +54,12 @@ static const struct form {
 	  "  build/dataflow connectors @name@\n" },
 	{ "python", "python/",
 	  "  cd @folder@\n"
-	  "  dataflow connector test --against $PWD/dataflow-connector-@name@ flow.yaml\n"
+	  "  dataflow connector test --against $PWD/dataflow-connector-@name@ --cleanup 'rm -f /tmp/@name@.db' flow.yaml\n"
 	  "  DATAFLOW_USE_SUBPROCESS_CONNECTORS=1 DATAFLOW_CONNECTOR_PATH=$PWD dataflow connectors @name@\n" },
 	{ "c", "c/",
 	  "  cd @folder@\n"
 	  "  make\n"
-	  "  dataflow connector test --against $PWD/dataflow-connector-@name@ flow.yaml\n"
+	  "  dataflow connector test --against $PWD/dataflow-connector-@name@ --cleanup 'rm -f /tmp/*.@name@' flow.yaml\n"
 	  "  DATAFLOW_USE_SUBPROCESS_CONNECTORS=1 DATAFLOW_CONNECTOR_PATH=$PWD dataflow connectors @name@\n" },
 };
 

@@ -170,17 +170,15 @@ def _camel_case(name: str) -> str:
 
 
 def read_settings(cls: Type[Any], config: Mapping[str, Any]) -> Any:
-    """An instance of the dataclass. ConfigError: a setting is missing, unknown or wrong."""
+    """An instance of the dataclass. ConfigError: a setting is missing or wrong. Others are left alone: they are the pipeline's own (batchSize),
+    and what nobody knows is found by `validate`."""
     values: Dict[str, Any] = {}
-    left = dict(config)
     for field in fields_of(cls):
-        value = left.pop(field.name, None)
+        value = config.get(field.name)
         if value is not None:
             values[field.attribute] = field.read(value)
         elif field.required:
             raise ConfigError(f"setting {field.name} is required")
-    if left:
-        raise ConfigError(f"unknown setting {sorted(left)[0]}")
     return cls(**values) if cls is not type(None) and cls is not Any else None
 
 

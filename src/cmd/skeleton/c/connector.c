@@ -2,6 +2,7 @@
  * objects, one a line, in a file that any number of processes share. */
 #include "connector.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +30,9 @@ const char connector_description[] = "{\"type\":\"description\",\"protocol\":2,\
 //@end
 				     "}";
 
-static int store = -1; /* the file, open */
+static int store = -1; /* the file, open. Its first line is an object with its id, each other one a record */
+
+static char id[17]; /* tells this collection from all others, also from one that had its name before */
 
 bool connector_fail(struct failure *failure, const char *code, const char *fmt, ...)
 {
@@ -43,6 +47,33 @@ bool connector_fail(struct failure *failure, const char *code, const char *fmt, 
 
 /* ---- connect --------------------------------------------------------------------------------------------- */
 
+#define ID_BEGIN "{\"store\":\""
+#define ID_LINE_LENGTH (sizeof(ID_BEGIN "0123456789abcdef\"}\n") - 1)
+
+/* Reads the id; a new file gets one. */
+static bool read_id(void)
+{
+	char line[ID_LINE_LENGTH + 1];
+	unsigned long long random;
+	bool ok = flock(store, LOCK_EX) == 0;
+
+	if (ok && lseek(store, 0, SEEK_END) < (off_t)ID_LINE_LENGTH) {
+		ok = getrandom(&random, sizeof(random), 0) == sizeof(random) && ftruncate(store, 0) == 0;
+		snprintf(line, sizeof(line), ID_BEGIN "%016llx\"}\n", random);
+		ok = ok && write(store, line, ID_LINE_LENGTH) == (ssize_t)ID_LINE_LENGTH && fdatasync(store) == 0;
+	}
+	ok = ok && pread(store, line, ID_LINE_LENGTH, 0) == (ssize_t)ID_LINE_LENGTH;
+	if (ok)
+		memcpy(id, line + strlen(ID_BEGIN), sizeof(id) - 1);
+	flock(store, LOCK_UN);
+	return ok;
+}
+
+static const char *open_code(int error)
+{
+	return error == EACCES || error == EPERM ? "auth_error" : error == ENAMETOOLONG ? "config" : "connection_error";
+}
+
 bool connector_connect(struct json config, struct failure *failure)
 {
 	char *path = json_text(json_member(config, "path"), NULL);
@@ -51,17 +82,15 @@ bool connector_connect(struct json config, struct failure *failure)
 
 	if (!path || !collection)
 		return connector_fail(failure, "config", "path and collection are needed");
-	for (char *c = collection; *c; c++)
-		if (*c == '/')
-			*c = '_';
-	buffer_add_text(&file, path);
-	buffer_add_text(&file, "/");
-	buffer_add_text(&file, collection);
+	buffer_printf(&file, "%s/", path);
+	for (const char *c = collection; *c; c++) /* every name is a file of its own in this directory */
+		buffer_printf(&file, isalnum((unsigned char)*c) ? "%c" : "%%%02x", (unsigned char)*c);
 	buffer_add(&file, ".@name@", sizeof(".@name@"));
 	store = open(file.data, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (store < 0)
-		connector_fail(failure, errno == EACCES ? "auth_error" : "connection_error", "cannot open the collection %s of %s: %s",
-			       collection, path, strerror(errno));
+	if (store < 0 || !read_id()) {
+		connector_fail(failure, open_code(errno), "cannot open the collection %s of %s: %s", collection, path, strerror(errno));
+		connector_close();
+	}
 	free(file.data);
 	free(path);
 	free(collection);
@@ -85,12 +114,12 @@ bool connector_seek(struct json position, struct failure *failure)
 {
 	struct stat st;
 
-	place = json_number(position, 0);
+	place = position.at ? json_number(json_member(position, "end"), -1) : (off_t)ID_LINE_LENGTH;
 	if (fstat(store, &st) < 0)
 		return connector_fail(failure, "transient", "cannot look at the collection: %s", strerror(errno));
-	if (place > st.st_size)
+	if (position.at && (!json_equals(json_member(position, "store"), id) || place < 0 || place > st.st_size))
 		return connector_fail(failure, "config",
-				      "the collection is shorter than the saved position: it is another one. checkpointReset reads it from its beginning");
+				      "the saved position is not one of this collection; checkpointReset reads it from its beginning");
 	return true;
 }
 
@@ -113,7 +142,7 @@ bool connector_read(long long limit, struct buffer *messages, long long *ret_cou
 			place += end + 1 - line;
 			buffer_add_text(messages, *ret_count ? ",{\"json\":" : "{\"json\":");
 			buffer_add(messages, line, (size_t)(end - line));
-			buffer_printf(messages, ",\"position\":%lld}", (long long)place);
+			buffer_printf(messages, ",\"position\":{\"store\":\"%s\",\"end\":%lld}}", id, (long long)place);
 			++*ret_count;
 		}
 		if ((size_t)n < size)

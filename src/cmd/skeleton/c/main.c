@@ -108,7 +108,7 @@ static void fail(const struct failure *failure, struct json command)
 /* ---- commands -------------------------------------------------------------------------------------------- */
 
 /* The line of `init`, copied, and what is in it. */
-static struct json init_config, init_options;
+static struct json init_role, init_config, init_options;
 static bool connected;
 
 static bool do_describe(struct json command, struct failure *failure)
@@ -128,6 +128,7 @@ static bool do_init(struct json command, struct failure *failure)
 	if (!copy)
 		return connector_fail(failure, "transient", "out of memory");
 	memcpy(copy, command.at, command.len);
+	init_role = json_member(init, "role");
 	init_config = json_member(init, "config");
 	init_options = json_member(init, "options");
 	if (json_number(json_member(init_options, "protocol"), 1) < 2)
@@ -155,13 +156,8 @@ static bool do_connect(struct json command, struct failure *failure)
 		return false;
 	connected = true;
 //@if source
-//@if both
-	if (json_member(init_options, "positions").at && !connector_seek(saved_position(), failure))
+	if (json_equals(init_role, "source") && !connector_seek(saved_position(), failure))
 		return false;
-//@else
-	if (!connector_seek(saved_position(), failure))
-		return false;
-//@end
 //@end
 	begin("ready", command);
 	end();
