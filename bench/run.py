@@ -2,8 +2,8 @@
 """Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
 
     bench/run.py              everything
-    bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, kafka,
-                              clickhouse, trino)
+    bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, guard, plugin,
+                              kafka, clickhouse, trino)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
 """
@@ -244,6 +244,45 @@ def bench_processor():
                        env=dict(os.environ, DATAFLOW_COUNT_FILE=str(path)))
         return int(path.read_text())
     row("heap allocations a message", f"{(allocations(2 * LINES) - allocations(LINES)) / LINES:.5f}", "0")
+
+
+GUARDS = {"mutex": "pthread_mutex, locked and unlocked", "closed": "df_base_closed", "guard_use": "df_base_guard_use and unlock",
+          "use": "df_base_use and its end", "rwlock": "pthread_rwlock, read-locked and unlocked", "rw_rlock": "df_base_rw_rlock and runlock",
+          "rw_use": "df_base_rw_use and its end"}
+
+
+def bench_guard():
+    """what an operation pays for its base (one call): alone, beside another thread, instructions; the bare locks for comparison"""
+    program, n = BUILD / "bench/bench-guard", LINES
+
+    def ns(name, threads):
+        return min(float(subprocess.run([program, name, str(threads), str(n)], check=True, capture_output=True, text=True).stdout)
+                   for _ in range(5))
+    print(f"  {'':58} {'ns':>8} {'ns of 2':>9} {'instructions':>13}")
+    for name, what in GUARDS.items():
+        count = (instructions([program, name, 1, 20_000]) - instructions([program, name, 1, 10_000])) / 10_000
+        print(f"  {what:58} {ns(name, 1):8.1f} {ns(name, 2):9.1f} {count:13.0f}", flush=True)
+
+
+def bench_plugin():
+    """generate -> discard of 300 bytes in batches of 100: the program's own connectors, and the same sources loaded as a plugin"""
+    n, part = LINES * 5, LINES // 5
+    own = ("generate", "discard")
+
+    def run(count, types):
+        path = WORK / f"plugin-{count}-{types[0]}.yaml"
+        path.write_text(PROCESSOR_FLOW.format(count=count, text="x" * 275, buffer=100, transformations="[]").replace(
+            "{type: generate,", f"{{type: {types[0]},").replace("{type: discard}", f"{{type: {types[1]}}}"))
+        return [DATAFLOW, "run", "--progress", "none", "--connector-dir", BUILD / "bench/plugin", path]
+    loaded = tuple(f"{name}-loaded" for name in own)
+    cpu = {types: [] for types in (own, loaded)}
+    for _ in range(7):  # in turns, so that what else the machine does falls on both
+        for types in cpu:
+            cpu[types].append(measure(run(n, types))[0] / n * 1e11)
+    count = {types: (instructions(run(2 * part, types)) - instructions(run(part, types))) / part * 100 for types in cpu}
+    for name, types in (("the program's own", own), ("loaded", loaded)):
+        row(f"{name}: CPU ns, instructions (all threads) a batch", f"{min(cpu[types]):,.0f}, {count[types]:,.0f}")
+    row("loaded beside the program's own: CPU, instructions", f"{min(cpu[loaded]) / min(cpu[own]):.2f}, {count[loaded] / count[own]:.3f}", "1")
 
 
 def bench_metrics():
@@ -630,6 +669,19 @@ def run_bench_kafka(brokers):
         f"kcat -C -b {brokers} -t {full} -o beginning -e -q | kcat -P -b {brokers} -t {topic()} -z snappy")]), 2)
 
 
+def bench_kafka_postgresql():
+    """kafka -> PostgreSQL and back, beside kcat, jq and psql in pipes"""
+    sys.path.insert(0, str(ROOT / "bench"))
+    import kafka_postgresql
+    service("kafka", "start", KAFKA_JVM_OPTS="", KAFKA_HEAP="1g")
+    service("postgresql", "start")
+    try:
+        kafka_postgresql.run(sys.modules[__name__])
+    finally:
+        service("postgresql", "stop")
+        service("kafka", "stop")
+
+
 def bench_clickhouse():
     """ClickHouse 18.16: files into tables and tables into nothing, beside clickhouse-client with the same blocks"""
     sys.path.insert(0, str(ROOT / "bench"))
@@ -648,7 +700,7 @@ def bench_trino():
         service("trino", "stop")
 
 
-BENCHES = {name.removeprefix("bench_"): f for name, f in list(globals().items()) if name.startswith("bench_")}
+BENCHES = {name.removeprefix("bench_").replace("_", "-"): f for name, f in list(globals().items()) if name.startswith("bench_")}
 
 
 def main(argv):
