@@ -189,6 +189,8 @@ int df_ch_target_load(struct df_ch_target *t, struct df_context *ctx, bool *ret_
 				    sink->table.value);
 	}
 	if (code != 0) {
+		if (why.code)
+			df_error_prefix(&why, "table %s", sink->table.value);
 		if (err && why.code)
 			*err = why;
 		return code;
