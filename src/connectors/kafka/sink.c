@@ -223,7 +223,9 @@ static int sink_connect(struct df_sink *sink, struct df_context *ctx, struct df_
 	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
 	int r = df_base_connect(&s->base, ctx, &call, err);
 
-	return r == 0 ? connect_locked(s, call.ctx, err) : r;
+	if (r < 0 || s->base.state.connected)
+		return r;
+	return connect_locked(s, call.ctx, err);
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------- */

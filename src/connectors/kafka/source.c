@@ -55,7 +55,9 @@ static int source_connect(struct df_source *source, struct df_context *ctx, stru
 	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
 	int r = df_base_connect(&s->base, ctx, &call, err);
 
-	return r == 0 ? df_kafka_source_open(s, call.ctx, err) : r;
+	if (r < 0 || s->base.state.connected)
+		return r;
+	return df_kafka_source_open(s, call.ctx, err);
 }
 
 /* ---- handing over ---------------------------------------------------------------------------------------- */
