@@ -422,8 +422,9 @@ static bool is_natural(const struct df_ch_type *t, const struct df_value *v)
 
 	switch (v->kind) {
 	case DF_NUMBER:
-		return df_value_to_int64(v, &n) ? t->kind == DF_CH_INT || t->kind == DF_CH_UINT
-						: t->kind == DF_CH_FLOAT || t->kind == DF_CH_DECIMAL;
+		/* A whole number may be too large for an Int64. */
+		return t->kind == DF_CH_INT || t->kind == DF_CH_UINT ||
+		       (!df_value_to_int64(v, &n) && (t->kind == DF_CH_FLOAT || t->kind == DF_CH_DECIMAL));
 	case DF_STRING:
 		return v->logical == DF_LOGICAL_NONE || v->logical == DF_LOGICAL_TEXT || v->logical == DF_LOGICAL_BYTES
 			       ? t->kind == DF_CH_STRING

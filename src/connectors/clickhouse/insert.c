@@ -9,12 +9,32 @@ struct df_ch_key_slot {
 	struct df_ch_insert *insert;
 };
 
+/* A Dynamic column is sent as a Variant, which the server makes the column's own: the types that JSON has. */
+#define DYNAMIC "Dynamic"
+#define DYNAMIC_SENT "Variant(Bool, Float64, Int64, String, UInt64)"
+
+static bool is_dynamic(const struct df_ch_type *type)
+{
+	return df_str_equal_c(type->name, DYNAMIC) || df_str_starts(type->name, DF_STR(DYNAMIC "("));
+}
+
+static int sent_type(struct df_ch_insert *insert, struct df_ch_type *type, const struct df_ch_type **ret,
+		     struct df_error *err)
+{
+	struct df_ch_type *sent = type;
+	int code = is_dynamic(type) ? df_ch_type_parse(DF_STR(DYNAMIC_SENT), &insert->arena, &sent, err) : 0;
+
+	*ret = sent;
+	return code;
+}
+
 /* ---- life ------------------------------------------------------------------------------------------------ */
 
 int df_ch_insert_new(struct df_ch_target *t, const struct df_column_set *set, struct df_ch_insert **ret,
 		     struct df_error *err)
 {
 	struct df_ch_insert *insert;
+	int code = 0;
 
 	if (set->count == 0)
 		return df_error_set(err, DF_ERR_INVALID_DATA, "the row has no key that is a column of the table");
@@ -27,18 +47,17 @@ int df_ch_insert_new(struct df_ch_target *t, const struct df_column_set *set, st
 		df_ch_insert_free(insert);
 		return df_error_no_memory(err);
 	}
-	for (size_t i = 0; i < set->count; i++) {
+	for (size_t i = 0; i < set->count && code == 0; i++) {
 		const struct df_column *c = &t->columns.items[set->columns[i]];
-		insert->columns[i] = (struct df_ch_target_column){
-			.name = c->name,
-			.type = t->description.columns[set->columns[i]].type,
-		};
+		insert->columns[i].name = c->name;
+		code = sent_type(insert, t->description.columns[set->columns[i]].type, &insert->columns[i].type, err);
 		if (c->not_null && c->has_default)
 			insert->null_slots[insert->null_slot_count++] = (uint32_t)i;
 	}
 	df_ch_target_insert(t, set, &insert->sql);
-	int code = insert->sql.failed ? df_error_no_memory(err)
-				      : df_ch_encoder_new(insert->columns, set->count, &insert->encoder, err);
+	if (code == 0)
+		code = insert->sql.failed ? df_error_no_memory(err)
+					  : df_ch_encoder_new(insert->columns, set->count, &insert->encoder, err);
 	if (code != 0) {
 		df_ch_insert_free(insert);
 		return code;
@@ -54,6 +73,7 @@ void df_ch_insert_free(struct df_ch_insert *insert)
 	df_ch_encoder_free(insert->encoder);
 	df_buf_done(&insert->sql);
 	df_buf_done(&insert->indices);
+	df_arena_done(&insert->arena);
 	free(insert->columns);
 	free(insert->null_slots);
 	free(insert);
@@ -102,6 +122,11 @@ int df_ch_inserts_begin(struct df_ch_inserts *s, struct df_context *ctx, struct 
 
 /* ---- sending --------------------------------------------------------------------------------------------- */
 
+static bool is_of_type(const struct df_ch_type *type, const struct df_ch_type *sent)
+{
+	return df_str_equal(sent->name, is_dynamic(type) ? DF_STR(DYNAMIC_SENT) : type->name);
+}
+
 /* The table may be another than the one that the rows were made for: a server casts, and may cut, what does not fit. */
 static int check_header(const struct df_ch_insert *insert, const struct df_ch_client *c, struct df_error *err)
 {
@@ -111,7 +136,7 @@ static int check_header(const struct df_ch_insert *insert, const struct df_ch_cl
 		return 0;
 	for (size_t i = 0; i < header->count; i++)
 		if (!df_str_equal_c(df_ch_field_name(&header->fields[i]), insert->columns[i].name) ||
-		    !df_str_equal(header->fields[i].type->name, insert->columns[i].type->name)) {
+		    !is_of_type(header->fields[i].type, insert->columns[i].type)) {
 			df_error_set(err, DF_ERR_CONFIG, "column \"%s\" has another type than before",
 				     insert->columns[i].name);
 			df_error_remote(err, "53");

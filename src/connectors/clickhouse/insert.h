@@ -18,6 +18,7 @@
 struct df_ch_insert {
 	struct df_ch_target_column *columns;
 	struct df_ch_encoder *encoder;
+	struct df_arena arena; /* types that rows are sent as, where that is not the column's own */
 	struct df_buf sql;
 	uint32_t *null_slots; /* slots whose null means the column's DEFAULT */
 	size_t null_slot_count;

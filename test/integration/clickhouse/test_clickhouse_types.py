@@ -106,13 +106,18 @@ class Types(ClickHouseTest):
         server.sql(f"INSERT INTO type_copy ({names}) SELECT " + ", ".join(v for _, _, v, _ in columns))
         self.assertEqual(server.sql(f"SELECT {names} FROM type_matrix FORMAT TSKV"), server.sql(f"SELECT {names} FROM type_copy FORMAT TSKV"))
 
-    def test_dynamic_is_read_and_refused_for_writing(self):
+    def test_dynamic(self):
         self.create(self.new, "dyn", "id UInt64, created_at DateTime, d Dynamic, s String")
         self.new.sql("INSERT INTO dyn VALUES (1, now(), 42, 'a'), (2, now(), 'text', 'b'), (3, now(), [1, 2], 'c')")
         rows = self.read(self.new, table="dyn")
         self.assertEqual([row["d"] for row in rows], [42, "text", [1, 2]])
-        self.load(self.new, [{"id": 4, "d": 1}], expect=1, errors=False, table="dyn")
-        self.assertIn("cannot be written", self.done.err)
+        values = [1, -(2**63), 2**64 - 1, 0.5, "12", "text", True, None, "2024-01-15T10:30:00Z"]
+        for transport in ("native", "http"):
+            self.new.sql("TRUNCATE TABLE dyn")
+            self.load(self.new, [{"id": i, "d": d} for i, d in enumerate(values)] + [{"id": 99, "d": {"a": [1, 2]}}], transport, table="dyn")
+            self.assertEqual([row["d"] for row in self.read(self.new, transport, table="dyn", orderByColumn="id")], [*values, '{"a":[1,2]}'])
+            self.assertEqual(self.new.rows("SELECT DISTINCT dynamicType(d) AS t FROM dyn ORDER BY t"),
+                             [["Bool"], ["Float64"], ["Int64"], ["None"], ["String"], ["UInt64"]])
 
     @everywhere
     def test_aggregate_states_are_refused_with_the_way_out(self, server, transport):
