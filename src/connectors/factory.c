@@ -177,7 +177,10 @@ int df_source_create(struct df_str type, const void *settings, const struct df_c
 		return r;
 	struct df_connector_env told = *env;
 	told.connector = c->original ? c->original : c;
-	return c->source_ops->create(settings, &told, ret, err);
+	r = c->source_ops->create(settings, &told, ret, err);
+	if (r == 0 && c->original)
+		(*ret)->ops = c->source_ops; /* the plugin's are shorter than this program reads */
+	return r;
 }
 
 int df_sink_create(struct df_str type, const void *settings, const struct df_connector_env *env, struct df_sink **ret,
@@ -191,7 +194,10 @@ int df_sink_create(struct df_str type, const void *settings, const struct df_con
 		return r;
 	struct df_connector_env told = *env;
 	told.connector = c->original ? c->original : c;
-	return c->sink_ops->create(settings, &told, ret, err);
+	r = c->sink_ops->create(settings, &told, ret, err);
+	if (r == 0 && c->original)
+		(*ret)->ops = c->sink_ops;
+	return r;
 }
 
 void df_source_free(struct df_source *s)

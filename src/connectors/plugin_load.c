@@ -103,8 +103,8 @@ static int df_plugin_check_sizes(const struct df_plugin *plugin, struct df_error
 					    "program (%s); compile the plugin with this program's headers",
 					    df_plugin_structs[i].name, theirs, ours, DF_VERSION);
 	}
-	if (plugin->size_count <= DF_PLUGIN_SIZE_OF_df_type)
-		return df_error_set(err, DF_ERR_CONFIG, "damaged: its list of sizes is too short");
+	if (plugin->size < sizeof(*plugin) || plugin->size_count <= DF_PLUGIN_SIZE_OF_df_type)
+		return df_error_set(err, DF_ERR_CONFIG, "damaged: what DF_PLUGIN() made is not whole");
 	return 0;
 }
 
@@ -200,11 +200,14 @@ static int df_plugin_check_connector(const struct df_connector *c, struct df_err
 
 /* Of a plugin that was compiled when these structs were shorter: whole ones, the rest zero. */
 struct df_plugin_whole {
+	struct df_plugin_whole *next; /* kept for ever, reachable */
 	struct df_connector connector;
 	struct df_source_ops source_ops;
 	struct df_sink_ops sink_ops;
 	struct df_type source, sink;
 };
+
+static struct df_plugin_whole *df_plugin_wholes;
 
 static const void *df_plugin_grown(const struct df_plugin *plugin, int number, const void *theirs, void *whole)
 {
@@ -228,6 +231,8 @@ static const struct df_connector *df_plugin_complete(const struct df_plugin *plu
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return NULL;
+	w->next = df_plugin_wholes;
+	df_plugin_wholes = w;
 	df_plugin_grown(plugin, DF_PLUGIN_SIZE_OF_df_connector, theirs, &w->connector);
 	w->connector = (struct df_connector){
 		.source = df_plugin_grown(plugin, DF_PLUGIN_SIZE_OF_df_type, w->connector.source, &w->source),
@@ -256,12 +261,17 @@ static int df_plugin_note_types(const struct df_connector *c, const char *file, 
 	return 0;
 }
 
-static int df_plugin_add(const struct df_plugin *plugin, const char *file, struct df_error *err)
+static int df_plugin_add(const struct df_plugin *plugin, const char *path, struct df_error *err)
 {
+	char *file;
 	int r = 0;
 
 	if (df_plugin_count == DF_PLUGINS_MAX)
 		return df_error_set(err, DF_ERR_CONFIG, "one too many: %d plugins can be loaded", DF_PLUGINS_MAX);
+	file = strdup(path);
+	if (!file)
+		return df_error_no_memory(err);
+	df_plugin_list[df_plugin_count] = (struct df_plugin_info){ file, plugin->name, plugin->version };
 	for (size_t i = 0; i < plugin->connector_count && r == 0; i++) {
 		const struct df_connector *c = df_plugin_complete(plugin, plugin->connectors[i]);
 
@@ -272,7 +282,7 @@ static int df_plugin_add(const struct df_plugin *plugin, const char *file, struc
 			r = df_connectors_add(c, false, err);
 	}
 	if (r == 0)
-		df_plugin_list[df_plugin_count++] = (struct df_plugin_info){ file, plugin->name, plugin->version };
+		df_plugin_count++;
 	return r;
 }
 
@@ -300,7 +310,6 @@ static int df_plugin_open(const char *path, struct df_error *err)
 {
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	const struct df_plugin *plugin;
-	char *file;
 	int r;
 
 	if (!handle)
@@ -313,10 +322,7 @@ static int df_plugin_open(const char *path, struct df_error *err)
 	r = df_plugin_check_abi(plugin->abi, err);
 	if (r == 0)
 		r = df_plugin_check_sizes(plugin, err);
-	if (r < 0)
-		return r;
-	file = strdup(path);
-	return file ? df_plugin_add(plugin, file, err) : df_error_no_memory(err);
+	return r < 0 ? r : df_plugin_add(plugin, path, err);
 }
 
 int df_plugin_load_file(const char *path, struct df_error *err)

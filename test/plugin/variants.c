@@ -33,9 +33,14 @@ static const struct df_connector variant = {
 static int sink_create(const void *settings, const struct df_connector_env *env, struct df_sink **ret,
 		       struct df_error *err)
 {
+	int r;
+
 	if (env->connector != &variant)
 		return df_error_set(err, DF_ERR_CONFIG, "env.connector is not the plugin's descriptor");
-	return df_connector_tiny.sink_ops->create(settings, env, ret, err);
+	r = df_connector_tiny.sink_ops->create(settings, env, ret, err);
+	if (r == 0)
+		(*ret)->ops = &sink_ops; /* which have rubbish behind their end, when they are short */
+	return r;
 }
 
 /* Runs when the object is loaded: a refused one must not get here. */

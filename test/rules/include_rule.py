@@ -17,7 +17,7 @@ FLOORS = [
     ["api/v1"],
     ["src/transformers"],
     ["src/connectors"],
-    ["src/processor"],
+    ["src/dataflow", "src/processor"],
     ["src/operator", "src/web", "src/conformance"],
     ["src/cmd"],
 ]
