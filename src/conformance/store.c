@@ -122,12 +122,13 @@ static void dump_command(struct df_stage *st, struct df_rows_seen *seen)
 	}
 }
 
-/* A source that ends by itself is read to its end, one that scales out until nothing comes any more. */
+/* A source that ends by itself is read to its end, one that scales out to its end or until nothing comes any more. */
 static void read_all(struct df_stage *st, struct df_collector *c, struct df_source *s)
 {
 	struct df_error err = DF_ERROR_INIT;
 	struct df_reading *r;
 	size_t before = 0;
+	int code;
 
 	if (!st->p->subject->type[DF_SOURCE]->scales_out) {
 		df_rule_ok(st, df_collector_read(st, c, s, &err), &err, "reading the rows of the store");
@@ -137,8 +138,8 @@ static void read_all(struct df_stage *st, struct df_collector *c, struct df_sour
 	for (int64_t patience = FIRST_ROW_NS; df_reading_await(r, before + 1, patience) && c->messages > before;
 	     patience = QUIET_NS)
 		before = c->messages;
-	df_rule_check(st, df_reading_stop(r, 10 * DF_NS_PER_S, &err) == DF_ERR_CANCELED,
-		      "reading the rows of the store: %s", err.text);
+	code = df_reading_stop(r, 10 * DF_NS_PER_S, &err);
+	df_rule_check(st, code == 0 || code == DF_ERR_CANCELED, "reading the rows of the store: %s", err.text);
 }
 
 static void dump_source(struct df_stage *st, struct df_rows_seen *seen)
