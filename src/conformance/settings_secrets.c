@@ -156,13 +156,18 @@ static size_t read_command_line(const char *pid, char *out, size_t size)
 
 /*
  * Every process, as what a connector starts need not be its child. But the suite's own line, which its children share,
- * is the user's: it may have the secret of a command.
+ * is the user's: it may have the secret of a command. The parent has it as it was; the connector may have changed that
+ * of this process.
  */
 static void look_at_command_lines(struct df_stage *st, const struct secret *s)
 {
 	static char own[32768], line[32768];
-	size_t own_len = read_command_line("self", own, sizeof(own));
 	DIR *proc = opendir("/proc");
+	char parent[16];
+	size_t own_len;
+
+	snprintf(parent, sizeof(parent), "%d", (int)getppid());
+	own_len = read_command_line(parent, own, sizeof(own));
 
 	for (struct dirent *e = proc ? readdir(proc) : NULL; e; e = readdir(proc)) {
 		struct df_str text;
