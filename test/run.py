@@ -166,6 +166,11 @@ def suite_mutants(results):
     run_python(results, "test/conformance/mutants")
 
 
+def suite_skeleton(results):
+    """`connector new`: in a copy of the tree, as a shared object, as a program in Python and in C; built, run, through the conformance suite"""
+    run_python(results, "test/skeleton")
+
+
 def suite_subprocess(results):
     """connectors that are programs: both protocols, every fault, kill -9, secrets"""
     run_python(results, "test/subprocess")

@@ -10,6 +10,22 @@ from mutants import MUTANTS
 from variants import ROOT, WARNINGS, Workshop, compile_file, run, skeleton
 
 PARALLEL = 2
+WHOLE = (("mutex", True), ("rw", True), ("mutex", False))  # base, upsertMode
+
+outcomes = {}  # by name of a variant, or by a pair of WHOLE
+
+
+def setUpModule():
+    """Runs all of them, side by side; those that wait, a minute at most, cost no processor."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="df-variants-"))
+    unittest.addModuleCleanup(shutil.rmtree, folder, ignore_errors=True)
+    shop = Workshop(folder)
+    for base in ("mutex", "rw"):
+        shop.base(base)
+    with concurrent.futures.ThreadPoolExecutor(16) as waiting, concurrent.futures.ThreadPoolExecutor(PARALLEL) as working:
+        pending = {mutant.name: (waiting if mutant.waits else working).submit(judge, shop, mutant) for mutant in MUTANTS}
+        pending |= {pair: waiting.submit(examine, shop, *pair) for pair in WHOLE}
+    outcomes.update({name: future.result() for name, future in pending.items()})
 
 
 def judge(shop, mutant):
@@ -24,24 +40,18 @@ def judge(shop, mutant):
     return f"{mutant.doc} The rule {mutant.rule} did not see it:\n{output}"
 
 
-class Variants(unittest.TestCase):
-    """One test a variant; all run before the first, side by side."""
+def examine(shop, base, upsert):
+    """The verdicts on the connector as it is, by rule, and the suite's output."""
+    results, output = shop.test(shop.build(f"whole-{base}-{upsert}", base), upsert)
+    return {rule: verdict for verdict, rule, _ in results}, output
 
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="df-variants-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        shop = Workshop(cls.folder)
-        for base in {m.base for m in MUTANTS}:
-            shop.base(base)
-        # Those that wait for a minute cost no processor.
-        with concurrent.futures.ThreadPoolExecutor() as waiting, concurrent.futures.ThreadPoolExecutor(PARALLEL) as working:
-            pending = {m.name: (working if m.quick else waiting).submit(judge, shop, m) for m in MUTANTS}
-        cls.verdicts = {name: future.result() for name, future in pending.items()}
+
+class Variants(unittest.TestCase):
+    """One test a variant."""
 
     def check(self, mutant):
-        if self.verdicts[mutant.name]:
-            self.fail(self.verdicts[mutant.name])
+        if outcomes[mutant.name]:
+            self.fail(outcomes[mutant.name])
 
 
 for each in MUTANTS:
@@ -51,33 +61,24 @@ for each in MUTANTS:
 class Skeleton(unittest.TestCase):
     """As it is, the connector keeps the contract, and compiles without a warning wherever it may be put."""
 
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="df-skeleton-"))
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+    def folder(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="df-skeleton-"))
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
-    def passes(self, base, upsert=True):
-        shop = Workshop(self.folder)
-        results, output = shop.test(shop.build("whole", base), upsert)
-        self.assertEqual([r for r in results if r[0] == "fail"], [], output)
-        passed = {rule for verdict, rule, _ in results if verdict == "pass"}
-        missing = {m.rule for m in MUTANTS if m.base == base and m.upsert == upsert and m.quick} - passed
-        self.assertEqual(missing, set(), "rules that catch variants must apply to the connector as it is")
-
-    def test_mutex_base_passes(self):
-        self.passes("mutex")
-
-    def test_rw_base_passes(self):
-        self.passes("rw")
-
-    def test_without_upsert_passes(self):
-        self.passes("mutex", upsert=False)
+    def test_passes(self):
+        for base, upsert in WHOLE:
+            verdicts, output = outcomes[base, upsert]
+            with self.subTest(base=base, upsert=upsert):
+                self.assertEqual({rule for rule, verdict in verdicts.items() if verdict == "fail"}, set(), output)
+                for mutant in MUTANTS:
+                    if mutant.upsert == upsert and mutant.quick:
+                        self.assertEqual(verdicts[mutant.rule], "pass", f"{mutant.rule} catches variants, and must apply to what they are variants of")
 
     def test_no_warning(self):
         for kind in ("source", "sink", "both"):
             for base in ("mutex", "rw"):
-                parent = self.folder / f"{kind}-{base}"
-                parent.mkdir()
-                sources = skeleton(parent, "--kind", kind, "--base", base)
+                sources = skeleton(self.folder(), "--kind", kind, "--base", base)
                 for compiler in ("gcc", "clang"):
                     with self.subTest(kind=kind, base=base, compiler=compiler):
                         for file in sources.glob("*.c"):
@@ -86,9 +87,9 @@ class Skeleton(unittest.TestCase):
     @unittest.skipUnless(shutil.which("clang-format"), "clang-format is not there")
     def test_layout(self):
         for base in ("mutex", "rw"):
-            folder = self.folder / base
-            folder.mkdir()
+            folder = self.folder()
             shutil.copy(ROOT / ".clang-format", folder)
+            # The layout depends on how long the name is.
             sources = skeleton(folder, "--base", base, name="mydb")
             done = run("clang-format", "--dry-run", "--Werror", *sources.glob("*.[ch]"))
             self.assertEqual(done.returncode, 0, done.stdout)
