@@ -259,6 +259,14 @@ class Refused(PluginTest):
 
 
 class Headers(unittest.TestCase):
+    def test_the_page_quotes_the_project(self):
+        page = (ROOT / "docs/plugins.md").read_text()
+        for language, name in (("meson", "meson.build"), ("c", "plugin.c")):
+            blocks = re.findall(rf"```{language}\n(.*?)```", page, re.S)
+            self.assertTrue(blocks)
+            for block in blocks:
+                self.assertIn(block, (HERE / "project" / name).read_text())
+
     def test_the_abi_number_counts_up_with_what_compiled_plugins_cannot_follow(self):
         if os.uname().machine != "x86_64":
             self.skipTest("abi.txt has the layouts of x86_64")
