@@ -79,11 +79,6 @@ struct df_stage_private {
 struct df_stage *df_stage_open(const struct df_subject *subject, const struct df_conformance_rule *rule,
 			       struct df_testimony *testimony, int log);
 
-/* ---- rows ------------------------------------------------------------------------------------------------ */
-
-/* Its `id`, -1: it has none. */
-int64_t df_row_id(struct df_stage *st, const struct df_value *row);
-
 /* ---- writes (write.c) ------------------------------------------------------------------------------------ */
 
 /* {"id": ..., "name": ...} of rows first .. first + n - 1; in the stage's arena. */

@@ -196,12 +196,30 @@ static void reopen(struct df_stage *st)
 	df_each_side(st, reopen_side);
 }
 
+/* A store that only one may write to refuses the second, and takes it when the first is gone. */
+static const char *second_refused(struct df_stage *st, struct df_instance *one, struct df_instance *other,
+				  const struct df_error *why)
+{
+	struct df_instance next;
+	struct df_str text;
+
+	df_rule_check(st, why->text[0], "%s: a second instance is refused without a text", SIDE(one->kind));
+	df_instance_free(other);
+	df_instance_end(st, one);
+	next = df_instance_connected(st, one->kind, true);
+	df_instance_end(st, &next);
+	text = df_arena_dup(st->arena, df_str_c(why->text));
+	return text.ptr ? text.ptr : "a second instance is refused";
+}
+
 static const char *two_instances_side(struct df_stage *st, enum df_component_kind kind)
 {
 	struct df_instance one = df_instance_connected(st, kind, true);
-	struct df_instance other = df_instance_connected(st, kind, true);
+	struct df_instance other = df_instance_new(st, kind, true);
 	struct df_error err = DF_ERROR_INIT;
 
+	if (df_instance_connect(st, &other, NULL, &err) < 0)
+		return second_refused(st, &one, &other, &err);
 	df_instance_end(st, &one);
 	must_succeed(st, kind, "using an instance after another one was closed and freed",
 		     df_instance_use(st, &other, &err), &err);
@@ -232,7 +250,8 @@ const struct df_conformance_rule df_rules_lifecycle[] = {
 	{ "lifecycle.use-after-close", "read or write after close fails with `connector is closed` (DF_ERR_CLOSED).", 0,
 	  0, use_after_close },
 	{ "lifecycle.reopen", "Twenty instances one after the other connect, work and close.", 0, 0, reopen },
-	{ "lifecycle.two-instances", "An instance works on when another one is closed and freed.", 0, 0,
+	{ "lifecycle.two-instances",
+	  "An instance works on when another one is closed and freed, or is refused while that one is open.", 0, 0,
 	  two_instances },
 	{ 0 },
 };

@@ -96,8 +96,9 @@ int df_reading_finish(struct df_reading *r, int64_t ns, struct df_error *err);
 
 /* Message i of all, in the order of emission. */
 struct df_message *df_collector_message(struct df_collector *c, size_t i);
-/* Its row (an object), its `id` (-1: it has none). */
+/* Its row (an object); the `id` of a row, also one that is a text (-1: it has none). */
 struct df_value *df_collector_row(struct df_stage *st, struct df_collector *c, size_t i);
+int64_t df_row_id(struct df_stage *st, const struct df_value *row);
 int64_t df_collector_id(struct df_stage *st, struct df_collector *c, size_t i);
 
 /* Messages [from, from + n) are done: positions are collected and given to the source's commit. Returns the checkpoint

@@ -314,6 +314,10 @@ static void test_csv_first_refused(void **state)
 	struct df_sink *s = open_sink(*state, "out.csv", "");
 
 	assert_refused(s, "not json", "not a JSON object");
+	assert_refused(s, "{\"a\": 1, \"\": 2}", "a key is empty");
+	assert_refused(s, "{\"a\\u0000b\": 1}", "a key has a NUL character");
+	assert_refused(s, "{\"\\ud800\": 1}", "half a surrogate pair");
+	assert_refused(s, "{\"c\": \"x\\ud800\"}", "key \"c\": the string contains half a surrogate pair");
 	write_all(s, PAYLOADS("{\"a\": 1}"));
 	finish(s);
 	assert_file("out.csv", "a\n1\n");

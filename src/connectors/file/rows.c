@@ -101,11 +101,27 @@ int df_file_rows_from_file(struct file_rows *rows, int fd, enum df_compression c
 
 /* ---- rows ------------------------------------------------------------------------------------------------ */
 
+/* Only what can be read again is written as a column's name. */
+static int check_name(struct df_str name, struct df_error *err)
+{
+	if (name.len == 0)
+		return df_error_set(err, DF_ERR_INVALID_DATA,
+				    "a key is empty, and no column can be called so: rename it with the renameKeys "
+				    "transformation, or remove it");
+	if (memchr(name.ptr, '\0', name.len) || !df_utf8_valid(name, NULL))
+		return df_error_set(err, DF_ERR_INVALID_DATA,
+				    "a key has a NUL character or half a surrogate pair, and no column can be called "
+				    "so: rename it with the renameKeys transformation, or remove it");
+	return 0;
+}
+
 static int columns_from_message(struct file_rows *rows, const struct df_value *object, struct df_error *err)
 {
 	int r = 0;
 
 	df_for_each (member, object) {
+		if (r == 0)
+			r = check_name(df_value_key(member), err);
 		if (r == 0)
 			r = add_column(rows, df_value_key(member), err);
 	}
@@ -126,20 +142,26 @@ static void add_header(struct file_rows *rows, struct df_buf *buf)
 }
 
 /* A row of one column without a value would be a blank line, which is no row: it is written as "". */
-static void add_field(const struct file_rows *rows, const struct df_value *value, struct df_arena *arena,
-		      struct df_buf *buf)
+static int add_field(const struct file_rows *rows, const struct df_value *value, struct df_arena *arena,
+		     struct df_buf *buf, struct df_error *err)
 {
 	struct df_str text;
 
 	if (!value || value->kind == DF_NULL) {
 		if (rows->count == 1)
 			df_csv_write(df_str(NULL, 0), rows->delimiter, buf);
-		return;
+		return 0;
 	}
 	text = df_value_text(value, arena);
 	if (!text.ptr && text.len == 0 && value->kind != DF_STRING)
 		buf->failed = true;
+	if (!df_utf8_valid(text, NULL))
+		return df_error_set(err, DF_ERR_INVALID_DATA,
+				    "key \"" DF_STR_FMT "\": the string contains half a surrogate pair (\\ud800 ... "
+				    "\\udfff), which CSV cannot hold",
+				    DF_STR_ARG(df_value_key(value)));
 	df_csv_write(text, rows->delimiter, buf);
+	return 0;
 }
 
 static int unknown_key(const struct file_rows *rows, const struct df_value *object, struct df_error *err)
@@ -159,11 +181,36 @@ static int unknown_key(const struct file_rows *rows, const struct df_value *obje
 	return df_error_set(err, DF_ERR_INVALID_DATA, "a key stands twice");
 }
 
+static int add_fields(struct file_rows *rows, struct df_buf *buf, const struct df_value *object, struct df_arena *arena,
+		      struct df_error *err)
+{
+	const struct df_value *next = object->len ? object->first : NULL;
+	uint32_t found = 0;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		/* Keys mostly come in the order of the columns. */
+		const struct df_value *value = next && df_str_equal_c(df_value_key(next), rows->columns[i])
+						       ? next
+						       : df_object_get_c(object, rows->columns[i]);
+		int r;
+
+		next = value ? value->next : next;
+		found += value != NULL;
+		if (i > 0)
+			df_buf_add_char(buf, rows->delimiter);
+		r = add_field(rows, value, arena, buf, err);
+		if (r < 0)
+			return r;
+	}
+	df_buf_add_char(buf, '\n');
+	return found == object->len ? 0 : unknown_key(rows, object, err);
+}
+
 int df_file_rows_add(struct file_rows *rows, struct df_buf *buf, struct df_message *m, struct df_arena *arena,
 		     struct df_error *err)
 {
-	struct df_value *object = NULL, *next;
-	uint32_t found = 0;
+	bool first = rows->count == 0;
+	struct df_value *object = NULL;
 	int r = df_message_document(m, arena, &object, err);
 
 	if (r < 0)
@@ -171,25 +218,15 @@ int df_file_rows_add(struct file_rows *rows, struct df_buf *buf, struct df_messa
 	if (!object || object->kind != DF_OBJECT)
 		return df_error_set(err, DF_ERR_INVALID_DATA,
 				    "the payload is not a JSON object, so that it cannot be a CSV row");
-	if (rows->count == 0)
+	if (first)
 		r = columns_from_message(rows, object, err);
 	if (r < 0)
 		return r;
 	if (rows->header_due)
 		add_header(rows, buf);
-	next = object->len ? object->first : NULL;
-	for (size_t i = 0; i < rows->count; i++) {
-		/* Keys mostly come in the order of the columns. */
-		struct df_value *value = next && df_str_equal_c(df_value_key(next), rows->columns[i])
-						 ? next
-						 : df_object_get_c(object, rows->columns[i]);
-
-		next = value ? value->next : next;
-		found += value != NULL;
-		if (i > 0)
-			df_buf_add_char(buf, rows->delimiter);
-		add_field(rows, value, arena, buf);
-	}
-	df_buf_add_char(buf, '\n');
-	return found == object->len ? 0 : unknown_key(rows, object, err);
+	r = add_fields(rows, buf, object, arena, err);
+	/* A message that is refused says nothing about those that come. */
+	if (r < 0 && first)
+		df_file_rows_forget(rows);
+	return r;
 }
