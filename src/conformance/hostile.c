@@ -136,11 +136,12 @@ static bool contains(struct df_str text, struct df_str part)
 	return part.len == 0 || (text.len > 0 && memmem(text.ptr, text.len, part.ptr, part.len) != NULL);
 }
 
+/* Errors are one line: a control character is a blank there. */
 static void add_without_quotes(struct df_buf *buf, struct df_str text)
 {
 	for (size_t i = 0; i < text.len; i++) {
 		if (!strchr("\"`\\", text.ptr[i]))
-			df_buf_add_char(buf, text.ptr[i]);
+			df_buf_add_char(buf, (unsigned char)text.ptr[i] < 0x20 ? ' ' : text.ptr[i]);
 	}
 }
 
