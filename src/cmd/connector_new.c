@@ -45,12 +45,13 @@ static const struct form {
 	{ "plugin", "connector/",
 	  "  cd @folder@\n"
 	  "  meson setup build && meson compile -C build\n"
-	  "  dataflow connector test --against build/dataflow-connector-@name@.so flow.yaml\n"
+	  "  dataflow connector test --against build/dataflow-connector-@name@.so --cleanup 'rm -rf /tmp/*.@name@' "
+	  "flow.yaml\n"
 	  "  dataflow --connector-dir $PWD/build connectors @name@\n" },
 	{ "tree", "connector/",
 	  "  cd @out@\n"
 	  "  make && make generate manifests\n"
-	  "  build/dataflow connector test src/connectors/@name@/flow.yaml\n"
+	  "  build/dataflow connector test --cleanup 'rm -rf /tmp/*.@name@' src/connectors/@name@/flow.yaml\n"
 	  "  build/dataflow connectors @name@\n" },
 	{ "python", "python/",
 	  "  cd @folder@\n"
@@ -144,6 +145,7 @@ static int make_file(struct making *m, const struct df_skeleton_file *file, stru
 	code = fill(m, file->name + strlen(m->form->templates), &made->path, err);
 	if (code == 0)
 		code = fill(m, file->text, &made->text, err);
+	df_buf_c(&made->path); /* from now on it ends with a NUL */
 	return code == 0 ? 0 : df_error_prefix(err, "template %s", file->name);
 }
 

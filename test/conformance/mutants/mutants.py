@@ -156,7 +156,7 @@ SETTINGS = [
            ("	code = check_token(connection, err);\n	if (code != 0)\n		return code;\n", "	(void)check_token;\n")),
     mutant("secret-in-error", "settings.secrets",
            "The error of a refused token shows the token.", "store.c",
-           ('set `token` to what its file token says",\n			    connection->path);',
+           ('set `token` to what its " TOKEN " says",\n			    connection->path);',
             'not %s",\n			    connection->path, connection->token.value);')),
     mutant("secret-in-log", "settings.secrets-in-use",
            "A log line of connect shows the token.", "sink.c",
@@ -338,7 +338,7 @@ const struct df_source_ops df_kv_source_ops = {
 {
 	static char path[4096];
 
-	snprintf(path, sizeof(path), "%s/%s.kept.records", s->settings->connection.path, s->settings->connection.collection);
+	snprintf(path, sizeof(path), "%s/%s.kept.kv", s->settings->connection.path, s->settings->connection.collection);
 	return path;
 }
 

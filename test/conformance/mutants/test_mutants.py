@@ -7,12 +7,13 @@ import unittest
 
 import table
 from mutants import MUTANTS
-from variants import ROOT, WARNINGS, Workshop, compile_file, run, skeleton
+from variants import DATAFLOW, ROOT, WARNINGS, Workshop, compile_file, link, run, skeleton
 
 PARALLEL = 2
+KINDS = ("source", "sink", "both")
 WHOLE = (("mutex", True), ("rw", True), ("mutex", False))  # base, upsertMode
 
-outcomes = {}  # by name of a variant, or by a pair of WHOLE
+outcomes = {}  # by name of a variant, by a pair of WHOLE, by kind
 
 
 def setUpModule():
@@ -25,14 +26,15 @@ def setUpModule():
     with concurrent.futures.ThreadPoolExecutor(16) as waiting, concurrent.futures.ThreadPoolExecutor(PARALLEL) as working:
         pending = {mutant.name: (waiting if mutant.waits else working).submit(judge, shop, mutant) for mutant in MUTANTS}
         pending |= {pair: waiting.submit(examine, shop, *pair) for pair in WHOLE}
+        pending |= {kind: waiting.submit(as_written, folder / kind, kind) for kind in KINDS}
     outcomes.update({name: future.result() for name, future in pending.items()})
 
 
 def judge(shop, mutant):
     """None, or what is wrong with the suite."""
     try:
-        objects = shop.build(mutant.name, mutant.base, mutant.file, mutant.changes)
-        results, output = shop.test(objects, mutant.upsert, mutant.quick, [mutant.rule])
+        plugin = shop.build(mutant.name, mutant.base, mutant.file, mutant.changes)
+        results, output = shop.test(plugin, mutant.upsert, mutant.quick, [mutant.rule])
     except Exception as error:  # the other variants go on
         return repr(error)
     if [(verdict, rule) for verdict, rule, _ in results] == [("fail", mutant.rule)]:
@@ -44,6 +46,19 @@ def examine(shop, base, upsert):
     """The verdicts on the connector as it is, by rule, and the suite's output."""
     results, output = shop.test(shop.build(f"whole-{base}-{upsert}", base), upsert)
     return {rule: verdict for verdict, rule, _ in results}, output
+
+
+def as_written(folder, kind):
+    """The suite on the connector's own flow.yaml; only the place is another."""
+    folder.mkdir()
+    sources = skeleton(folder, "--kind", kind)
+    objects = [file.with_suffix(".o") for file in sources.glob("*.c")]
+    for out in objects:
+        compile_file(out.with_suffix(".c"), out, *WARNINGS)
+    link(objects, folder / "kv.so")
+    flow = folder / "flow.yaml"
+    flow.write_text((sources / "flow.yaml").read_text().replace("path: /tmp", f"path: {folder}"))
+    return run(DATAFLOW, "connector", "test", "--quick", "--against", folder / "kv.so", "--cleanup", f"rm -rf {folder}/*.kv", flow)
 
 
 class Variants(unittest.TestCase):
@@ -75,8 +90,15 @@ class Skeleton(unittest.TestCase):
                     if mutant.upsert == upsert and mutant.quick:
                         self.assertEqual(verdicts[mutant.rule], "pass", f"{mutant.rule} catches variants, and must apply to what they are variants of")
 
+    def test_passes_as_written(self):
+        for kind in KINDS:
+            done = outcomes[kind]
+            with self.subTest(kind=kind):
+                self.assertEqual(done.returncode, 0, done.stdout)
+                self.assertRegex(done.stdout, r"\n[1-9]\d* passed, 0 failed")
+
     def test_no_warning(self):
-        for kind in ("source", "sink", "both"):
+        for kind in KINDS:
             for base in ("mutex", "rw"):
                 sources = skeleton(self.folder(), "--kind", kind, "--base", base)
                 for compiler in ("gcc", "clang"):

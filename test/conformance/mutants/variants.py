@@ -62,10 +62,10 @@ class Workshop:
         return self.bases[base]
 
     def build(self, name, base, file=None, changes=()):
-        """A directory that holds nothing but the shared object."""
+        """The shared object, in a folder of its own."""
         sources, objects = self.base(base)
         folder = self.folder / name
-        (folder / "so").mkdir(parents=True)
+        folder.mkdir()
         objects = dict(objects)
         if file:
             text = (sources / file).read_text()
@@ -77,13 +77,13 @@ class Workshop:
             changed.write_text(text)
             objects[file] = folder / (changed.stem + ".o")
             compile_file(changed, objects[file], "-g", "-O1", "-w", f"-I{sources}")
-        link(objects.values(), folder / "so/kv.so")
-        return folder / "so"
+        link(objects.values(), folder / "kv.so")
+        return folder / "kv.so"
 
     def manifest(self, folder, upsert=True):
         store = folder / "store"
         store.mkdir()
-        (store / "token").write_text(SECRET + "\n")
+        (store / "kv.token").write_text(SECRET + "\n")
         connection = {"path": str(store), "collection": "{name}", "token": SECRET}
         flow = {"apiVersion": "dataflow.dataflow.io/v1", "kind": "DataFlow", "metadata": {"name": "kv"},
                 "spec": {"source": {"type": "kv", "config": connection},
@@ -92,14 +92,14 @@ class Workshop:
         path.write_text(json.dumps(flow, indent=1))
         return path
 
-    def test(self, objects, upsert=True, quick=True, rules=(), timeout=300):
+    def test(self, plugin, upsert=True, quick=True, rules=(), timeout=300):
         """What the suite says: [(verdict, rule, seen)], and its output."""
-        folder = objects.parent
+        folder = plugin.parent
         report = folder / "report.json"
-        done = run(DATAFLOW, "connector", "test", "--connector-dir", objects, "--report", report, *(["--quick"] if quick else []),
+        done = run(DATAFLOW, "connector", "test", "--against", plugin, "--report", report, *(["--quick"] if quick else []),
                    *[part for rule in rules for part in ("--rule", rule)],
                    "--wrong-credentials", "source.config.token=wrong", "--wrong-credentials", "sink.config.token=wrong",
-                   "--cleanup", f"rm -rf {folder}/store/*.records {folder}/store/*/", self.manifest(folder, upsert), timeout=timeout)
+                   "--cleanup", f"rm -rf {folder}/store/*.kv", self.manifest(folder, upsert), timeout=timeout)
         if not report.exists():
             raise RuntimeError(done.stdout)
         results = [(r["verdict"], r["rule"], r.get("seen", "")) for r in json.loads(report.read_text())["rules"]]

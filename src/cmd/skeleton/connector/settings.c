@@ -9,8 +9,8 @@
 	DF_FIELD(S, connection.path, "path", DF_REQUIRED | DF_NO_BLANK, .example = "/var/lib/@name@",                   \
 		 .doc = "The directory that holds the store. It must exist."),                                        \
 		DF_FIELD(S, connection.token, "token", DF_SENSITIVE,                                                  \
-			 .doc = "What the store asks for when its directory holds a file `token`: the content of "    \
-				"that file."),                                                                        \
+			 .doc = "What the store asks for when its directory holds a file `@name@.token`: its "          \
+				"content."),                                                                          \
 		DF_FIELD(S, connection.collection, "collection", DF_REQUIRED | DF_NO_BLANK, .example = "orders",      \
 			 .doc = "The collection. One that does not exist is empty, and is made."),                    \
 		DF_FIELD(S, connection.connect_timeout, "connectTimeout", 0, .def = "10", .min = 1, .max = INT32_MAX, \

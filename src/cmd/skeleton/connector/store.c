@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 
 #define MAGIC "df-records-1"
+#define TOKEN "@name@.token"
+#define SUFFIX ".@name@"
 #define NO_KEY UINT32_MAX
 #define NAME_PART 200		 /* bytes; a file system allows 255 */
 #define WINDOW ((size_t)1 << 16) /* bytes that are read at once */
@@ -163,13 +165,15 @@ static int refresh(struct df_@name@ *db, struct df_context *ctx, struct df_error
 
 /* ---- open and close -------------------------------------------------------------------------------------- */
 
-/* Only letters, digits, - and _ stand in the file's name as they are, so that no name leads elsewhere. */
+/* Only letters, digits, - and _ stand in the file's name as they are, so that no name leads elsewhere. One that is too
+ * long for a file goes through directories. */
 static void add_name(struct df_buf *path, const char *name)
 {
 	size_t begin = path->len;
 
 	for (; *name; name++) {
 		if (path->len - begin >= NAME_PART) {
+			df_buf_add_c(path, "+" SUFFIX);
 			(void)mkdir(df_buf_c(path), 0777); /* what went wrong is seen when the file is opened */
 			df_buf_add_char(path, '/');
 			begin = path->len;
@@ -180,17 +184,17 @@ static void add_name(struct df_buf *path, const char *name)
 		else
 			df_buf_printf(path, "%%%02X", (unsigned char)*name);
 	}
-	df_buf_add_c(path, ".records");
+	df_buf_add_c(path, SUFFIX);
 }
 
-/* A store whose directory holds a file `token` is open to those who know what is in it. */
+/* A store whose directory holds a file TOKEN is open to those who know what is in it. */
 static int check_token(const struct df_@name@_connection *connection, struct df_error *err)
 {
 	df_cleanup(df_buf_done) struct df_buf path = { 0 };
 	char wanted[4096];
 	ssize_t n;
 
-	df_buf_printf(&path, "%s/token", connection->path);
+	df_buf_printf(&path, "%s/" TOKEN, connection->path);
 	df_cleanup(df_closep) int fd = open(df_buf_c(&path), O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return 0;
@@ -199,7 +203,7 @@ static int check_token(const struct df_@name@_connection *connection, struct df_
 		return failed("read", df_buf_c(&path), errno, err);
 	if (df_str_equal(df_str_trim(df_str(wanted, (size_t)n)), df_str_c(connection->token.value)))
 		return 0;
-	return df_error_set(err, DF_ERR_AUTH, "the store %s refuses the token: set `token` to what its file token says",
+	return df_error_set(err, DF_ERR_AUTH, "the store %s refuses the token: set `token` to what its " TOKEN " says",
 			    connection->path);
 }
 

@@ -207,7 +207,7 @@ static void test_a_token_is_asked_for(void **state)
 	struct df_sink *s;
 
 	(void)state;
-	harness_put(harness_path("token"), "open sesame\n");
+	harness_put(harness_path("@name@.token"), "open sesame\n");
 	harness_init(&h);
 	s = harness_sink(&h, "{'type': '@name@', 'config': {'path': '%s', 'collection': 'x', 'token': 'open'}}",
 			 directory);
