@@ -2,7 +2,7 @@
 """Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
 
     bench/run.py              everything
-    bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, guard, plugin,
+    bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, guard, plugin, program,
                               kafka, clickhouse, trino)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
@@ -283,6 +283,57 @@ def bench_plugin():
     for name, types in (("the program's own", own), ("loaded", loaded)):
         row(f"{name}: CPU ns, instructions (all threads) a batch", f"{min(cpu[types]):,.0f}, {count[types]:,.0f}")
     row("loaded beside the program's own: CPU, instructions", f"{min(cpu[loaded]) / min(cpu[own]):.2f}, {count[loaded] / count[own]:.3f}", "1")
+
+
+def bench_program():
+    """connectors that are programs: messages of 300 bytes a second, beside the program's own and one command a message"""
+    n, few = LINES * 2, LINES // 10
+    programs = WORK / "programs"
+    programs.mkdir(exist_ok=True)
+    shutil.copy(BUILD / "bench/bench-program", programs / "dataflow-connector-in-c")
+    text = (ROOT / "bench/program.py").read_text().split("\n", 1)[1]
+    (programs / "dataflow-connector-in-python").write_text(f"#!{sys.executable}\n{text}")
+    (programs / "dataflow-connector-in-python").chmod(0o755)
+    env = dict(os.environ, DATAFLOW_USE_SUBPROCESS_CONNECTORS="1", DATAFLOW_CONNECTOR_PATH=str(programs))
+    file_of = lambda count: {"type": "file", "config": {"path": str(lines_file(count))}}
+    nothing = {"type": "discard", "config": {}}
+    source = lambda kind, count, **more: {"type": f"in-{kind}", "config": {"protocol": 2, "rows": count, **more}}
+    sink = lambda kind, **more: {"type": f"in-{kind}", "config": {"protocol": 2, **more}}
+
+    def seconds(source, sink):
+        path = WORK / "program.yaml"
+        path.write_text(json.dumps({"apiVersion": "dataflow.dataflow.io/v1", "kind": "DataFlow", "metadata": {"name": "bench"},
+                                    "spec": {"source": source, "sink": sink, "checkpointPersistence": False}}))
+        started = time.perf_counter()
+        done = subprocess.run([DATAFLOW, "run", "--once", "--progress", "none", path], env=env, cwd=WORK, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return time.perf_counter() - started
+
+    def measured(count, make_source, make_sink):
+        """What a run of one message takes, the programs' start, does not count."""
+        best = min(seconds(make_source(count), make_sink) for _ in range(5)) - min(seconds(make_source(1), make_sink) for _ in range(3))
+        return count / best
+
+    rates = {}
+    for name, count, make_source, make_sink in (
+            ("in the program: file -> discard", n, file_of, nothing),
+            ("source in C", n, lambda c: source("c", c), nothing),
+            ("sink in C", n, file_of, sink("c")),
+            ("source and sink in C", n, lambda c: source("c", c), sink("c")),
+            ("source in Python", n, lambda c: source("python", c), nothing),
+            ("sink in Python", n, file_of, sink("python")),
+            ("source and sink in Python", n, lambda c: source("python", c), sink("python")),
+            ("source in C, protocol 1", n, lambda c: source("c", c, protocol=1), nothing),
+            ("sink in C, protocol 1", n, file_of, sink("c", protocol=1)),
+            ("source in C, one command one message", few, lambda c: source("c", c, protocol=1, step=1), nothing),
+            ("sink in C, one command one message", few, file_of, sink("c", protocol=1, batchSize=1))):
+        rates[name] = measured(count, make_source, make_sink)
+        row(f"{name}: messages a second", f"{rates[name]:,.0f}", "at least 300,000" if name.endswith("in C") else "")
+    for role in ("source", "sink"):
+        row(f"{role}: batches in flight beside one command one message",
+            f"{rates[f'{role} in C'] / rates[f'{role} in C, one command one message']:.1f}", "at least 20")
+    row("source and sink in C beside in the program", f"{rates['source and sink in C'] / rates['in the program: file -> discard']:.2f}")
 
 
 def bench_metrics():

@@ -233,7 +233,7 @@ static int check_turn(struct program_source *s, const struct df_answer *answer, 
 static int take_messages(struct program_source *s, struct df_context *ctx, const struct df_answer *answer,
 			 struct df_str line, struct df_error *err)
 {
-	struct df_answer copy;
+	struct df_members members = answer->members;
 	int r = check_turn(s, answer, err);
 
 	if (r == 0)
@@ -241,14 +241,12 @@ static int take_messages(struct program_source *s, struct df_context *ctx, const
 	if (r < 0)
 		return r;
 	/* The payloads stay in the line, and the line goes into the batch. */
-	line = df_arena_dup(&s->batch->arena, line);
-	if (!line.ptr)
+	struct df_str copy = df_arena_dup(&s->batch->arena, line);
+	if (!copy.ptr)
 		return df_error_no_memory(err);
-	copy.type = answer->type;
-	if (!df_members_parse(line, &copy.members))
-		return df_peer_fault(&s->peer, err, "sent a line that is no object");
-	r = copy.type == DF_ANSWER_MESSAGE ? add_message(s, &copy.members, (struct df_str){ 0 }, err)
-					   : add_messages(s, copy.members.messages, copy.members.partition, err);
+	df_members_move(&members, line.ptr, copy.ptr);
+	r = answer->type == DF_ANSWER_MESSAGE ? add_message(s, &members, (struct df_str){ 0 }, err)
+					      : add_messages(s, members.messages, members.partition, err);
 	if (r == 0 && s->peer.protocol > 1 && s->in_read > limit_of(s))
 		return df_peer_fault(&s->peer, err, "sent more than the %zu messages that read %lld asked for",
 				     limit_of(s), (long long)s->done + 1);
