@@ -21,7 +21,8 @@
 #define PAIRS_MAX 64
 #define CHUNK (32 * 1024)
 #define SOCKET_BUFFER (64 * 1024)
-#define DRAIN_NS (2 * DF_NS_PER_S) /* how long a FIN waits for the other side's */
+#define DRAIN_NS (2 * DF_NS_PER_S)    /* how long a FIN waits for the other side's */
+#define ANSWER_NS (50 * DF_NS_PER_MS) /* how long a connection that is cut towards the server still has answers */
 #define RATE_STEP_NS (10 * DF_NS_PER_MS)
 #define CORRUPTED_BIT 0x40
 
@@ -35,6 +36,7 @@ struct way {
 	bool eof;	  /* nothing more comes from there */
 	bool passed;	  /* and the other side was told */
 	enum end then;	  /* when the chunk has gone */
+	int64_t end_ns;	  /* monotonic: and not before; what was answered by then still arrives */
 	char chunk[CHUNK];
 };
 
@@ -157,6 +159,7 @@ static void spring_traps(struct way *w, int i)
 	if (cut->armed && cut->left <= w->len) {
 		w->len = cut->left;
 		w->then = cut->reset ? END_RESET : END_FIN;
+		w->end_ns = i == 0 ? df_clock_monotonic() + ANSWER_NS : 0;
 		cut->armed = false;
 	}
 	corrupt->left -= corrupt->left < w->len ? corrupt->left : w->len;
@@ -214,7 +217,8 @@ static void way_flush(struct pair *p, int i, int64_t now)
 	if (w->sent < w->len)
 		return;
 	if (w->then != END_NOT) {
-		pair_end(p, w->then);
+		if (now >= w->end_ns)
+			pair_end(p, w->then);
 		return;
 	}
 	if (w->eof && !w->passed) {
@@ -314,6 +318,8 @@ static void pair_events(struct pair *p, short events[2], int64_t now, int64_t *w
 
 		if (w->sent == w->len && !w->eof && w->then == END_NOT)
 			events[from] |= POLLIN;
+		if (w->sent == w->len && w->then != END_NOT && w->end_ns - now < *wait_ns)
+			*wait_ns = w->end_ns > now ? w->end_ns - now : 0;
 		if (w->sent == w->len)
 			continue;
 		int64_t due = way_allowed(w, i, now) ? 0 : w->due_ns > now ? w->due_ns - now : RATE_STEP_NS;

@@ -7,6 +7,7 @@
 #include "conformance/proxy.h"
 
 #define ROWS 500
+#define FIRST 100001 /* ids of one length make writes of one length */
 #define WRITE_NS (20 * DF_NS_PER_S)
 #define SLACK_NS (5 * DF_NS_PER_S) /* behind the deadline of a write */
 #define STALL_NS (2 * DF_NS_PER_S)
@@ -37,16 +38,16 @@ static struct through *begin(struct df_stage *st)
 	struct df_sink *s;
 
 	df_rule_check(st, t, "out of memory");
-	*t = (struct through){ .st = st, .next = 1, .doubles = !is_repeatable(st), .proxy = df_proxy_start(st) };
+	*t = (struct through){ .st = st, .next = FIRST, .doubles = !is_repeatable(st), .proxy = df_proxy_start(st) };
 	s = df_stage_connected_sink(st);
 	df_deliver_rows(st, s, t->next++, 1);
 	uint64_t sent = df_proxy_bytes(t->proxy, true), answered = df_proxy_bytes(t->proxy, false);
 
 	df_deliver_rows(st, s, t->next, ROWS);
 	t->next += ROWS;
-	df_deliver_end(st, s);
 	t->bytes[0] = df_proxy_bytes(t->proxy, true) - sent;
 	t->bytes[1] = df_proxy_bytes(t->proxy, false) - answered;
+	df_deliver_end(st, s);
 	if (t->bytes[0] < ROWS)
 		df_rule_not_applicable(st, "what is written does not go to {address}: %llu bytes for %d rows",
 				       (unsigned long long)t->bytes[0], ROWS);
@@ -170,14 +171,15 @@ static void look_at_all(struct through *t, const char *what)
 	struct df_rows_seen seen;
 
 	df_stage_dump(t->st, &seen);
-	df_rows_check(t->st, &seen, 1, (size_t)(t->next - 1), NULL, t->doubles, what);
+	df_rows_check(t->st, &seen, FIRST, (size_t)(t->next - FIRST), NULL, t->doubles, what);
 }
 
 /* ---- the connection ends ----------------------------------------------------------------------------------- */
 
+/* 1000: all but the last byte. */
 static void cut_at(struct through *t, bool to_server, unsigned thousandths, bool reset)
 {
-	uint64_t bytes = t->bytes[to_server ? 0 : 1] * thousandths / 1000;
+	uint64_t all = t->bytes[to_server ? 0 : 1], bytes = thousandths < 1000 ? all * thousandths / 1000 : all - 1;
 	const char *what = df_rule_text(t->st, "the connection was %s after %u/1000 of what %s sends",
 					reset ? "reset" : "closed", thousandths, to_server ? "the sink" : "the server");
 	struct df_sink *s = ready_sink(t);
@@ -197,7 +199,7 @@ static void cut_request(struct df_stage *st)
 
 	cut_at(t, true, 0, false);
 	cut_at(t, true, 500, false);
-	cut_at(t, true, 990, false);
+	cut_at(t, true, 1000, false);
 	look_at_all(t, "writes whose connection was closed");
 }
 
@@ -207,7 +209,7 @@ static void reset_request(struct df_stage *st)
 
 	cut_at(t, true, 0, true);
 	cut_at(t, true, 500, true);
-	cut_at(t, true, 990, true);
+	cut_at(t, true, 1000, true);
 	look_at_all(t, "writes whose connection was reset");
 }
 
@@ -412,7 +414,7 @@ static const char *const *slow_rows(struct df_stage *st)
 	memset(name, 'x', SLOW_NAME);
 	name[SLOW_NAME] = '\0';
 	for (int i = 0; i < SLOW_ROWS; i++)
-		rows[i] = df_rule_text(st, "{\"id\":%d,\"name\":\"%s\"}", 100000 + i, name);
+		rows[i] = df_rule_text(st, "{\"id\":%d,\"name\":\"%s\"}", 1 + i, name);
 	return rows;
 }
 
