@@ -161,6 +161,12 @@ def suite_plugin(results):
     run_python(results, "test/plugin")
 
 
+def suite_conformance(results):
+    """the conformance suite: as a library, as a command, on the connectors that need no server"""
+    run_unit_tests(results, build("build"), suite="conformance")
+    run_python(results, "test/conformance")
+
+
 def suite_mutants(results):
     """the conformance suite passes what `connector new` writes, and fails each broken variant of it"""
     run_python(results, "test/conformance/mutants")

@@ -75,7 +75,12 @@ static int load_connector(const struct df_command *command, const char *file)
 
 static void summary(const struct df_conformance_report *report)
 {
-	printf("%zu passed, %zu failed, %zu not applicable\n", report->passed, report->failed, report->not_applicable);
+	int64_t ns = 0;
+
+	for (size_t i = 0; i < report->count; i++)
+		ns += report->results[i].ns;
+	printf("%zu passed, %zu failed, %zu not applicable in %.1f s\n", report->passed, report->failed,
+	       report->not_applicable, (double)ns / (double)DF_NS_PER_S);
 }
 
 static int run_suite(const struct df_conformance_options *options)

@@ -15,6 +15,9 @@
 #define CLEANUP_NS (60 * DF_NS_PER_S)
 #define LOG_SHOWN 2000 /* bytes of what was logged, below a rule that failed */
 
+/* The process group of the rule that runs, for the handler of signals that end the suite. */
+static volatile sig_atomic_t group, stopped;
+
 struct run {
 	struct df_subject subject;
 	struct df_testimony *testimony;
@@ -70,12 +73,16 @@ static int check_names(const struct df_conformance_options *o, struct df_error *
 
 static _Noreturn void be_the_rule(struct run *run, const struct df_conformance_rule *rule, int log)
 {
+	static const int defaults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGINT, SIGTERM, SIGHUP };
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct df_stage *st;
 
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+	/* Who calls the suite may catch them; here a crash is a verdict. */
+	for (size_t i = 0; i < DF_ARRAY_SIZE(defaults); i++)
+		signal(defaults[i], SIG_DFL);
 	mallopt(M_PERTURB, 0xa5); /* what is used after free, or before it is set, shows */
 	dup2(nothing, STDIN_FILENO);
 	dup2(nothing, STDOUT_FILENO);
@@ -87,6 +94,36 @@ static _Noreturn void be_the_rule(struct run *run, const struct df_conformance_r
 	if (atomic_exchange(&run->testimony->taken, 1) == 0)
 		atomic_store(&run->testimony->given, 1 + DF_VERDICT_PASS);
 	_exit(DF_EXIT_VERDICT);
+}
+
+static const int stops[] = { SIGINT, SIGTERM, SIGHUP };
+
+/* The rule ends, and the suite behind its cleanup. */
+static void stop(int signal_number)
+{
+	int saved = errno;
+
+	stopped = signal_number;
+	if (group > 0)
+		kill(-(pid_t)group, SIGKILL);
+	errno = saved;
+}
+
+/* What the caller ignores or catches itself stays so. */
+static void catch_stops(struct sigaction *old)
+{
+	const struct sigaction ours = { .sa_handler = stop };
+
+	stopped = 0;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(stops); i++)
+		if (sigaction(stops[i], NULL, &old[i]) == 0 && old[i].sa_handler == SIG_DFL)
+			sigaction(stops[i], &ours, NULL);
+}
+
+static void release_stops(const struct sigaction *old)
+{
+	for (size_t i = 0; i < DF_ARRAY_SIZE(stops); i++)
+		sigaction(stops[i], &old[i], NULL);
 }
 
 /* Everything that it started goes with it. */
@@ -193,7 +230,11 @@ static int run_rule(struct run *run, const struct df_conformance_rule *rule, str
 	if (pid == 0)
 		be_the_rule(run, rule, log);
 	setpgid(pid, pid);
+	group = pid;
+	if (stopped)
+		stop(stopped);
 	ended = await_rule(pid, limit, &status);
+	group = 0;
 	judge(run, rule, ended, status, limit, ret);
 	ret->ns = df_clock_monotonic() - started;
 	df_memory_file_read(log, ret_log);
@@ -277,16 +318,17 @@ static int run_all(struct run *run, struct df_conformance_report *ret, struct df
 	ret->results = calloc(n + 1, sizeof(*ret->results));
 	if (!ret->results)
 		return df_error_no_memory(err);
-	for (size_t i = 0; r == 0 && i < n; i++)
+	for (size_t i = 0; r == 0 && !stopped && i < n; i++)
 		if (is_wanted(run->subject.options, rules[i]->name))
 			r = run_one(run, rules[i], ret, err);
-	return r;
+	return r == 0 && stopped ? df_error_set(err, DF_ERR_CANCELED, "stopped by SIG%s", sigabbrev_np(stopped)) : r;
 }
 
 int df_conformance_run(const struct df_conformance_options *options, struct df_conformance_report *ret,
 		       struct df_diags *diags, struct df_error *err)
 {
 	struct run run = { .out = options->out };
+	struct sigaction old[DF_ARRAY_SIZE(stops)];
 	int r = check_names(options, err);
 
 	*ret = (struct df_conformance_report){ 0 };
@@ -297,8 +339,10 @@ int df_conformance_run(const struct df_conformance_options *options, struct df_c
 	if (run.testimony == MAP_FAILED)
 		return df_error_no_memory(err);
 	r = df_subject_load(&run.subject, options, diags, err);
+	catch_stops(old);
 	if (r == 0)
 		r = run_all(&run, ret, err);
+	release_stops(old);
 	if (r == 0 && options->report)
 		r = df_report_write(&run.subject, ret, err);
 	df_subject_done(&run.subject);
