@@ -94,7 +94,8 @@ static char **command_environment(const struct df_shell *shell, char **ret_name,
 		return NULL;
 	}
 	for (size_t i = 0; i < n; i++)
-		if (strncmp(environ[i], "DATAFLOW_TEST_NAME=", 19) && strncmp(environ[i], "DATAFLOW_TEST_SERVER=", 21))
+		if (strncmp(environ[i], "DATAFLOW_TEST_NAME=", 19) != 0 &&
+		    strncmp(environ[i], "DATAFLOW_TEST_SERVER=", 21) != 0)
 			env[out++] = environ[i];
 	env[out++] = *ret_name;
 	env[out] = *ret_server;

@@ -184,10 +184,12 @@ static void list_ids(const size_t *times, int64_t first, size_t n, bool missing,
 	size_t found = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		long long id = (long long)first + (long long)i;
+
 		if (missing ? times[i] > 0 : times[i] < 2)
 			continue;
 		if (++found <= IDS_SHOWN)
-			df_buf_printf(buf, "%s%lld", found > 1 ? ", " : "", (long long)(first + (int64_t)i));
+			df_buf_printf(buf, "%s%lld", found > 1 ? ", " : "", id);
 	}
 	if (found > IDS_SHOWN)
 		df_buf_printf(buf, " and %zu more", found - IDS_SHOWN);
@@ -229,7 +231,7 @@ void df_rows_expect(struct df_stage *st, const struct df_rows_seen *seen, int64_
 		df_buf_printf(&buf, "; %zu rows that nobody wrote", foreign);
 	if (missing || doubled || foreign)
 		df_rule_fail(st, "expected the rows with id %lld to %lld%s, saw %zu%s", (long long)first,
-			     (long long)(first + (int64_t)n - 1), doubles ? "" : " once each", seen->count,
+			     (long long)first + (long long)n - 1, doubles ? "" : " once each", seen->count,
 			     df_buf_c(&buf));
 	df_buf_done(&buf);
 	free(times);
