@@ -262,6 +262,12 @@ def suite_sdk(results):
             results.ok()
 
 
+def suite_mydb(results):
+    """the worked example of docs/connector-development.md on a real Redis (test/services/redis): flows, faults, conformance"""
+    sys.path.insert(0, str(ROOT / "test/integration"))
+    run_python(results, "test/integration/mydb")
+
+
 def suite_torture(results):
     """every allocation fails once"""
     build("build-asan", *ASAN, targets=("test/torture/dataflow-torture",))

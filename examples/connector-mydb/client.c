@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <poll.h>
 
-/* A server that says nothing for so long is gone. */
-#define SILENCE_MS 30000
+/* A server that is well answers a log-in at once. */
+#define LOG_IN_SILENCE_MS 5000
 
 struct mydb_client {
 	redisContext *redis;
@@ -98,12 +98,13 @@ int mydb_id_check(struct df_str text, struct df_error *err)
 
 /* ---- answers --------------------------------------------------------------------------------------------- */
 
-/* What the first word of an error means (redis.io/docs, and src/server.c of Redis: createSharedObjects). */
-static const struct {
+/* What the first word of an error means (src/server.c of Redis, createSharedObjects). */
+struct meaning {
 	const char *word;
 	int code;
 	const char *fix;
-} errors[] = {
+};
+static const struct meaning meanings[] = {
 	{ "NOAUTH", DF_ERR_AUTH, "connectionString needs a user and a password" },
 	{ "WRONGPASS", DF_ERR_AUTH, "check the user and password of connectionString" },
 	{ "NOPERM", DF_ERR_AUTH, "the user's ACL does not allow it" },
@@ -124,22 +125,23 @@ static const struct {
 
 int mydb_reply_error(const redisReply *reply, struct df_error *err)
 {
-	char word[DF_ERROR_REMOTE_MAX];
-	/* Old servers repeat a command that they do not know; its arguments are nobody's business. */
-	const char *text = reply->type == REDIS_REPLY_ERROR ? reply->str : "", *echo = strstr(text, ", with args");
-	int len = echo ? (int)(echo - text) : (int)strlen(text), code = DF_ERR_UNKNOWN;
 	const char *fix = "the server's log may say more";
+	int code = DF_ERR_UNKNOWN;
+	char word[DF_ERROR_REMOTE_MAX];
 
 	if (reply->type != REDIS_REPLY_ERROR)
 		return 0;
-	snprintf(word, sizeof(word), "%.*s", (int)strcspn(text, " "), text);
-	for (size_t i = 0; i < DF_ARRAY_SIZE(errors); i++) {
-		if (strcmp(word, errors[i].word) == 0) {
-			code = errors[i].code;
-			fix = errors[i].fix;
+	/* Some servers repeat a command that they do not know; its arguments are nobody's business. */
+	const char *echo = strstr(reply->str, ", with args");
+	size_t len = echo ? (size_t)(echo - reply->str) : strlen(reply->str);
+	snprintf(word, sizeof(word), "%.*s", (int)strcspn(reply->str, " "), reply->str);
+	for (size_t i = 0; i < DF_ARRAY_SIZE(meanings); i++) {
+		if (strcmp(word, meanings[i].word) == 0) {
+			code = meanings[i].code;
+			fix = meanings[i].fix;
 		}
 	}
-	df_error_set(err, code, "the server says: %.*s; %s", len, text, fix);
+	df_error_set(err, code, "the server says: %.*s; %s", (int)len, reply->str, fix);
 	df_error_remote(err, word);
 	return code;
 }
@@ -179,7 +181,7 @@ int mydb_send(struct mydb_client *c, const struct df_str *args, size_t count, st
 	return df_error_no_memory(err);
 }
 
-int mydb_receive(struct mydb_client *c, struct df_context *ctx, int wait_ms, redisReply **ret, struct df_error *err)
+int mydb_receive(struct mydb_client *c, struct df_context *ctx, int silence_ms, redisReply **ret, struct df_error *err)
 {
 	void *reply = NULL;
 
@@ -190,13 +192,12 @@ int mydb_receive(struct mydb_client *c, struct df_context *ctx, int wait_ms, red
 	while (redisGetReplyFromReader(c->redis, &reply) == REDIS_OK && !reply) {
 		if (!c->sent && redisBufferWrite(c->redis, &c->sent) != REDIS_OK)
 			return lost(c, err);
-		int code = df_context_wait_fd(ctx, c->redis->fd, c->sent ? POLLIN : POLLIN | POLLOUT,
-					      wait_ms + SILENCE_MS);
-		if (df_context_check(ctx, err) != 0)
-			return df_context_check(ctx, err);
+		int code = df_context_wait_fd(ctx, c->redis->fd, c->sent ? POLLIN : POLLIN | POLLOUT, silence_ms);
+		int ended = df_context_check(ctx, err);
+		if (ended != 0)
+			return ended;
 		if (code != 0)
-			return df_error_set(err, code, "%s has not answered for %d s", c->where,
-					    (wait_ms + SILENCE_MS) / 1000);
+			return df_error_set(err, code, "%s has not answered for %d s", c->where, silence_ms / 1000);
 		if (redisBufferRead(c->redis) != REDIS_OK)
 			return lost(c, err);
 	}
@@ -207,14 +208,14 @@ int mydb_receive(struct mydb_client *c, struct df_context *ctx, int wait_ms, red
 	return 0;
 }
 
-int mydb_command(struct mydb_client *c, struct df_context *ctx, const struct df_str *args, size_t count, int wait_ms,
+int mydb_command(struct mydb_client *c, struct df_context *ctx, const struct df_str *args, size_t count, int silence_ms,
 		 redisReply **ret, struct df_error *err)
 {
 	df_cleanup(mydb_reply_freep) redisReply *reply = NULL;
 	int code = mydb_send(c, args, count, err);
 
 	if (code == 0)
-		code = mydb_receive(c, ctx, wait_ms, &reply, err);
+		code = mydb_receive(c, ctx, silence_ms, &reply, err);
 	if (code == 0)
 		code = mydb_reply_error(reply, err);
 	*ret = code == 0 ? DF_TAKE(reply) : NULL;
@@ -244,7 +245,7 @@ static int log_in(struct mydb_client *c, const struct address *a, struct df_cont
 		code = send_words(c, "PING", NULL, NULL, err);
 	while (code == 0 && answers-- > 0) {
 		df_cleanup(mydb_reply_freep) redisReply *reply = NULL;
-		code = mydb_receive(c, ctx, 0, &reply, err);
+		code = mydb_receive(c, ctx, LOG_IN_SILENCE_MS, &reply, err);
 		if (code == 0)
 			code = mydb_reply_error(reply, err);
 	}
@@ -255,8 +256,12 @@ static int client_new(const struct address *a, struct mydb_client **ret, struct 
 {
 	struct mydb_client *c = *ret = calloc(1, sizeof(*c));
 
-	if (!c || asprintf(&c->where, "%s:%d", a->host, (int)a->port) < 0)
+	if (!c)
 		return df_error_no_memory(err);
+	if (asprintf(&c->where, "%s:%d", a->host, (int)a->port) < 0) {
+		c->where = NULL;
+		return df_error_no_memory(err);
+	}
 	c->redis = redisConnectNonBlock(a->host, (int)a->port);
 	if (!c->redis)
 		return df_error_no_memory(err);

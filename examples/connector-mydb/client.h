@@ -34,15 +34,16 @@ DF_DEFINE_CLEANUP(struct mydb_client *, mydb_disconnect)
 /* Queues a command of at most MYDB_ARGS_MAX texts. Nothing is sent before the next receive. */
 #define MYDB_ARGS_MAX 8
 int mydb_send(struct mydb_client *c, const struct df_str *args, size_t count, struct df_error *err) df_must_check;
-/* Sends what is queued and waits for the next answer, which may be an error of the server. wait_ms: how long the server
- * may keep silent on purpose. The caller frees it (freeReplyObject). */
-int mydb_receive(struct mydb_client *c, struct df_context *ctx, int wait_ms, redisReply **ret,
+/* Sends what is queued and waits for the next answer, which may be an error of the server. silence_ms: so long nothing
+ * may come. The caller frees it (freeReplyObject). */
+#define MYDB_SILENCE_MS 10000
+int mydb_receive(struct mydb_client *c, struct df_context *ctx, int silence_ms, redisReply **ret,
 		 struct df_error *err) df_must_check;
 
 /* 0, or the code of an answer that is an error; err->remote is its first word. */
 int mydb_reply_error(const redisReply *reply, struct df_error *err) df_must_check;
 /* Send, receive, and an answer that is an error is one. */
-int mydb_command(struct mydb_client *c, struct df_context *ctx, const struct df_str *args, size_t count, int wait_ms,
+int mydb_command(struct mydb_client *c, struct df_context *ctx, const struct df_str *args, size_t count, int silence_ms,
 		 redisReply **ret, struct df_error *err) df_must_check;
 
 static inline void mydb_reply_freep(redisReply **reply)

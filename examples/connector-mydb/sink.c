@@ -172,10 +172,12 @@ static void settle(struct mydb_sink *s, struct df_write *w, const struct command
 {
 	struct df_error reason = DF_ERROR_INIT;
 
-	if (mydb_reply_error(answer, &reason) != 0)
+	if (mydb_reply_error(answer, &reason) != 0) {
+		df_error_prefix(&reason, "`%s`", s->settings->hash ? s->settings->hash : s->settings->stream);
 		df_write_fail(w, c->message, &reason);
-	else if (s->settings->hash && !s->settings->upsert_mode && answer->integer == 0)
+	} else if (s->settings->hash && !s->settings->upsert_mode && answer->integer == 0) {
 		w->unchanged++; /* HSETNX: the key was there */
+	}
 }
 
 /* One answer to MULTI, one to each command (it is queued, or refused), and that of EXEC, which holds the results. */
@@ -188,7 +190,7 @@ static int receive_all(struct mydb_sink *s, struct df_context *ctx, struct df_wr
 	for (size_t i = 0; i < count + 2; i++) {
 		if (results)
 			freeReplyObject(DF_TAKE(results));
-		code = mydb_receive(s->client, ctx, 0, &results, err);
+		code = mydb_receive(s->client, ctx, MYDB_SILENCE_MS, &results, err);
 		if (code != 0)
 			return code;
 		if (refused == 0)

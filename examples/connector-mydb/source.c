@@ -75,10 +75,10 @@ static int check_position(struct mydb_source *s, struct df_context *ctx, struct 
 	const struct df_str info[] = { DF_STR("XINFO"), DF_STR("STREAM"), df_str_c(s->settings->stream) };
 	df_cleanup(mydb_reply_freep) redisReply *there = NULL, *stream = NULL;
 	struct mydb_id ours, newest;
-	int code = mydb_command(s->client, ctx, exists, DF_ARRAY_SIZE(exists), 0, &there, err);
+	int code = mydb_command(s->client, ctx, exists, DF_ARRAY_SIZE(exists), MYDB_SILENCE_MS, &there, err);
 
 	if (code == 0 && there->integer > 0)
-		code = mydb_command(s->client, ctx, info, DF_ARRAY_SIZE(info), 0, &stream, err);
+		code = mydb_command(s->client, ctx, info, DF_ARRAY_SIZE(info), MYDB_SILENCE_MS, &stream, err);
 	if (code != 0 || !mydb_id_parse(mydb_reply_member(stream, "last-generated-id"), &newest) ||
 	    !mydb_id_parse(df_str_c(s->last_read_id), &ours) || mydb_id_compare(ours, newest) <= 0)
 		return code;
@@ -266,23 +266,27 @@ static int read_entries(struct mydb_source *s, struct df_partition *partition, s
 {
 	df_cleanup(mydb_reply_freep) redisReply *answer = NULL;
 	char id[sizeof(s->last_read_id)], count[16], block[16];
-	int block_ms = s->base.state.env.once ? 1 : s->settings->poll_interval * 1000; /* 0 would be for ever */
+	int block_ms = s->base.state.env.once ? 0 : s->settings->poll_interval * 1000;
+	struct df_str args[MYDB_ARGS_MAX] = { DF_STR("XREAD"), DF_STR("COUNT") };
+	size_t n = 2;
 
 	df_base_rw_rlock(&s->base);
 	memcpy(id, s->last_read_id, sizeof(id));
 	df_base_rw_runlock(&s->base);
 	snprintf(count, sizeof(count), "%" PRId32, s->settings->read_batch_size);
 	snprintf(block, sizeof(block), "%d", block_ms);
-	const struct df_str args[] = { DF_STR("XREAD"),
-				       DF_STR("COUNT"),
-				       df_str_c(count),
-				       DF_STR("BLOCK"),
-				       df_str_c(block),
-				       DF_STR("STREAMS"),
-				       df_str_c(s->settings->stream),
-				       df_str_c(id) };
-	int code = mydb_command(s->client, ctx, args, DF_ARRAY_SIZE(args), block_ms, &answer, err);
+	args[n++] = df_str_c(count);
+	if (block_ms > 0) {
+		args[n++] = DF_STR("BLOCK");
+		args[n++] = df_str_c(block);
+	}
+	args[n++] = DF_STR("STREAMS");
+	args[n++] = df_str_c(s->settings->stream);
+	args[n++] = df_str_c(id);
+	int code = mydb_command(s->client, ctx, args, n, block_ms + MYDB_SILENCE_MS, &answer, err);
 
+	if (code == DF_ERR_CONFIG)
+		df_error_prefix(err, "`%s`", s->settings->stream);
 	*ret_empty = code == 0 && answer->type == REDIS_REPLY_NIL;
 	if (code != 0 || *ret_empty)
 		return code;

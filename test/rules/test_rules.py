@@ -50,7 +50,8 @@ class Generated(unittest.TestCase):
 
 class Examples(unittest.TestCase):
     def test_every_example_validates(self):
-        flows = sorted((ROOT / "examples").rglob("*.yaml"))
+        # Those of the worked connector need its plugin: test/integration/mydb.
+        flows = sorted(f for f in (ROOT / "examples").rglob("*.yaml") if f.parent.name != "connector-mydb")
         self.assertTrue(flows)
         for flow in flows:
             with self.subTest(flow=flow.name):

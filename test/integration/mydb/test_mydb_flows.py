@@ -1,10 +1,32 @@
 """The worked example in pipelines: what is written, what is read, what is refused."""
 import base64
 import json
+import subprocess
 
-from mydb_kit import REDIS, MydbTest, entries, redis, start
+from mydb_kit import REDIS, ROOT, MydbTest, entries, redis, start
 
 setUpModule = start
+
+
+class Examples(MydbTest):
+    """As the README says, but with the server and the folder of the test."""
+
+    def run_example(self, name):
+        text = (ROOT / "examples/connector-mydb" / name).read_text()
+        text = text.replace("redis://127.0.0.1:6379", REDIS["REDIS_URL"]).replace("path: examples", f"path: {ROOT}/examples")
+        done = subprocess.run(self.command(self.write(name, text), "--once"), capture_output=True, text=True, timeout=60, cwd=self.dir)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("warning", done.stderr)
+
+    def test_to_redis(self):
+        self.run_example("to-redis.yaml")
+        rows = [json.loads(row) for row in redis("hvals", "earthquakes")]
+        self.assertEqual((len(rows), set(rows[0])), (1707, {"id", "place", "mag"}))
+
+    def test_from_redis(self):
+        redis("xadd", "orders", "*", "id", "1", "customer", "Ada")
+        self.run_example("from-redis.yaml")
+        self.assertEqual(self.rows("SELECT id, customer FROM orders", "orders.db"), [("1", "Ada")])
 
 
 class Streams(MydbTest):
