@@ -2,8 +2,8 @@
 """Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
 
     bench/run.py              everything
-    bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, guard, plugin, program,
-                              kafka, clickhouse, trino)
+    bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, guard, plugin,
+                              program, kafka, clickhouse, trino)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
 """
