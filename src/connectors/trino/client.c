@@ -12,7 +12,8 @@
 #define SOURCE_NAME "dataflow-operator"
 #define HEADERS_MAX 64
 #define TELL_TIMEOUT (2 * DF_NS_PER_S)
-#define SILENCE_MAX (10 * DF_NS_PER_S) /* the server answers within a second, if only with the next URI */
+#define CANCEL_TIMEOUT (500 * DF_NS_PER_MS) /* whoever closes or cancels waits for it */
+#define SILENCE_MAX (10 * DF_NS_PER_S)	    /* the server answers within a second, if only with the next URI */
 #define PAGE_MAX ((size_t)256 << 20)
 #define BUSY_GIVE_UP (60 * DF_NS_PER_S) /* 502, 503, 504, lost connections: then it is the processor's to wait */
 
@@ -33,6 +34,7 @@ struct df_trino_client {
 	char *tags;
 	char run_time[48]; /* of X-Trino-Session */
 	int64_t timeout_ns;
+	bool answered; /* somebody is there */
 };
 
 /* ---- life ------------------------------------------------------------------------------------------------ */
@@ -203,8 +205,10 @@ static int ask(struct df_trino_client *c, struct df_context *ctx, const struct a
 		request.header_count = write_headers(c, headers);
 		code = df_http_request(c->http, ctx, &request, ret, err);
 		bool lost = code == DF_ERR_CONNECTION || (code == DF_ERR_TIMEOUT && df_context_check(ctx, NULL) == 0);
-		if (code != 0 && (!lost || !a->repeatable))
+		/* A server that never answered is not lost: connecting is the processor's to try again. */
+		if (code != 0 && (!lost || !a->repeatable || !c->answered))
 			return code;
+		c->answered = true;
 		if (code == 0 && ret->status == 401 && !renewed && df_trino_auth_renew(c->auth)) {
 			renewed = true;
 			df_http_response_done(ret);
@@ -472,7 +476,7 @@ static void cancel(struct df_trino_query *q)
 
 	if (!ctx)
 		return;
-	df_context_deadline(ctx, df_clock_monotonic() + TELL_TIMEOUT);
+	df_context_deadline(ctx, df_clock_monotonic() + CANCEL_TIMEOUT);
 	tell(q, ctx, "DELETE", q->next);
 }
 

@@ -133,7 +133,7 @@ static int create_table(struct sink *s, struct df_context *ctx, const struct df_
 		if (code != 0 && !df_code_poison(code))
 			return code;
 	}
-	if (rows.rows == 0)
+	if (rows.count == 0)
 		return 0;
 	int code = df_trino_target_create(&s->target, ctx, &rows, err);
 	return code == 0 ? load_table(s, ctx, err) : code;
@@ -310,6 +310,8 @@ static int map_row(struct sink *s, struct df_message *m, struct df_arena *arena,
 
 	if (code == 0)
 		code = df_rows_map(s->rows, object, arena, &row->row, err);
+	if (code == 0 && row->row.set->count == 0)
+		return df_error_set(err, DF_ERR_INVALID_DATA, "the row has no key that is a column of the table");
 	if (code != 0 || !s->statement.upsert)
 		return code;
 
