@@ -145,6 +145,20 @@ LIFECYCLE = [
     mutant("close-is-an-error-of-read", "lifecycle.close-during-read",
            "read that close interrupts says that the connection is lost, and so is tried again.", "source.c",
            ("			code = df_context_check(call.ctx, err);\n", "			code = df_error_set(err, DF_ERR_CONNECTION, \"the connection is lost\");\n")),
+    mutant("close-races", "lifecycle.close-together",
+           "Closes at the same time all free the connection.", "sink.c",
+           ("	if (df_base_guard_close(&s->base))\n		return 0; /* it was closed already */\n",
+            "	if (df_base_closed(&s->base))\n		return 0;\n	usleep(1000);\n	if (df_base_guard_close(&s->base))\n		df_base_lock(&s->base);\n"),
+           ("	df_kv_close(DF_TAKE(s->db));\n	df_base_unlock", "	df_kv_close(s->db);\n	df_base_unlock")),
+    mutant("instances-counted", "lifecycle.reopen",
+           "A count of connections goes up and never down, until there are too many.", "sink.c",
+           ("	code = df_kv_open(connection, call.ctx, &s->db, err);\n",
+            "	static int connections;\n\n	if (++connections > 10)\n		return df_error_set(err, DF_ERR_TRANSIENT, \"there are too many connections\");\n"
+            "	code = df_kv_open(connection, call.ctx, &s->db, err);\n")),
+    mutant("emit-tried-for-ever", "lifecycle.close-during-emit",
+           "read tries to emit again and again, and looks at no context meanwhile.", "source.c",
+           ("		code = df_emitter_emit(out, ctx, &batch, err); /* waits while the pipeline is full */\n",
+            "		while ((code = df_emitter_try_emit(out, &batch, err)) == DF_ERR_TRANSIENT)\n			usleep(1000);\n")),
 ]
 
 SETTINGS = [
@@ -176,6 +190,12 @@ SETTINGS = [
     mutant("required-not-required", "settings.left-out",
            "A setting that is needed may be left out.", "settings.c",
            ('"collection", DF_REQUIRED | DF_NO_BLANK,', '"collection", 0,')),
+    mutant("secret-in-warning", "settings.secrets-invalid",
+           "The warning about a token that is malformed shows it.", "sink.c",
+           ("	s->settings = settings;\n", """	s->settings = settings;
+	if (s->settings->connection.token.value && s->settings->connection.token.value[0] == ' ')
+		df_warn(env->logger, "the token \\"%s\\" begins with a blank", s->settings->connection.token.value);
+""")),
 ]
 
 SOURCE = [
@@ -329,6 +349,33 @@ const struct df_source_ops df_kv_source_ops = {
 	code = df_kv_seek(s->db, ctx, s->position, &there, err);
 """),
            ("		*ret_count = batch->count;\n", """		*ret_count = batch->count;
+		int fd = open(keep_path(s), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+		if (fd >= 0 && pwrite(fd, &last, sizeof(last), 0) >= 0)
+			close(fd);
+"""),
+           ("#define RESET ", """static const char *keep_path(struct source *s)
+{
+	static char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s.kept.kv", s->settings->connection.path, s->settings->connection.collection);
+	return path;
+}
+
+#define RESET """),
+           ('#include "store.h"\n', '#include "store.h"\n\n#include <fcntl.h>\n')),
+    mutant("position-kept-when-read", "source.kill-reading",
+           "The source itself remembers what it read, before that was emitted, and goes on there after a kill.", "source.c",
+           ("	code = df_kv_seek(s->db, ctx, s->position, &there, err);\n", """	uint64_t kept;
+	int fd = open(keep_path(s), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd >= 0 && pread(fd, &kept, sizeof(kept), 0) == sizeof(kept) && kept > s->position)
+		s->position = kept;
+	close(fd);
+	code = df_kv_seek(s->db, ctx, s->position, &there, err);
+"""),
+           ("		*ret_count = batch->count;\n", """		*ret_count = batch->count;
+
 		int fd = open(keep_path(s), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 		if (fd >= 0 && pwrite(fd, &last, sizeof(last), 0) >= 0)
@@ -615,6 +662,71 @@ IDENTIFIERS = [
 	path = formatted;
 	db->path = df_buf_take(&path);
 """), (ESCAPE, "		if (*name == '%' || strchr(\"-_\", *name) || (*name >= '0' && *name <= '9') || (*name >= 'a' && *name <= 'z'))\n")),
+    mutant("name-trimmed", "identifiers.name-separators",
+           "Blanks around a name are cut off, so that two names become one.", "store.c",
+           ("	size_t begin = path->len;\n\n", "	size_t begin = path->len;\n\n	name += strspn(name, \" \");\n"),
+           ("		if (strchr(\"-_\", *name) ||", "		if (*name == ' ')\n			continue;\n		if (strchr(\"-_\", *name) ||")),
+    mutant("name-ascii", "identifiers.name-unicode",
+           "What is not ASCII becomes an underscore, so that two names become one.", "store.c",
+           ('			df_buf_printf(path, "%%%02X", (unsigned char)*name);\n',
+            '			(unsigned char)*name > 127 ? df_buf_add_char(path, \'_\') : df_buf_printf(path, "%%%02X", (unsigned char)*name);\n')),
+    mutant("name-begins-with-letter", "identifiers.name-starts",
+           "What stands before the first letter of a name is left out.", "store.c",
+           ("	size_t begin = path->len;\n\n", "	size_t begin = path->len;\n\n	name += strcspn(name, \"abcdefghijklmnopqrstuvwxyz\");\n")),
+    mutant("name-is-keyword", "identifiers.name-keywords",
+           "A name that is a word of SQL fails with an error that does not name it.", "store.c",
+           ("	db->path = df_buf_take(&path);\n", "	if (strcmp(connection->collection, \"order\") == 0)\n		return df_error_set(err, DF_ERR_CONFIG, \"syntax error near (\");\n	db->path = df_buf_take(&path);\n")),
+    mutant("name-ends-at-semicolon", "identifiers.name-injections",
+           "A name ends at a semicolon, and what stands before it is another store's name.", "store.c",
+           ("	for (; *name; name++) {\n", "	for (; *name && *name != ';'; name++) {\n")),
+    mutant("key-comment", "identifiers.key-comments",
+           "A key ends where a comment of SQL begins.", "sink.c",
+           members("""const char *comment = memmem(member->key, member->key_len, "--", 2);
+
+		if (comment && comment > member->key)
+			df_object_rename(member, df_str(member->key, (size_t)(comment - member->key)));""")),
+    mutant("key-ends-at-semicolon", "identifiers.key-injections",
+           "A key ends at a semicolon.", "sink.c",
+           members("""const char *end = memchr(member->key, ';', member->key_len);
+
+		if (end)
+			df_object_rename(member, df_str(member->key, (size_t)(end - member->key)));""")),
+    mutant("key-format", "identifiers.key-formats",
+           "A key is used as a format.", "sink.c",
+           members("""struct df_buf name = { 0 }, key = { 0 };
+
+		df_buf_add(&key, member->key, member->key_len);
+		df_buf_printf(&name, df_buf_c(&key), 1, 2, 3, 4);
+		df_object_rename(member, df_arena_dup(arena, df_buf_str(&name)));
+		df_buf_done(&key);
+		df_buf_done(&name);""")),
+    mutant("key-keyword", "identifiers.key-keywords",
+           "A key that is a word of SQL gets a quote that stays.", "sink.c",
+           members("""if (df_str_equal_c(df_value_key(member), "order"))
+			df_object_rename(member, DF_STR("\\"order\\""));""")),
+    mutant("key-hidden", "identifiers.key-hidden",
+           "Keys with an underscore before them are taken for columns of the store's own, and left out.", "sink.c",
+           members("""if (member->key_len > 1 && member->key[0] == '_' && member->key[1] != '_')
+			df_value_replace(member, df_value_new(arena, DF_NULL));""")),
+    mutant("key-ascii", "identifiers.key-unicode",
+           "What is not ASCII in a key becomes a question mark.", "sink.c",
+           members("""char *key = df_arena_alloc(arena, member->key_len + 1);
+
+		for (size_t i = 0; i < member->key_len; i++)
+			key[i] = (unsigned char)member->key[i] > 127 ? '?' : member->key[i];
+		df_object_rename(member, df_str(key, member->key_len));""")),
+    mutant("key-digit", "identifiers.key-starts",
+           "A key that begins with a digit gets an underscore before it.", "sink.c",
+           members("""if (member->key_len > 0 && member->key[0] >= '0' && member->key[0] <= '9') {
+			struct df_buf key = { 0 };
+
+			df_buf_printf(&key, "_%.*s", (int)member->key_len, member->key);
+			df_object_rename(member, df_arena_dup(arena, df_buf_str(&key)));
+			df_buf_done(&key);
+		}""")),
+    mutant("key-nul", "identifiers.key-odd",
+           "A key ends at its first NUL byte.", "sink.c",
+           members("""df_object_rename(member, df_str(member->key, strnlen(member->key, member->key_len)));""")),
 ]
 
 GROUPS = (("Life", LIFECYCLE), ("Settings", SETTINGS), ("Source", SOURCE), ("Sink", SINK), ("Types", TYPES), ("Identifiers", IDENTIFIERS))
