@@ -403,7 +403,7 @@ static void live_in_use(struct df_stage *st, enum df_component_kind kind, const 
 	for (size_t i = 0; table && i < table->field_count; i++) {
 		const struct df_field *field = &table->fields[i];
 		const char *text;
-		struct secret s = { .kind = kind, .spot = { table, field, parent } };
+		struct secret s = { .kind = kind, .spot = { table, field, parent }, .in_use = true };
 
 		if (field->type == DF_TYPE_OBJECT) {
 			const struct df_object *nested = (const void *)((const char *)settings + field->offset);
