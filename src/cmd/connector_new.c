@@ -186,7 +186,8 @@ static void prepare(struct making *m, const struct connector_new_options *o)
 		if (*c != '_')
 			df_buf_add_char(&m->class, c == m->name || c[-1] == '_' ? upper : *c);
 	}
-	df_buf_printf(&m->dir, tree ? "connectors/%s/" : "", m->name);
+	if (tree)
+		df_buf_printf(&m->dir, "connectors/%s/", m->name);
 	if (strcmp(m->out, ".") != 0)
 		df_buf_printf(&m->folder, "%s/", m->out);
 	df_buf_printf(&m->folder, "%s%s", tree ? "src/connectors/" : "", m->name);
