@@ -268,6 +268,18 @@ def suite_mydb(results):
     run_python(results, "test/integration/mydb")
 
 
+def suite_kubernetes(results):
+    """the Kubernetes client on a real API server (test/services/kubernetes)"""
+    sys.path.insert(0, str(ROOT / "test/integration"))
+    import services
+    if "kubernetes" not in sys.argv and not os.path.exists(services.environment("kubernetes")["KUBECTL"]):
+        results.skip("kubernetes", "its control plane is not built here; `test/run.py kubernetes` builds it (ten minutes, once) and runs the suite")
+        return
+    env = dict(services.use("kubernetes"), KUBERNETES_SERVICE_SCRIPT=str(ROOT / "test/services/kubernetes"))
+    run_unit_tests(results, build("build"), env=env, suite="kubernetes")
+    services.stop("kubernetes")
+
+
 def suite_torture(results):
     """every allocation fails once"""
     build("build-asan", *ASAN, targets=("test/torture/dataflow-torture",))
