@@ -44,16 +44,6 @@ bool df_members_parse(struct df_str object, struct df_members *ret)
 	return true;
 }
 
-void df_members_move(struct df_members *members, const char *from, const char *to)
-{
-	for (size_t i = 0; i < DF_ARRAY_SIZE(member_table); i++) {
-		struct df_str *member = (struct df_str *)((char *)members + member_table[i].offset);
-
-		if (member->ptr)
-			member->ptr = to + (member->ptr - from);
-	}
-}
-
 /* ---- answers --------------------------------------------------------------------------------------------- */
 
 static const char *const type_names[DF_ANSWER_TYPES] = {

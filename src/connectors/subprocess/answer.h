@@ -42,9 +42,6 @@ const char *df_answer_name(enum df_answer_type type);
 /* The members of one element of `messages` or `failed`. False: it is no object. */
 bool df_members_parse(struct df_str object, struct df_members *ret);
 
-/* The line was copied from `from` to `to`: so move the members that lie in it. */
-void df_members_move(struct df_members *members, const char *from, const char *to);
-
 /* What neighbours mostly share, so that it is made once. Zeroed: nothing yet. */
 struct df_message_memo {
 	struct df_str metadata_text;

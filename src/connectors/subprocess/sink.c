@@ -89,7 +89,8 @@ static void fail_all(struct program_sink *s, const struct df_error *why)
 {
 	pthread_mutex_lock(&s->lock);
 	s->why = *why;
-	s->why.code = DF_ERR_CONNECTION; /* whatever it was: this program does not come back */
+	if (why->code != DF_ERR_CANCELED)	 /* by close */
+		s->why.code = DF_ERR_CONNECTION; /* whatever it was: this program does not come back */
 	while (s->part_count > 0) {
 		struct part part = take_part(s, 0);
 
@@ -277,7 +278,7 @@ static void *hear(void *arg)
 			pinged = ping(s, ctx);
 	}
 	if (r == DF_ERR_CANCELED)
-		df_error_set(&err, DF_ERR_CONNECTION, "closed before the answer came");
+		df_error_set(&err, DF_ERR_CANCELED, "closed before the answer came");
 	fail_all(s, &err);
 	return NULL;
 }

@@ -35,6 +35,7 @@ struct program_source {
 	int64_t done_ns; /* when the last one was */
 	int64_t pause;	 /* the last pause; 0: none */
 	int64_t ask_ns;	 /* no read before that */
+	bool refused;	 /* downstream takes nothing any more */
 	bool trailing;	 /* the program's checkpoints stand behind `done` */
 	bool over;	 /* nothing more will come */
 };
@@ -137,6 +138,7 @@ static int emit(struct program_source *s, struct df_context *ctx, struct df_erro
 
 	if (s->batch && s->batch->count > 0) {
 		r = df_emitter_emit(s->out, ctx, &s->batch, err);
+		s->refused = r < 0;
 		df_peer_be_patient(&s->peer);
 	}
 	if (!s->batch)
@@ -192,21 +194,40 @@ static int add_message(struct program_source *s, const struct df_members *member
 	return 0;
 }
 
-/* A `messages` line may have more than fits into one batch. All of them share the line, so they stay together. */
-static int add_messages(struct program_source *s, struct df_str text, struct df_str partition, struct df_error *err)
+/* The message that is written with this text, which is copied into the batch: the payload stays in the copy. A batch
+ * that is full is emitted. */
+static int take_message(struct program_source *s, struct df_context *ctx, struct df_str text, struct df_str partition,
+			struct df_error *err)
+{
+	struct df_members members;
+	struct df_str copy;
+	int r = begin_batch(s, err);
+
+	if (r < 0)
+		return r;
+	copy = df_arena_dup(&s->batch->arena, text);
+	if (!copy.ptr)
+		return df_error_no_memory(err);
+	if (!df_members_parse(copy, &members))
+		return df_peer_fault(&s->peer, err, "sent a message that is no object");
+	r = add_message(s, &members, partition, err);
+	if (r == 0 && (s->batch->count >= s->out->batch_messages || s->batch->bytes >= s->out->batch_bytes))
+		r = emit(s, ctx, err);
+	return r;
+}
+
+/* A `messages` line may have more than fits into one batch. */
+static int take_message_list(struct program_source *s, struct df_context *ctx, const struct df_members *line,
+			     struct df_error *err)
 {
 	struct df_scan scan;
 	struct df_str element;
-	struct df_members members;
 	int r = 0;
 
-	if (!df_scan_array(&scan, text))
+	if (!df_scan_array(&scan, line->messages))
 		return df_peer_fault(&s->peer, err, "sent `messages` that are no list");
-	while (r == 0 && df_scan_element(&scan, &element)) {
-		if (!df_members_parse(element, &members))
-			return df_peer_fault(&s->peer, err, "sent a message that is no object");
-		r = add_message(s, &members, partition, err);
-	}
+	while (r == 0 && df_scan_element(&scan, &element))
+		r = take_message(s, ctx, element, line->partition, err);
 	return r;
 }
 
@@ -233,25 +254,15 @@ static int check_turn(struct program_source *s, const struct df_answer *answer, 
 static int take_messages(struct program_source *s, struct df_context *ctx, const struct df_answer *answer,
 			 struct df_str line, struct df_error *err)
 {
-	struct df_members members = answer->members;
 	int r = check_turn(s, answer, err);
 
-	if (r == 0)
-		r = begin_batch(s, err);
 	if (r < 0)
 		return r;
-	/* The payloads stay in the line, and the line goes into the batch. */
-	struct df_str copy = df_arena_dup(&s->batch->arena, line);
-	if (!copy.ptr)
-		return df_error_no_memory(err);
-	df_members_move(&members, line.ptr, copy.ptr);
-	r = answer->type == DF_ANSWER_MESSAGE ? add_message(s, &members, (struct df_str){ 0 }, err)
-					      : add_messages(s, members.messages, members.partition, err);
+	r = answer->type == DF_ANSWER_MESSAGE ? take_message(s, ctx, line, (struct df_str){ 0 }, err)
+					      : take_message_list(s, ctx, &answer->members, err);
 	if (r == 0 && s->peer.protocol > 1 && s->in_read > limit_of(s))
 		return df_peer_fault(&s->peer, err, "sent more than the %zu messages that read %lld asked for",
 				     limit_of(s), (long long)s->done + 1);
-	if (r == 0 && (s->batch->count >= s->out->batch_messages || s->batch->bytes >= s->out->batch_bytes))
-		r = emit(s, ctx, err);
 	return r;
 }
 
@@ -396,8 +407,9 @@ static int source_read(struct df_source *source, struct df_context *ctx, struct 
 	if (r < 0)
 		return r;
 	s->out = out;
+	s->refused = false;
 	r = read_all(s, call.ctx, err);
-	if (r < 0 && !df_context_canceled(call.ctx))
+	if (r < 0 && !s->refused && !df_context_canceled(call.ctx))
 		(void)emit(s, call.ctx, NULL);
 	df_batch_free(DF_TAKE(s->batch));
 	return r;
