@@ -163,6 +163,9 @@ static void add_number_type(struct df_buf *sql, const struct df_inferred *column
 		df_buf_add_c(sql, column->float64 ? "DOUBLE" : "VARCHAR");
 }
 
+/* A text with more of them stays one: not every catalog has finer timestamps, and a cut text is another text. */
+#define SECOND_DIGITS 6
+
 static void add_type(struct df_buf *sql, enum df_class class, const struct df_inferred *column)
 {
 	static const char *const names[] = {
@@ -180,7 +183,7 @@ static void add_type(struct df_buf *sql, enum df_class class, const struct df_in
 
 	if (class == DF_CLASS_NUMBER || class == DF_CLASS_DECIMAL)
 		add_number_type(sql, column);
-	else if (class == DF_CLASS_TEXT && column->rfc3339)
+	else if (class == DF_CLASS_TEXT && column->rfc3339 && column->second_digits <= SECOND_DIGITS)
 		df_buf_add_c(sql, names[DF_CLASS_TIMESTAMPTZ]);
 	else
 		df_buf_add_c(sql, class < DF_ARRAY_SIZE(names) && names[class] ? names[class] : "VARCHAR");
