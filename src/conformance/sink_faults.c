@@ -270,6 +270,7 @@ static void corrupt(struct df_stage *st, bool to_server)
 	struct through *t = begin(st);
 	static const unsigned places[] = { 10, 500, 900 };
 
+	st->garbled = true;
 	for (size_t i = 0; i < DF_ARRAY_SIZE(places); i++) {
 		struct df_sink *s = ready_sink(t);
 

@@ -18,6 +18,7 @@ struct df_stage {
 	const char *address;	/* what `{address}` becomes now */
 	struct df_arena *arena; /* lives as long as the rule */
 	bool quick;
+	bool garbled;	 /* the rule's own: bytes of rows were changed, so df_stage_dump leaves out what is no row */
 	size_t tried;	 /* the rule's own: what it counts */
 	const void *arg; /* the rule's own: for what it calls */
 	/* private: stage.c */
