@@ -1,18 +1,10 @@
 /* The conformance suite as a C library, on a connector that breaks in ways a connector must not break the suite in. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "suite_harness.h"
 
-#include <cmocka.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "conformance/conformance.h"
-#include "connectors/base.h"
-#include "connectors/factory.h"
 
 /* ---- a source that does what `mode` says ----------------------------------------------------------------- */
 
@@ -144,44 +136,14 @@ static const struct df_source_ops brittle_ops = { .create = brittle_create,
 static const struct df_type brittle_type = { .name = "brittle", .title = "Breaks", .settings = &brittle_table };
 static const struct df_connector brittle = { .source = &brittle_type, .source_ops = &brittle_ops };
 
-/* ---- running a rule on it -------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------------------- */
 
-static char manifest[64];
-
-static void write_manifest(const char *mode)
-{
-	FILE *f = fopen(manifest, "w");
-
-	assert_non_null(f);
-	fprintf(f,
-		"apiVersion: dataflow.dataflow.io/v1\nkind: DataFlow\nmetadata: {name: x}\n"
-		"spec: {source: {type: brittle, config: {mode: %s, password: not-for-anybody}}}\n",
-		mode);
-	assert_int_equal(fclose(f), 0);
-}
-
-/* NULL: the rule passed; else what was seen. The caller frees. */
 static char *verdict(const char *mode, const char *rule)
 {
-	const char *rules[] = { rule, NULL };
-	struct df_conformance_options options = {
-		.manifest = manifest, .rules = rules, .rule_ns = 2 * DF_NS_PER_S, .quick = true
-	};
-	struct df_conformance_report report;
-	struct df_diags diags = { 0 };
-	struct df_error err = DF_ERROR_INIT;
-	char *seen = NULL;
+	char config[128];
 
-	write_manifest(mode);
-	if (df_conformance_run(&options, &report, &diags, &err) < 0)
-		fail_msg("%s", err.text);
-	for (size_t i = 0; !seen && i < report.count; i++)
-		if (report.results[i].verdict == DF_VERDICT_FAIL)
-			assert_true(asprintf(&seen, "%s: %s", report.results[i].rule, report.results[i].seen) >= 0);
-	assert_int_equal(report.passed + report.failed + report.not_applicable, report.count);
-	df_conformance_report_done(&report);
-	df_diags_done(&diags);
-	return seen;
+	snprintf(config, sizeof(config), "{type: brittle, config: {mode: %s, password: not-for-anybody}}", mode);
+	return suite_verdict(config, NULL, rule);
 }
 
 static void must_fail(const char *mode, const char *rule, const char *said)
@@ -249,18 +211,19 @@ static void test_refused(void **state)
 	struct df_error err = DF_ERROR_INIT;
 
 	(void)state;
-	write_manifest("[1]");
-	assert_int_equal(
-		df_conformance_run(&(struct df_conformance_options){ .manifest = manifest }, &report, &diags, &err),
-		DF_ERR_CONFIG);
+	suite_write_manifest("{type: brittle, config: {mode: [1]}}");
+	assert_int_equal(df_conformance_run(&(struct df_conformance_options){ .manifest = suite_manifest }, &report,
+					    &diags, &err),
+			 DF_ERR_CONFIG);
 	assert_non_null(strstr(err.text, "spec.source.config.mode"));
 	assert_int_equal(report.count, 0);
 	df_diags_done(&diags);
 	diags = (struct df_diags){ 0 };
-	write_manifest("none");
-	assert_int_equal(df_conformance_run(&(struct df_conformance_options){ .manifest = manifest, .rules = rules },
-					    &report, &diags, &err),
-			 DF_ERR_CONFIG);
+	suite_write_manifest("{type: brittle, config: {mode: none}}");
+	assert_int_equal(
+		df_conformance_run(&(struct df_conformance_options){ .manifest = suite_manifest, .rules = rules },
+				   &report, &diags, &err),
+		DF_ERR_CONFIG);
 	assert_non_null(strstr(err.text, "source.no-such"));
 	df_diags_done(&diags);
 }
@@ -272,15 +235,8 @@ int main(void)
 		cmocka_unit_test(test_left),	cmocka_unit_test(test_told),  cmocka_unit_test(test_emitter),
 		cmocka_unit_test(test_refused),
 	};
-	struct df_error err = DF_ERROR_INIT;
-	int failed;
 
-	if (df_connectors_add(&brittle, false, &err) < 0) {
-		fprintf(stderr, "%s\n", err.text);
+	if (suite_add(&brittle) < 0)
 		return 1;
-	}
-	snprintf(manifest, sizeof(manifest), "/tmp/df-suite-%d.yaml", (int)getpid());
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	unlink(manifest);
-	return failed;
+	return suite_end(cmocka_run_group_tests(tests, NULL, NULL));
 }
