@@ -113,6 +113,9 @@ static int sink_write(struct df_sink *sink, struct df_context *ctx, struct df_wr
 	struct sink *s = sink_of(sink);
 	struct df_@name@_record *records;
 	size_t count = 0;
+//@if rw
+	/* Borrowed: no lock is held while it writes, and close waits until it is given back. */
+//@end
 	df_cleanup(df_base_call_end) struct df_base_call call = { 0 };
 	int code = df_base@_rw@_use(&s->base, ctx, &call, err);
 

@@ -212,7 +212,7 @@ static int begin_file(struct df_@name@ *db, struct df_error *err)
 	struct header header = { .magic = MAGIC, .end = sizeof(header) };
 
 	if (getrandom(&header.id, sizeof(header.id), 0) != sizeof(header.id))
-		return failed("number", db->path, errno, err);
+		return failed("find a number for", db->path, errno, err);
 	db->header = header;
 	return write_at(db, 0, &header, sizeof(header), err);
 }
@@ -333,7 +333,7 @@ static const char *view(struct df_@name@ *db, struct window *w, uint64_t offset,
 {
 	size_t want = ahead > len ? ahead : len;
 
-	if (len > db->header.end - offset || offset > db->header.end) {
+	if (offset > db->header.end || len > db->header.end - offset) {
 		df_error_set(err, DF_ERR_CONFIG, "%s is damaged at byte %" PRIu64 ": restore it", db->path, offset);
 		return NULL;
 	}
