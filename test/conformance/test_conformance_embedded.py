@@ -8,7 +8,8 @@ import suite_kit
 
 # Why rules may not apply, as they say it: first to all of these, then to each. Anything else is a failure, so that a rule does not stop
 # to be tried without anybody noticing.
-NO_SERVER = ("`{address}` does not stand in the manifest", "no --wrong-credentials", "no setting holds a secret", "no setting is called a secret")
+NO_SERVER = ("`{address}` does not stand in the manifest", "no --wrong-credentials", "no setting holds a secret", "no setting is called a secret",
+             "too much for --quick")
 ONE_WRITE = ("the sink has one write on its way at a time",)
 NO_TRANSACTION = ("with these settings the sink does not store the position with the rows",)
 APPENDS = ("with these settings the sink does not write a row twice to one place",)
