@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -180,11 +181,13 @@ class Refused(PluginTest):
     def test_what_is_no_shared_object(self):
         bad = self.plugins / "bad.so"
         whole = INSTALLED.tiny.read_bytes()
+        headers = [struct.unpack_from("<IIQQQQQQ", whole, 64 + 56 * i) for i in range(whole[56])]
+        segments = [offset + size - 1 for kind, _, offset, _, _, size, *_ in headers if kind == 1]  # PT_LOAD, short by one byte
         machine = whole[:18] + bytes([0x7f]) + whole[19:]
         for data, text in ((b"", "no shared object"), (b"#!/bin/sh\n" * 100, "no shared object"), (whole[:40], "no shared object"),
                            (whole[:64], "it ends too early"), (machine, "made for another kind of machine"),
                            (whole[:4] + b"\x01" + whole[5:], "made for another kind of machine"),
-                           (whole[:9000], "it ends too early")):
+                           *((whole[:at], "it ends too early") for at in segments)):
             bad.write_bytes(data)
             self.refused(bad, text)
         bad.unlink()
