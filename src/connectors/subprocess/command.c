@@ -45,7 +45,7 @@ static int plain_message(const struct df_message *m, const struct df_clock *cloc
 		return df_error_set(err, DF_ERR_INVALID_DATA,
 				    "the message is not UTF-8, and the program's protocol 1 has only text");
 	df_buf_add_c(out, "{\"data\":");
-	df_json_write_string(df_buf_str(&payload), out);
+	df_json_write_string(payload.len ? df_buf_str(&payload) : DF_STR(""), out);
 	if (m->metadata)
 		add_metadata(m, out);
 	else

@@ -73,6 +73,12 @@ static const struct kind {
 	{ "json", DF_TYPE_RAW, 0, sizeof(struct df_raw) },
 };
 
+/* Members begin at multiples of eight bytes: enough for every kind. */
+static size_t in_eights(size_t size)
+{
+	return (size + 7) & ~(size_t)7;
+}
+
 static const struct kind *find_kind(struct df_str name)
 {
 	for (size_t i = 0; i < DF_ARRAY_SIZE(kinds); i++)
@@ -175,7 +181,7 @@ static int take_field(const struct df_value *object, struct df_arena *arena, siz
 	};
 	set_range(ret, object, &bad);
 	set_values(ret, object, arena, &bad);
-	*size += (kind->size + 7) & ~(size_t)7;
+	*size += in_eights(kind->size);
 	return bad ? df_error_set(err, DF_ERR_CONFIG, "field `%s`: a member of its description is not what it must be",
 				  name)
 		   : 0;
@@ -230,7 +236,7 @@ static int take_role(const struct df_value *object, bool sink, struct df_arena *
 				    sink ? "sink" : "source", FIELDS_MAX);
 	if (!table || !fields)
 		return df_error_no_memory(err);
-	*table = (struct df_table){ .size = sizeof(struct df_batch_settings), .fields = fields };
+	*table = (struct df_table){ .size = in_eights(sizeof(struct df_batch_settings)), .fields = fields };
 	type->settings = table;
 	type->settings_optional = true;
 	df_for_each (field, list) {

@@ -58,9 +58,10 @@ enum df_lines_result df_lines_fill(struct df_lines *lines)
 
 bool df_lines_next(struct df_lines *lines, struct df_str *ret)
 {
-	char *from = lines->data + lines->looked;
-	char *newline = lines->looked < lines->end ? memchr(from, '\n', lines->end - lines->looked) : NULL;
+	char *newline = NULL;
 
+	if (lines->looked < lines->end)
+		newline = memchr(lines->data + lines->looked, '\n', lines->end - lines->looked);
 	if (!newline) {
 		lines->looked = lines->end;
 		return false;
@@ -72,5 +73,5 @@ bool df_lines_next(struct df_lines *lines, struct df_str *ret)
 
 struct df_str df_lines_rest(const struct df_lines *lines)
 {
-	return df_str(lines->data + lines->begin, lines->end - lines->begin);
+	return lines->data ? df_str(lines->data + lines->begin, lines->end - lines->begin) : df_str(NULL, 0);
 }

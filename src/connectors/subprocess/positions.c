@@ -126,8 +126,10 @@ static char *take_mark(struct df_positions *p, int64_t number)
 		free(text);
 		text = p->marks[n].text;
 	}
-	p->mark_count -= n;
-	memmove(p->marks, p->marks + n, p->mark_count * sizeof(*p->marks));
+	if (n > 0) {
+		p->mark_count -= n;
+		memmove(p->marks, p->marks + n, p->mark_count * sizeof(*p->marks));
+	}
 	return text;
 }
 

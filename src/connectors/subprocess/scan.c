@@ -228,7 +228,7 @@ bool df_scan_text(struct df_str value, struct df_arena *arena, struct df_str *re
 
 bool df_scan_int64(struct df_str value, int64_t *ret)
 {
-	return df_number_valid(value) && df_number_to_int64(value, ret);
+	return value.len > 0 && df_number_valid(value) && df_number_to_int64(value, ret);
 }
 
 bool df_scan_bool(struct df_str value, bool *ret)

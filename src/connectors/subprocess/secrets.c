@@ -65,5 +65,6 @@ void df_hidden_write(const struct df_hidden *hidden, struct df_str text, struct 
 		shown = i + len;
 		i = shown - 1;
 	}
-	df_buf_add(buf, text.ptr + shown, text.len - shown);
+	if (shown < text.len)
+		df_buf_add(buf, text.ptr + shown, text.len - shown);
 }
