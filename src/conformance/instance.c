@@ -121,14 +121,14 @@ static int use_sink(struct df_stage *st, struct df_sink *s, struct df_error *err
 
 int df_instance_try(struct df_stage *st, struct df_instance *i, struct df_error *err)
 {
-	struct df_arena *kept = st->arena, own;
+	struct df_stage own = *st; /* several threads may try */
+	struct df_arena arena;
 	int r;
 
-	df_arena_init(&own, NULL);
-	st->arena = &own;
-	r = i->kind == DF_SOURCE ? use_source(st, i->source, err) : use_sink(st, i->sink, err);
-	st->arena = kept;
-	df_arena_done(&own);
+	df_arena_init(&arena, NULL);
+	own.arena = &arena;
+	r = i->kind == DF_SOURCE ? use_source(&own, i->source, err) : use_sink(&own, i->sink, err);
+	df_arena_done(&arena);
 	return r;
 }
 
@@ -140,6 +140,11 @@ int df_instance_use(struct df_stage *st, struct df_instance *i, struct df_error 
 }
 
 /* ---- both sides ------------------------------------------------------------------------------------------ */
+
+bool df_has_side(struct df_stage *st, enum df_component_kind kind)
+{
+	return st->p->subject->type[kind] != NULL;
+}
 
 bool df_can_feed(struct df_stage *st)
 {
@@ -159,7 +164,7 @@ void df_each_side(struct df_stage *st, const char *(*fn)(struct df_stage *st, en
 
 	df_prepare_rows(st);
 	for (int kind = DF_SOURCE; kind < DF_SIDES; kind++) {
-		if (!st->p->subject->type[kind])
+		if (!df_has_side(st, (enum df_component_kind)kind))
 			continue;
 		why[kind] = fn(st, (enum df_component_kind)kind);
 		sides++;

@@ -32,6 +32,7 @@ int df_instance_try(struct df_stage *st, struct df_instance *i, struct df_error 
 /* The same, but a source that has no end is not read. */
 int df_instance_use(struct df_stage *st, struct df_instance *i, struct df_error *err);
 
+bool df_has_side(struct df_stage *st, enum df_component_kind kind);
 /* Rows can be put where the source finds them. */
 bool df_can_feed(struct df_stage *st);
 /* Puts a few there when they can: a source needs something to connect to. */

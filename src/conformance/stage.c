@@ -146,7 +146,7 @@ bool df_stage_parse(struct df_stage *st, enum df_component_kind kind, const stru
 	struct df_written *w = config ? NULL : find_written(st, kind);
 
 	if (!w) {
-		w = df_arena_zalloc(st->arena, sizeof(*w));
+		w = df_arena_zalloc(&st->p->arena, sizeof(*w)); /* st->arena may be one for a while only */
 		if (!w)
 			no_memory(st);
 		df_subject_parse(st->p->subject, kind, config ? config : df_stage_config(st, kind), st->arena,
