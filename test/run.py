@@ -269,7 +269,7 @@ def suite_mydb(results):
 
 
 def suite_kubernetes(results):
-    """the Kubernetes client on a real API server (test/services/kubernetes)"""
+    """the client and the processor's checkpoint on a real API server (test/services/kubernetes)"""
     sys.path.insert(0, str(ROOT / "test/integration"))
     import services
     if "kubernetes" not in sys.argv and not os.path.exists(services.environment("kubernetes")["KUBECTL"]):
@@ -277,7 +277,7 @@ def suite_kubernetes(results):
         return
     env = dict(services.use("kubernetes"), KUBERNETES_SERVICE_SCRIPT=str(ROOT / "test/services/kubernetes"))
     run_unit_tests(results, build("build"), env=env, suite="kubernetes")
-    services.stop("kubernetes")
+    run_python(results, "test/integration/kubernetes")
 
 
 def suite_torture(results):

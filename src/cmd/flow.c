@@ -6,6 +6,8 @@
 #include "cmd/health.h"
 #include "cmd/preview.h"
 #include "cmd/signals.h"
+#include "kube/config.h"
+#include "processor/checkpoint_configmap.h"
 
 /* More is for ever, and less than what nanoseconds can hold. */
 #define GRACE_SECONDS_MAX ((uint64_t)10 * 365 * 24 * 3600)
@@ -35,12 +37,12 @@ int df_pipeline_open(struct df_pipeline *p, const struct df_flow_options *o, str
 		.metrics = o->metrics != NULL,
 	};
 
-	*p = (struct df_pipeline){ 0 };
+	options.store = p->store;
 	if (preview) {
 		options.make_sink = df_preview_make_sink;
 		options.make_sink_arg = preview;
 	}
-	if (keeps_positions(o)) {
+	if (!p->store && keeps_positions(o)) {
 		int r = df_checkpoint_directory_open(o->state_dir, o->namespace, o->name, &p->store, err);
 
 		if (r < 0)
@@ -72,6 +74,10 @@ struct flow {
 	struct df_pipeline pipeline;
 	struct df_preview preview;
 	struct df_health health;
+	struct df_kube_config kube;
+	struct df_logger logger;
+	char holder[256]; /* of the Lease */
+	bool fenced;	  /* another processor of this flow has taken over */
 };
 
 static void flow_done(struct flow *f)
@@ -81,6 +87,53 @@ static void flow_done(struct flow *f)
 	df_signals_stop(f->signals);
 	df_context_free(f->stop);
 	df_context_free(f->kill);
+	df_kube_config_done(&f->kube);
+}
+
+/* ---- the ConfigMap --------------------------------------------------------------------------------------- */
+
+/* Another pod may be reading and writing by now: nothing is flushed, nothing saved. */
+static void on_fenced(void *arg, const struct df_error *why)
+{
+	struct flow *f = arg;
+
+	df_log_error(&f->logger, DF_LOG_ERROR, why, "this processor may not go on");
+	f->fenced = true;
+	df_context_cancel(f->stop);
+	df_context_cancel(f->kill);
+}
+
+/* <pod>_<uid>_<start>, so that a container that starts anew in its pod is another holder. */
+static void make_holder(char *out, size_t size)
+{
+	const char *pod = getenv("POD_NAME"), *uid = getenv("POD_UID");
+	char host[128] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	snprintf(out, size, "%s_%s_%lld", pod ? pod : host, uid ? uid : "", (long long)df_clock_now(NULL));
+}
+
+static int open_configmap(struct flow *f, const struct df_flow_options *o, struct df_error *err)
+{
+	int r;
+
+	if (!o->configmap || !o->spec->checkpoint_persistence ||
+	    df_source_position(&o->spec->source) != DF_POSITION_CHECKPOINT)
+		return 0;
+	r = df_kube_config_load(o->kubeconfig, &f->kube, err);
+	if (r < 0)
+		return r;
+	make_holder(f->holder, sizeof(f->holder));
+	return df_checkpoint_configmap_open(
+		&(struct df_checkpoint_configmap_options){ .config = &f->kube,
+							   .namespace = o->namespace,
+							   .name = o->name,
+							   .holder = f->holder,
+							   .source_type = o->spec->source.type->name,
+							   .logger = &f->logger,
+							   .on_lost = on_fenced,
+							   .arg = f },
+		f->stop, &f->pipeline.store, err);
 }
 
 static int flow_open(struct flow *f, const struct df_flow_options *o, struct df_diags *diags, struct df_error *err)
@@ -98,7 +151,9 @@ static int flow_open(struct flow *f, const struct df_flow_options *o, struct df_
 		f->preview = (struct df_preview){ .max = o->dry_run, .enough = f->stop };
 		pthread_mutex_init(&f->preview.lock, NULL);
 	}
-	r = df_pipeline_open(&f->pipeline, o, o->dry_run ? &f->preview : NULL, diags, err);
+	r = open_configmap(f, o, err);
+	if (r == 0)
+		r = df_pipeline_open(&f->pipeline, o, o->dry_run ? &f->preview : NULL, diags, err);
 	if (r == 0 && o->metrics)
 		r = df_health_start(&f->health, df_health_of(f->pipeline.processor), o->metrics, o->metrics_host, err);
 	return r;
@@ -154,22 +209,23 @@ static int flow_run(struct flow *f, const struct df_flow_options *o, struct df_e
 
 int df_flow_run(const struct df_flow_options *options)
 {
-	struct flow f = { 0 };
+	struct flow f = { .logger = { options->namespace, options->name, NULL } };
 	struct df_diags diags = { 0 };
 	struct df_error err = DF_ERROR_INIT;
-	struct df_logger logger = { options->namespace, options->name, NULL };
 	int exit_code = DF_EXIT_OK, r;
 
 	r = flow_open(&f, options, &diags, &err);
 	if (df_report_diags(&diags) != DF_EXIT_OK) {
 		exit_code = DF_EXIT_USAGE;
 	} else if (r < 0) {
-		df_log_error(&logger, DF_LOG_ERROR, &err, "cannot start");
+		df_log_error(&f.logger, DF_LOG_ERROR, &err, "cannot start");
 		exit_code = DF_EXIT_FAILED;
 	} else if (flow_run(&f, options, &err) < 0) {
-		df_log_error(&logger, DF_LOG_ERROR, &err, "the pipeline stopped, the position is kept");
+		df_log_error(&f.logger, DF_LOG_ERROR, &err, "the pipeline stopped, the position is kept");
 		exit_code = DF_EXIT_FAILED;
 	}
+	if (f.fenced)
+		exit_code = DF_EXIT_FAILED;
 	flow_done(&f);
 	df_diags_done(&diags);
 	return exit_code;

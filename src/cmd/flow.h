@@ -8,7 +8,9 @@
 struct df_flow_options {
 	const struct df_dataflow_spec *spec;
 	const char *namespace, *name;
-	const char *state_dir; /* NULL: positions are not kept */
+	const char *state_dir;	/* NULL: positions are not kept there */
+	bool configmap;		/* they are kept in the flow's ConfigMap; state_dir is NULL */
+	const char *kubeconfig; /* for that; NULL: as df_kube_config_load */
 	bool once;
 	uint64_t limit;
 	uint64_t dry_run;	  /* results to show instead of writing; 0: write */
@@ -27,9 +29,9 @@ struct df_pipeline {
 	struct df_processor *processor;
 };
 
-/* Takes the flow's lock in the state directory and makes the processor; nothing is connected. preview: takes the place
- * of the sinks, or NULL. metrics, metrics_host, progress and summary are not looked at, but for whether there are
- * metrics. df_pipeline_done in any case. */
+/* Takes the flow's lock in the state directory, unless p has a store already, and makes the processor; nothing is
+ * connected. p: zeroed but for the store. preview: takes the place of the sinks, or NULL. metrics, metrics_host,
+ * progress and summary are not looked at, but for whether there are metrics. df_pipeline_done in any case. */
 int df_pipeline_open(struct df_pipeline *p, const struct df_flow_options *options, struct df_preview *preview,
 		     struct df_diags *diags, struct df_error *err) df_must_check;
 /* After the run: another one may take the flow's lock; the processor stays and can be looked at. */

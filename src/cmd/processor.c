@@ -1,6 +1,7 @@
 /* What a pod runs: one spec, its Secrets as files. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "cmd/flow.h"
@@ -8,8 +9,8 @@
 #define METRICS_DEFAULT ":9090"
 
 struct processor_options {
-	const char *spec_path, *namespace, *name, *secrets, *state_dir, *metrics;
-	bool once;
+	const char *spec_path, *namespace, *name, *secrets, *state_dir, *kubeconfig, *metrics;
+	bool once, configmap;
 	uint64_t grace;
 };
 
@@ -22,6 +23,11 @@ static const struct df_option processor_option_rows[] = {
 		  .doc = "Secrets as files: DIR/<secret>/<key> (default /etc/dataflow/secrets)"),
 	DF_OPTION(struct processor_options, state_dir, "state-dir", 0, .argument = "DIR",
 		  .doc = "keep positions in this directory"),
+	DF_OPTION(struct processor_options, configmap, "checkpoint-configmap", 0,
+		  .doc = "keep positions in the ConfigMap df-<name>-checkpoint, while holding the Lease "
+			 "df-<name>-processor (default in a pod that has a token, without --state-dir)"),
+	DF_OPTION(struct processor_options, kubeconfig, "kubeconfig", 0, .argument = "FILE",
+		  .doc = "how to reach the API server for that (default: as a pod does, else as kubectl does)"),
 	DF_OPTION(struct processor_options, once, "once", 0, .doc = "end when the source is exhausted"),
 	DF_OPTION(
 		struct processor_options, grace, "grace", 0, .argument = "SECONDS",
@@ -77,6 +83,13 @@ static void load_spec(const struct processor_options *o, struct df_secret_store 
 		df_manifest_check(DF_KIND_DATAFLOW, (const struct df_dataflowcron_spec *)spec, &place, diags);
 }
 
+/* In a pod whose token is mounted, which the operator does only where a position is kept. */
+static bool uses_configmap(const struct processor_options *o)
+{
+	return o->configmap || (!o->state_dir && getenv("KUBERNETES_SERVICE_HOST") &&
+				access("/var/run/secrets/kubernetes.io/serviceaccount/token", R_OK) == 0);
+}
+
 /* They become directories' names below --state-dir. */
 static bool is_name(const char *text)
 {
@@ -98,6 +111,8 @@ static int processor_run(const struct df_command *command, void *options, int op
 	if (!is_name(o->namespace) || !is_name(o->name))
 		return df_usage_error(command,
 				      "--namespace and --name are names of Kubernetes: no / and no . in front");
+	if (o->configmap && o->state_dir)
+		return df_usage_error(command, "--checkpoint-configmap and --state-dir exclude each other");
 	if (!o->spec_path)
 		o->spec_path = "/etc/dataflow/spec.json";
 	store = df_secret_store_new(o->secrets ? o->secrets : "/etc/dataflow/secrets", o->namespace);
@@ -112,6 +127,8 @@ static int processor_run(const struct df_command *command, void *options, int op
 			.namespace = o->namespace,
 			.name = o->name,
 			.state_dir = o->state_dir,
+			.configmap = uses_configmap(o),
+			.kubeconfig = o->kubeconfig,
 			.once = o->once,
 			.grace_seconds = grace_seconds(o),
 			.metrics = metrics_address(o),

@@ -32,9 +32,8 @@ static bool is_cron(const struct up_run *run)
 bool up_keeps_position(const struct up_manifest *m)
 {
 	const struct df_dataflow_spec *spec = &m->m->spec.flow;
-	const struct df_connector *source = df_connector_find(DF_SOURCE, df_str_c(spec->source.type->name));
 
-	return spec->checkpoint_persistence && source && source->source_ops && source->source_ops->restore;
+	return spec->checkpoint_persistence && df_source_position(&spec->source) == DF_POSITION_CHECKPOINT;
 }
 
 /* ---- the pipeline ---------------------------------------------------------------------------------------- */

@@ -132,6 +132,19 @@ bool df_connector_built(enum df_component_kind kind, const struct df_type *type)
 	return c && df_connector_has_driver(c, kind);
 }
 
+enum df_source_position df_source_position(const struct df_component *source)
+{
+	const struct df_type *type = source->type;
+	const struct df_connector *c = df_connector_find(DF_SOURCE, df_str_c(type->name));
+	const struct df_source_ops *ops = c ? c->source_ops : NULL;
+
+	if (ops ? ops->keeps_own_position : type->scales_out)
+		return DF_POSITION_OWN;
+	if (type->keeps_position ? !type->keeps_position(source->settings) : !ops || !ops->restore)
+		return DF_POSITION_NONE;
+	return DF_POSITION_CHECKPOINT;
+}
+
 /* ---- instances ------------------------------------------------------------------------------------------- */
 
 static int df_connector_unknown(enum df_component_kind kind, struct df_str type, struct df_error *err)

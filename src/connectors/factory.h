@@ -21,6 +21,13 @@ const struct df_registry *df_registry(void);
 
 /* The descriptor of a type; NULL when it is unknown. */
 const struct df_connector *df_connector_find(enum df_component_kind kind, struct df_str type);
+/* Where the position of a source with these settings is kept. A driver that was not built: what its type says. */
+enum df_source_position {
+	DF_POSITION_NONE,	/* nowhere: it begins anew each time */
+	DF_POSITION_OWN,	/* where the source looks itself (a consumer group) */
+	DF_POSITION_CHECKPOINT, /* in the checkpoint */
+};
+enum df_source_position df_source_position(const struct df_component *source);
 /* Is the driver in this build? */
 bool df_connector_built(enum df_component_kind kind, const struct df_type *type);
 

@@ -68,20 +68,6 @@ static const char *loses(const struct df_component *c)
 
 /* ---- source ---------------------------------------------------------------------------------------------- */
 
-enum position { POSITION_NONE, POSITION_OWN, POSITION_CHECKPOINT };
-
-/* A driver that was not built says what its type says. */
-static enum position position_of(const struct df_component *source, const struct df_source_ops *ops)
-{
-	const struct df_type *type = source->type;
-
-	if (ops ? ops->keeps_own_position : type->scales_out)
-		return POSITION_OWN;
-	if (type->keeps_position ? !type->keeps_position(source->settings) : !ops || !ops->restore)
-		return POSITION_NONE;
-	return POSITION_CHECKPOINT;
-}
-
 static const char *duration(int64_t ns, char *out, size_t size)
 {
 	if (ns % DF_NS_PER_S == 0)
@@ -91,7 +77,7 @@ static const char *duration(int64_t ns, char *out, size_t size)
 	return out;
 }
 
-static void explain_source(struct explanation *e, enum position position)
+static void explain_source(struct explanation *e, enum df_source_position position)
 {
 	const struct df_dataflow_spec *spec = e->spec;
 	const struct df_component *source = &spec->source;
@@ -104,16 +90,16 @@ static void explain_source(struct explanation *e, enum position position)
 	}
 	if (e->to->level == DF_DELIVERY_EXACTLY_ONCE)
 		add(e, "source", source, false, NULL, "the sink holds its position, in the transaction of the rows");
-	else if (position == POSITION_OWN)
+	else if (position == DF_POSITION_OWN)
 		add(e, "source", source, false, NULL,
 		    "its server holds the position, and it moves only behind what the sink confirmed");
-	else if (position == POSITION_NONE && !loss)
+	else if (position == DF_POSITION_NONE && !loss)
 		add(e, "source", source, true, NULL,
 		    "it has no position with these settings: every start reads everything again");
-	else if (position == POSITION_CHECKPOINT && !spec->checkpoint_persistence)
+	else if (position == DF_POSITION_CHECKPOINT && !spec->checkpoint_persistence)
 		add(e, "source", source, true, "remove checkpointPersistence: false",
 		    "its position is not kept (checkpointPersistence: false): every start reads everything again");
-	else if (position == POSITION_CHECKPOINT)
+	else if (position == DF_POSITION_CHECKPOINT)
 		add(e, "source", source, false, NULL,
 		    "a checkpoint holds its position, only ever behind what the sink confirmed; it is saved every %s "
 		    "and when the flow stops",
@@ -206,10 +192,10 @@ static void explain_errors(struct explanation *e)
 
 /* ---- what happens ---------------------------------------------------------------------------------------- */
 
-static void explain_ends(struct explanation *e, enum position position)
+static void explain_ends(struct explanation *e, enum df_source_position position)
 {
-	bool from_start =
-		position == POSITION_NONE || (position == POSITION_CHECKPOINT && !e->spec->checkpoint_persistence);
+	bool from_start = position == DF_POSITION_NONE ||
+			  (position == DF_POSITION_CHECKPOINT && !e->spec->checkpoint_persistence);
 	char every[32];
 
 	add(e, "stop", NULL, false, NULL, "SIGTERM and SIGINT end reading and write what is in flight%s",
@@ -218,7 +204,7 @@ static void explain_ends(struct explanation *e, enum position position)
 		add(e, "crash", NULL, false, NULL, "the next start goes on exactly behind the last transaction");
 	else if (from_start)
 		add(e, "crash", NULL, false, NULL, "the next start begins from the beginning, as every start does");
-	else if (position == POSITION_OWN)
+	else if (position == DF_POSITION_OWN)
 		add(e, "crash", NULL, false, NULL,
 		    "messages behind the last committed position (about a second) are read and written again");
 	else
@@ -232,7 +218,7 @@ int df_delivery_explain(const struct df_dataflow_spec *spec, struct df_arena *ar
 {
 	const struct df_connector *c = df_connector_find(DF_SOURCE, df_str_c(spec->source.type->name));
 	const struct df_source_ops *ops = c ? c->source_ops : NULL;
-	enum position position = position_of(&spec->source, ops);
+	enum df_source_position position = df_source_position(&spec->source);
 	struct explanation e = { .spec = spec, .arena = arena, .to = ret, .all_transactional = true };
 
 	*ret = (struct df_delivery){ 0 };
