@@ -145,6 +145,9 @@ _BLANKS = re.compile(r"[ \t\r\n]*")
 _FRACTION = re.compile(r"\.(\d+)")
 
 
+_MOST = '{"json":'  # how most messages begin
+
+
 def _skip(line: str, at: int) -> int:
     return _BLANKS.match(line, at).end() if line[at] in " \t\r\n" else at  # type: ignore[union-attr]
 
@@ -170,6 +173,12 @@ def decode_messages(line: str, at: int) -> Tuple[List[Message], int]:
 def _decode(line: str, at: int) -> Tuple[Message, int]:
     message = Message()
     scan = _decoder.raw_decode
+    if line.startswith(_MOST, at):
+        begin = _skip(line, at + len(_MOST))
+        value, end = scan(line, begin)
+        if line[end] == "}":
+            message._is_json, message._json, message._text = True, value, line[begin:end]
+            return message, end + 1
     if line[at] != "{":
         raise ValueError("a message is not an object")
     while line[at] != "}":
