@@ -50,6 +50,8 @@ class ProgramTest(unittest.TestCase):
 
     def run_flow(self, source, sink, extra="", once=True, **env):
         path = self.flow(source, sink, extra)
+        if "programs" not in env:
+            env["programs"] = self.only(*(c["type"] for c in (source, sink) if (PROGRAMS / ("dataflow-connector-" + c["type"])).exists()))
         return self.dataflow("run", *(["--once"] if once else []), "--progress", "none", path, **env)
 
     def log(self, done):
