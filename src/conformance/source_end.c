@@ -179,7 +179,7 @@ static void idle_quiet(struct df_stage *st)
 
 	if (ended && code == 0)
 		df_rule_not_applicable(st, "the source ends, it does not wait for more rows");
-	df_rule_check(st, used < QUIET_NS / 10, "waiting for more rows took %.2f s of processor time in %.0f s",
+	df_rule_check(st, used < QUIET_NS / 50, "waiting for more rows took %.2f s of processor time in %.0f s",
 		      (double)used / (double)DF_NS_PER_S, (double)QUIET_NS / (double)DF_NS_PER_S);
 	df_rule_note(st, "%.1f ms of processor time in %.0f s", (double)used / (double)DF_NS_PER_MS,
 		     (double)QUIET_NS / (double)DF_NS_PER_S);
