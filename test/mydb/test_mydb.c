@@ -61,21 +61,31 @@ static void *close_soon(void *source)
 	return (void *)(intptr_t)s->ops->close(s, NULL);
 }
 
+/* A socket that listens on a port of the system's choice. */
+static int listener(int *ret_port)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(at);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, len) | listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	*ret_port = ntohs(at.sin_port);
+	return fd;
+}
+
 /* A server that takes connections and says nothing. */
 static void test_close_ends_a_connect(void **state)
 {
-	df_cleanup(df_closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	socklen_t len = sizeof(at);
+	int port;
+	df_cleanup(df_closep) int fd = listener(&port);
 	struct df_error err;
 	pthread_t thread;
 	void *closed;
 
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, len) | listen(fd, 1), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
 	struct df_source *s = harness_source(
 		*state, "{'type': 'mydb', 'config': {'connectionString': 'redis://127.0.0.1:%d', 'stream': 's'}}",
-		ntohs(at.sin_port));
+		port);
 	int64_t start = df_clock_monotonic();
 	pthread_create(&thread, NULL, close_soon, s);
 	assert_int_equal(s->ops->connect(s, NULL, &err), DF_ERR_CANCELED);
@@ -83,6 +93,44 @@ static void test_close_ends_a_connect(void **state)
 	assert_null(closed);
 	assert_true(df_clock_monotonic() - start < DF_NS_PER_S);
 	df_source_free(s);
+}
+
+/* Answers the first command at once and the second one late. */
+static void *answer_late(void *listening)
+{
+	df_cleanup(df_closep) int fd = accept(*(int *)listening, NULL, NULL);
+	char in[256];
+
+	if (read(fd, in, sizeof(in)) <= 0 || write(fd, "+PONG\r\n", 7) != 7 || read(fd, in, sizeof(in)) <= 0)
+		return NULL;
+	(void)!df_context_sleep(NULL, 100 * DF_NS_PER_MS);
+	(void)!write(fd, "+LATE\r\n", 7);
+	(void)!read(fd, in, sizeof(in)); /* until the client is gone */
+	return NULL;
+}
+
+/* The answer that nobody waited for any more is not that of the next command. */
+static void test_given_up_answer(void **state)
+{
+	const struct df_str ping = DF_STR("PING");
+	df_cleanup(mydb_disconnectp) struct mydb_client *c = NULL;
+	struct df_error err = DF_ERROR_INIT;
+	redisReply *reply;
+	char address[64];
+	pthread_t thread;
+	int port;
+	df_cleanup(df_closep) int fd = listener(&port);
+
+	(void)state;
+	snprintf(address, sizeof(address), "redis://127.0.0.1:%d", port);
+	pthread_create(&thread, NULL, answer_late, &fd);
+	assert_int_equal(mydb_connect(address, NULL, &c, &err), 0);
+	assert_int_equal(mydb_command(c, NULL, &ping, 1, 20, &reply, &err), DF_ERR_TIMEOUT);
+	(void)!df_context_sleep(NULL, 200 * DF_NS_PER_MS);
+	assert_int_equal(mydb_command(c, NULL, &ping, 1, 20, &reply, &err), DF_ERR_CONNECTION);
+	assert_null(reply);
+	mydb_disconnect(DF_TAKE(c));
+	pthread_join(thread, NULL);
 }
 
 static void test_refused_settings(void **state)
@@ -193,6 +241,7 @@ int main(void)
 		TEST(test_connect_when_closed),
 		TEST(test_nobody_listens),
 		TEST(test_close_ends_a_connect),
+		TEST(test_given_up_answer),
 		TEST(test_refused_settings),
 		TEST(test_restore),
 		TEST(test_codes_of_answers),
