@@ -212,7 +212,7 @@ class Alive(ProgramTest):
     def pids(self, role):
         return [int(line.split()[1]) for line in self.trace() if line.startswith(role + " ")]
 
-    def test_an_idle_sink_is_pinged_and_replaced_when_it_hangs(self):
+    def test_an_idle_sink_is_pinged_and_ends_though_it_hangs(self):
         process = self.start({"type": "faulty", "config": {"folder": str(self.dir), "rows": 10}},
                              {"type": "faulty", "config": {"folder": str(self.dir)}}, DATAFLOW_CONNECTOR_TIMEOUT="600ms")
         self.wait_for(lambda: self.trace().count("ping") >= 2)
@@ -302,6 +302,18 @@ class Secrets(ProgramTest):
         self.assertNotIn(b"DATAFLOW", seen.replace(DATAFLOW.encode(), b""))
         self.assertEqual(group, int(pid))
         self.assertTrue(fds <= {"pipe", "/dev/null"} | {f for f in fds if f.startswith("/tmp")}, fds)
+
+    def test_what_the_environment_may_have(self):
+        program = self.dir / "p" / "dataflow-connector-env"
+        program.parent.mkdir()
+        program.write_text("#!/bin/sh\nenv >%s/env\n" % self.dir)
+        program.chmod(0o755)
+        self.dataflow("connectors", programs=program.parent, DATAFLOW_CONNECTOR_ENV="MINE, THEIRS", MINE="1", OTHER="2", TZ="UTC")
+        names = {line.split("=")[0] for line in (self.dir / "env").read_text().splitlines()} - {"PWD", "_", "SHLVL", "OLDPWD"}
+        self.assertIn("MINE", names)
+        self.assertIn("TZ", names)
+        self.assertNotIn("OTHER", names)
+        self.assertFalse([n for n in names if n.startswith("DATAFLOW")])
 
     def test_what_a_program_repeats_is_masked(self):
         extra = "---\nkind: Secret\nmetadata: {name: s}\nstringData: {k: '%s'}\n" % self.SECRET

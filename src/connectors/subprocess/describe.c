@@ -351,7 +351,7 @@ int df_program_describe(struct df_program *program, struct df_roles *ret, struct
 	else if (r == DF_ERR_CONFIG)
 		df_warn(NULL, "program %s: its description cannot be used, any settings are accepted: %s",
 			program->path, why.text);
-	df_peer_close(&peer);
+	df_peer_close(&peer, false);
 	program->limits = limits;
 	if (r == DF_ERR_NO_MEMORY && err)
 		*err = why;

@@ -347,11 +347,13 @@ int df_peer_open(struct df_peer *peer, struct df_context *ctx, const struct df_p
 
 /* Says what is left, and reads what comes so that the program is not stuck in a full pipe, until it closes its output.
  */
-static void part(struct df_peer *peer)
+static void part(struct df_peer *peer, bool due)
 {
 	int64_t end = df_clock_monotonic() + peer->program->limits.grace_ns;
 	enum df_lines_result heard = DF_LINES_SOME;
 
+	if (due && peer->protocol > 1)
+		df_buf_add_c(&peer->out, "{\"cmd\":\"cancel\"}\n");
 	df_buf_add_c(&peer->out, "{\"cmd\":\"close\"}\n");
 	while (!peer->out.failed && heard != DF_LINES_END) {
 		struct pollfd fds[] = {
@@ -376,7 +378,7 @@ static void part(struct df_peer *peer)
 	(void)df_process_wait(&peer->process, end - df_clock_monotonic());
 }
 
-void df_peer_close(struct df_peer *peer)
+void df_peer_close(struct df_peer *peer, bool due)
 {
 	int64_t grace;
 
@@ -386,7 +388,7 @@ void df_peer_close(struct df_peer *peer)
 	}
 	grace = peer->program->limits.grace_ns;
 	if (peer->process.pid > 0 && !peer->broken)
-		part(peer);
+		part(peer, due);
 	if (peer->process.pid > 0 && !peer->process.ended) {
 		df_process_kill(&peer->process, SIGTERM);
 		(void)df_process_wait(&peer->process,

@@ -69,7 +69,8 @@ void df_peer_be_patient(struct df_peer *peer);
 /* The program did what the protocol does not allow: nothing more is said to it. Returns DF_ERR_CONNECTION. */
 int df_peer_fault(struct df_peer *peer, struct df_error *err, const char *fmt, ...) df_printf(3, 4);
 
-/* Says what is left in `out` and `close`, waits, and kills what does not go. Accepts a zeroed one. */
-void df_peer_close(struct df_peer *peer);
+/* Says what is left in `out`, `cancel` when answers are due that nobody waits for, and `close`; waits, and kills what
+ * does not go. Accepts a zeroed one. */
+void df_peer_close(struct df_peer *peer, bool due);
 
 #endif

@@ -38,8 +38,9 @@ struct program_sink {
 	pthread_t hearer;
 	bool hearing; /* the thread runs */
 	pthread_mutex_t saying;
-	struct df_buf text; /* the command that is made; of `write` */
-	int64_t batches;
+	struct df_buf text;	    /* the command that is made; of `write` */
+	int64_t batches;	    /* commands that were made */
+	int64_t answered;	    /* of the thread that hears */
 	_Atomic int64_t careful_ns; /* until then */
 
 	pthread_mutex_t lock; /* of the rest */
@@ -201,6 +202,7 @@ static int take_result(struct program_sink *s, const struct df_answer *answer, s
 		*err = why;
 		return why.code;
 	}
+	s->answered++;
 	if (!why.code)
 		r = settle_done(s, &part, answer->members.failed, err);
 	else if (!part.waited_for)
@@ -332,7 +334,7 @@ static int sink_connect(struct df_sink *sink, struct df_context *ctx, struct df_
 			r = df_error_errno(err, DF_ERR_TRANSIENT, r, "cannot start a thread");
 	}
 	if (r < 0) {
-		df_peer_close(&s->peer);
+		df_peer_close(&s->peer, false);
 		return r;
 	}
 	s->hearing = true;
@@ -572,7 +574,7 @@ static int sink_close(struct df_sink *sink, struct df_error *err)
 	if (s->hearing) /* its context is cancelled */
 		pthread_join(s->hearer, NULL);
 	s->hearing = false;
-	df_peer_close(&s->peer);
+	df_peer_close(&s->peer, s->batches > s->answered);
 	return 0;
 }
 

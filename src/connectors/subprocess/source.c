@@ -98,7 +98,7 @@ static int source_connect(struct df_source *source, struct df_context *ctx, stru
 						    .wake = s->wake },
 			 err);
 	if (r < 0) {
-		df_peer_close(&s->peer);
+		df_peer_close(&s->peer, false);
 		return r;
 	}
 	s->acks = s->peer.acks;
@@ -453,7 +453,7 @@ static int source_close(struct df_source *source, struct df_error *err)
 	DF_UNLOCK_ON_RETURN(&s->base);
 	if (s->peer.program && !s->peer.broken)
 		df_positions_tell(&s->positions, &s->peer.out);
-	df_peer_close(&s->peer);
+	df_peer_close(&s->peer, s->asked > s->done);
 	return 0;
 }
 
