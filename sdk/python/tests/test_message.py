@@ -56,7 +56,7 @@ def test_what_comes_in():
     assert [m.payload for m in messages] == [b"x\n", b"\xff\x00", b"", b"[1 , 2]"]
     assert [m.key for m in messages] == [None, b"k", None, b"\xff"]
     assert messages[3].json == [1, 2]
-    assert [m.text for m in back('[{"json": 1.0},{"json":2 },{"json":3,"key":"k"}]')] == ["1.0", "2", "3"]
+    assert [m.text for m in back('[{"json": 1.10},{"json":2 },{"json":3.0,"key":"k"}]')] == ["1.10", "2", "3.0"]
     headers, = back('[{"headers":[["a","x"],["b",null],["c",null,"/w=="]],"timestamp":"2024-01-15T10:30:00Z"}]')
     assert headers.headers == [("a", b"x"), ("b", None), ("c", b"\xff")]
     assert headers.timestamp == "2024-01-15T10:30:00Z"

@@ -100,7 +100,7 @@ def wait_for(condition):
 
 
 def test_acks_are_told_while_reads_wait(tmp_path):
-    with Peer(program(tmp_path, FOLLOWS), {"FOLLOWED": str(tmp_path / "new")}) as peer:
+    with Peer(program(tmp_path, FOLLOWS.replace("0.01", "60")), {"FOLLOWED": str(tmp_path / "new")}) as peer:
         peer.start("source")
         for batch in (1, 2, 3):
             peer.send("read", batch=batch, limit=10, wait=60000)
@@ -109,7 +109,7 @@ def test_acks_are_told_while_reads_wait(tmp_path):
 
 
 def test_cancel_ends_reads_that_wait_and_close_follows(tmp_path):
-    with Peer(program(tmp_path, FOLLOWS), {"FOLLOWED": str(tmp_path / "new")}) as peer:
+    with Peer(program(tmp_path, FOLLOWS.replace("0.01", "60")), {"FOLLOWED": str(tmp_path / "new")}) as peer:
         peer.start("source")
         for batch in (1, 2):
             peer.send("read", batch=batch, limit=10, wait=60000)
@@ -153,7 +153,7 @@ class Fails(Source):
     def read(self, positions):
         self.tries += 1
         yield Message({}, position=positions.get("", 0) + 1)
-        raise [ConnectionFailed("server is gone"), ConnectionResetError(104, "reset"), RuntimeError("odd"),
+        raise [ConnectionFailed("server is gone"), ConnectionResetError(104, "reset"), ValueError("odd"),
                ConnectorError("busy", code="E17", retryable=True)][self.tries - 1]
 run("test", source=Fails)
 """
@@ -167,7 +167,7 @@ def test_errors_have_a_code_and_reading_goes_on_behind_what_was_sent(tmp_path):
         assert [answer for _, answer in answers] == [
             {"type": "error", "batch": 0, "message": "server is gone", "code": "connection_error"},
             {"type": "error", "batch": 1, "message": "ConnectionResetError: [Errno 104] reset", "code": "connection_error"},
-            {"type": "error", "batch": 2, "message": "RuntimeError: odd"},
+            {"type": "error", "batch": 2, "message": "ValueError: odd"},
             {"type": "error", "batch": 3, "message": "busy", "code": "E17", "retryable": True}]
 
 
