@@ -86,7 +86,7 @@ static int read_length(struct df_ch_input *in, uint64_t *ret, struct df_error *e
 
 int df_ch_read_string(struct df_ch_input *in, struct df_buf *to, struct df_error *err)
 {
-	uint64_t len;
+	uint64_t len = 0;
 	int code = read_length(in, &len, err);
 
 	if (code != 0)
@@ -107,7 +107,7 @@ int df_ch_read_string(struct df_ch_input *in, struct df_buf *to, struct df_error
 
 int df_ch_skip_string(struct df_ch_input *in, struct df_error *err)
 {
-	uint64_t len;
+	uint64_t len = 0;
 	int code = read_length(in, &len, err);
 
 	return code == 0 ? df_ch_skip(in, len, err) : code;
