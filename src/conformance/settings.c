@@ -331,12 +331,14 @@ static void try_range(struct df_stage *st, enum df_component_kind kind, const st
 		try_json(st, kind, spot, "\"no such value\"");
 	if (!is_number(field) || (field->min == 0 && field->max == 0))
 		return;
-	snprintf(text, sizeof(text), "%lld", (long long)field->min - 1);
-	if (field->min > INT64_MIN)
+	if (field->min > INT64_MIN) {
+		snprintf(text, sizeof(text), "%lld", (long long)field->min - 1);
 		try_json(st, kind, spot, text);
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)field->max + 1);
-	if (field->max > field->min)
+	}
+	if (field->max > field->min) {
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)field->max + 1);
 		try_json(st, kind, spot, text);
+	}
 }
 
 static const char *ranges_side(struct df_stage *st, enum df_component_kind kind)
