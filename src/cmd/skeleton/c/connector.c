@@ -74,14 +74,10 @@ static const char *open_code(int error)
 	return error == EACCES || error == EPERM ? "auth_error" : error == ENAMETOOLONG ? "config" : "connection_error";
 }
 
-bool connector_connect(struct json config, struct failure *failure)
+static bool open_collection(const char *path, const char *collection, struct failure *failure)
 {
-	char *path = json_text(json_member(config, "path"), NULL);
-	char *collection = json_text(json_member(config, "collection"), NULL);
 	struct buffer file = { 0 };
 
-	if (!path || !collection)
-		return connector_fail(failure, "config", "path and collection are needed");
 	buffer_printf(&file, "%s/", path);
 	for (const char *c = collection; *c; c++) /* every name is a file of its own in this directory */
 		buffer_printf(&file, isalnum((unsigned char)*c) ? "%c" : "%%%02x", (unsigned char)*c);
@@ -92,9 +88,19 @@ bool connector_connect(struct json config, struct failure *failure)
 		connector_close();
 	}
 	free(file.data);
+	return store >= 0;
+}
+
+bool connector_connect(struct json config, struct failure *failure)
+{
+	char *path = json_text(json_member(config, "path"), NULL);
+	char *collection = json_text(json_member(config, "collection"), NULL);
+	bool ok = path && collection ? open_collection(path, collection, failure)
+				     : connector_fail(failure, "config", "path and collection are needed");
+
 	free(path);
 	free(collection);
-	return store >= 0;
+	return ok;
 }
 
 void connector_close(void)

@@ -55,6 +55,8 @@ static bool step(struct json *rest, struct json *name, struct json *value)
 		name->len = (size_t)(p - name->at);
 		p = skip_blanks(skip_blanks(p, end) + 1, end);
 	}
+	if (p >= end)
+		return false;
 	value->at = p;
 	p = skip_value(p, end);
 	value->len = (size_t)(p - value->at);

@@ -107,7 +107,7 @@ static void fail(const struct failure *failure, struct json command)
 
 /* ---- commands -------------------------------------------------------------------------------------------- */
 
-/* The line of `init`, copied, and what is in it. */
+static char *init_line; /* a copy, and what is in it */
 static struct json init_role, init_config, init_options;
 static bool connected;
 
@@ -122,12 +122,14 @@ static bool do_describe(struct json command, struct failure *failure)
 
 static bool do_init(struct json command, struct failure *failure)
 {
-	char *copy = malloc(command.len);
-	struct json init = { copy, command.len };
+	struct json init;
 
-	if (!copy)
+	free(init_line);
+	init_line = malloc(command.len);
+	if (!init_line)
 		return connector_fail(failure, "transient", "out of memory");
-	memcpy(copy, command.at, command.len);
+	memcpy(init_line, command.at, command.len);
+	init = (struct json){ init_line, command.len };
 	init_role = json_member(init, "role");
 	init_config = json_member(init, "config");
 	init_options = json_member(init, "options");

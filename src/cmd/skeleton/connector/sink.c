@@ -141,7 +141,8 @@ static void sink_batching(const void *settings, struct df_batching *ret)
 
 /* ---- close, free ----------------------------------------------------------------------------------------- */
 
-/* From any thread, also while the others run. guard_close ends their waiting, and then gets the lock. */
+/* From any thread, also while the others run. guard_close ends their waiting, waits for them, and then holds the lock.
+ */
 static int sink_close(struct df_sink *sink, struct df_error *err)
 {
 	struct sink *s = sink_of(sink);
@@ -149,9 +150,6 @@ static int sink_close(struct df_sink *sink, struct df_error *err)
 	(void)err;
 	if (df_base@_rw@_guard_close(&s->base))
 		return 0; /* it was closed already */
-//@if rw
-	df_base_wait_returned(&s->base.state);
-//@end
 	df_@name@_close(DF_TAKE(s->db));
 	df_base@_rw@_unlock(&s->base);
 	return 0;

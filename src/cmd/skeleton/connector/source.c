@@ -232,7 +232,8 @@ static int source_read(struct df_source *source, struct df_context *ctx, struct 
 
 /* ---- close, free ----------------------------------------------------------------------------------------- */
 
-/* From any thread, also while the others run. guard_close ends their waiting, and then gets the lock. */
+/* From any thread, also while the others run. guard_close ends their waiting, waits for them, and then holds the lock.
+ */
 static int source_close(struct df_source *source, struct df_error *err)
 {
 	struct source *s = source_of(source);
@@ -240,9 +241,6 @@ static int source_close(struct df_source *source, struct df_error *err)
 	(void)err;
 	if (df_base@_rw@_guard_close(&s->base))
 		return 0; /* it was closed already */
-//@if rw
-	df_base_wait_returned(&s->base.state);
-//@end
 	df_@name@_close(DF_TAKE(s->db));
 	df_base@_rw@_unlock(&s->base);
 	return 0;
