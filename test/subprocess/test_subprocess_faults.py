@@ -275,6 +275,33 @@ class Alive(ProgramTest):
                 shutil.rmtree(self.dir / "state")
 
 
+class PipelineKilled(ProgramTest):
+    def test_nothing_is_missing(self):
+        """kill -9 of the pipeline at random instants, its programs with it: what is saved is never ahead of what is stored."""
+        rng = random.Random(int(os.environ.get("DATAFLOW_SEED", time.time_ns() % 1_000_000)))
+        rows = 12_000
+        for protocol in (1, 2):
+            with self.subTest(protocol=protocol):
+                folder = self.dir / str(protocol)
+                folder.mkdir()
+                both = {"folder": str(folder), "protocol": protocol, "in_flight": 4}
+                path = self.flow({"type": "faulty", "config": {**both, "rows": rows, "step": 100, "pause": 0.002}},
+                                 {"type": "faulty", "config": {**both, "batchSize": 100, "pause": 0.01}}, folder=folder)
+                env = self.env(self.only("faulty"), DATAFLOW_STATE_DIR=str(folder / "state"))
+                command = [DATAFLOW, "run", "--once", "--progress", "none", str(path)]
+                for _ in range(5):
+                    process = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.DEVNULL)
+                    try:
+                        process.wait(rng.uniform(0.3, 0.8))
+                    except subprocess.TimeoutExpired:
+                        process.kill()
+                        process.wait()
+                done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(set(range(rows)) - set(self.ids(folder)), set())
+                self.assertEqual(self.running(folder), [])
+
+
 class Secrets(ProgramTest):
     SECRET = "s3cr3t-\"value\""
 
