@@ -128,8 +128,7 @@ static int source_close(struct df_source *source, struct df_error *err)
 	(void)err;
 	if (df_base_rw_guard_close(&s->base))
 		return 0;
-	df_base_rw_unlock(&s->base); /* the borrower may need it on its way out */
-	df_base_wait_returned(&s->base.state);
+	DF_UNLOCK_ON_RETURN(&s->base);
 	mydb_disconnect(DF_TAKE(s->client));
 	return 0;
 }

@@ -38,6 +38,13 @@ static int df_base_not_connected_error(struct df_error *err)
 	return df_error_set(err, DF_ERR_CLOSED, "connector is not connected");
 }
 
+static void df_base_wait_returned(struct df_base_state *state)
+{
+	DF_LOCK_SCOPE(&state->borrow_lock);
+	while (state->borrowed > 0)
+		pthread_cond_wait(&state->borrow_returned, &state->borrow_lock);
+}
+
 /* ---- mutex ----------------------------------------------------------------------------------------------- */
 
 int df_base_connector_init(struct df_base_connector *base, const struct df_connector_env *env, struct df_error *err)
@@ -138,10 +145,15 @@ bool df_base_guard_close(struct df_base_connector *base)
 	df_context_cancel(base->state.context);
 	df_base_lock(base);
 	base->state.connected = false;
-	if (!atomic_exchange(&base->state.closed, true))
-		return false;
+	if (atomic_exchange(&base->state.closed, true)) {
+		df_base_unlock(base);
+		return true;
+	}
+	/* Without the lock: a borrower may need it on its way out. From here on there is no new one. */
 	df_base_unlock(base);
-	return true;
+	df_base_wait_returned(&base->state);
+	df_base_lock(base);
+	return false;
 }
 
 /* ---- rwlock ---------------------------------------------------------------------------------------------- */
@@ -249,10 +261,14 @@ bool df_base_rw_guard_close(struct df_base_connector_rw *base)
 	df_context_cancel(base->state.context);
 	df_base_rw_lock(base);
 	base->state.connected = false;
-	if (!atomic_exchange(&base->state.closed, true))
-		return false;
-	df_base_rw_unlock(base);
-	return true;
+	if (atomic_exchange(&base->state.closed, true)) {
+		df_base_rw_unlock(base);
+		return true;
+	}
+	df_base_rw_unlock(base); /* as above */
+	df_base_wait_returned(&base->state);
+	df_base_rw_lock(base);
+	return false;
 }
 
 /* ---- scope ----------------------------------------------------------------------------------------------- */
@@ -303,13 +319,6 @@ void df_base_return(struct df_base_state *state)
 	DF_LOCK_SCOPE(&state->borrow_lock);
 	if (--state->borrowed == 0)
 		pthread_cond_broadcast(&state->borrow_returned);
-}
-
-void df_base_wait_returned(struct df_base_state *state)
-{
-	DF_LOCK_SCOPE(&state->borrow_lock);
-	while (state->borrowed > 0)
-		pthread_cond_wait(&state->borrow_returned, &state->borrow_lock);
 }
 
 /* ---- calls ----------------------------------------------------------------------------------------------- */

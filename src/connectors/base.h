@@ -8,7 +8,7 @@
  * writers).
  *
  * A connection that is used without the lock is *borrowed*: df_base_borrow / df_base_return count its users, and
- * df_base_wait_returned lets close wait for the (cancelled) borrowers before it frees the connection.
+ * guard_close waits for the (cancelled) borrowers, so that the connection can be freed.
  *
  * What a connector writes is one `struct df_base_call` an operation: it holds what the operation needs (the lock or the
  * borrowed connection, the context to wait on) and gives it back when the function returns.
@@ -81,7 +81,7 @@ void df_base_connector_rw_free(struct df_base_connector_rw *base);
  * guard_use: true, and the caller holds the lock of a connector that is connected; or false, no lock is held, and err
  *   says "connector is closed" or "connector is not connected" (DF_ERR_CLOSED).
  * guard_close: true: already closed, nothing to do, no lock is held. false: closed is now set, the own context is
- *   cancelled, and the caller holds the lock.
+ *   cancelled, nobody borrows the connection any more, and the caller holds the lock.
  */
 bool df_base_guard_connect(struct df_base_connector *base, struct df_error *err) df_must_check;
 bool df_base_guard_use(struct df_base_connector *base, struct df_error *err) df_must_check;
@@ -131,9 +131,6 @@ void df_base_scope_end(struct df_base_scope *scope);
 /* Borrowing: false when closed. Every true needs a return. */
 bool df_base_borrow(struct df_base_state *state) df_must_check;
 void df_base_return(struct df_base_state *state);
-/* For close, after guard_close: waits until nobody borrows. Call it without holding anything a borrower needs. */
-void df_base_wait_returned(struct df_base_state *state);
-
 /*
  * One operation, as a local of the connector's function:
  *
@@ -148,8 +145,8 @@ void df_base_wait_returned(struct df_base_state *state);
  *   connector sets it when it has succeeded.
  * df_base_use: for read, write, sync. The lock is held, the connector is connected.
  * df_base_rw_connect: as df_base_connect, with the write lock.
- * df_base_rw_use: the connector is connected, its connection is borrowed, and no lock is held; close waits for the
- *   return (df_base_wait_returned) before it frees the connection.
+ * df_base_rw_use: the connector is connected, its connection is borrowed, and no lock is held; guard_close waits for
+ *   the return.
  *
  * DF_ERR_CLOSED, DF_ERR_NO_MEMORY; nothing is held then. The storage must not move. end accepts a zeroed call.
  */

@@ -169,8 +169,7 @@ static int caller_close(struct df_source *s, struct df_error *err)
 	(void)err;
 	if (df_base_rw_guard_close(&c->base))
 		return 0;
-	df_base_rw_unlock(&c->base);
-	df_base_wait_returned(&c->base.state);
+	DF_UNLOCK_ON_RETURN(&c->base);
 	df_closep(&c->fd);
 	c->fd = -1;
 	return 0;

@@ -385,7 +385,6 @@ static int sink_close(struct df_sink *sink, struct df_error *err)
 	if (df_base_guard_close(&s->base))
 		return 0;
 	df_base_unlock(&s->base);
-	df_base_wait_returned(&s->base.state);
 	release(s);
 	return 0;
 }

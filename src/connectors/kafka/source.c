@@ -436,7 +436,6 @@ static int source_close(struct df_source *source, struct df_error *err)
 	if (df_base_guard_close(&s->base))
 		return 0;
 	df_base_unlock(&s->base);
-	df_base_wait_returned(&s->base.state);
 	release(s);
 	return 0;
 }

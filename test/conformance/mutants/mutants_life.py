@@ -23,9 +23,11 @@ LIFECYCLE = [
 	if (atomic_exchange(&s->base.state.closed, true))
 """),
            ("	df_base_unlock(&s->base);\n	return 0;\n", "	return 0;\n")),
-    mutant("borrowed-not-awaited", "lifecycle.close-among-rows",
-           "close of the rw base does not wait for the borrower.", "source.c",
-           ("	df_base_wait_returned(&s->base.state);\n", ""), base="rw"),
+    mutant("borrowed-returned-early", "lifecycle.close-among-rows",
+           "read gives the borrowed connection back before it is done with it.", "source.c",
+           ("	if (code == 0)\n		code = df_emitter_partition(out, ",
+            "	if (code == 0)\n		df_base_return(DF_TAKE(call.borrowed));\n"
+            "	if (code == 0)\n		code = df_emitter_partition(out, "), base="rw"),
     mutant("closed-not-set", "lifecycle.connect-after-close",
            "close does not set the closed flag.", "sink.c",
            ("	if (df_base_guard_close(&s->base))\n		return 0; /* it was closed already */\n",
