@@ -247,7 +247,7 @@ class Alive(ProgramTest):
     def test_killed_again_and_again_nothing_is_missing(self):
         """kill -9 of either program at random instants while the pipeline runs."""
         rng = random.Random(int(os.environ.get("DATAFLOW_SEED", time.time_ns() % 1_000_000)))
-        rows = 40_000
+        rows = 25_000
         for protocol in (1, 2):
             with self.subTest(protocol=protocol):
                 process = self.start({"type": "faulty", "config": {"folder": str(self.dir), "rows": rows, "protocol": protocol,
