@@ -110,8 +110,9 @@ struct df_raw {
 enum df_component_kind { DF_SOURCE, DF_SINK, DF_TRANSFORMATION, DF_COMPONENT_KINDS };
 
 /*
- * The members of an object that no other row takes, at any depth as they are: the settings of a type whose fields are not
- * known (a program's). `<name>SecretRef: {name, key}` anywhere in them stands for `<name>`. At most one row of a table.
+ * The members of an object that no other row takes, at any depth as they are: the settings of a type whose fields are
+ * not known (a program's). `<name>SecretRef: {name, key}` anywhere in them stands for `<name>`. At most one row of a
+ * table.
  */
 struct df_rest {
 	char *written;	/* JSON members without the braces; secrets that are written directly as "***". NULL: none */
@@ -120,7 +121,7 @@ struct df_rest {
 		char *path;		   /* of the reference, below the object; NULL: written directly */
 		struct df_secret_ref *ref; /* NULL: written directly under a name that tells (password, token ...) */
 		char *value;		   /* NULL: not resolved */
-	} *secrets;
+	} * secrets;
 	size_t secret_count;
 };
 
