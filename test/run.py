@@ -296,7 +296,8 @@ def suite_fuzz(results):
         work = folder / "corpus" / target.name
         work.mkdir(parents=True, exist_ok=True)
         done = run(target, "-max_total_time=" + FUZZ_SECONDS, "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=0",
-                   f"-artifact_prefix={folder}/", work, corpus, env={"ASAN_OPTIONS": "detect_leaks=1"})
+                   f"-artifact_prefix={folder}/", work, corpus,
+                   env={"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": SANITIZER_ENV["UBSAN_OPTIONS"]})
         if done.returncode:
             results.fail(target.name, done.stdout)
         else:

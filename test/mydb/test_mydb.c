@@ -78,7 +78,7 @@ static int listener(int *ret_port)
 static void test_close_ends_a_connect(void **state)
 {
 	int port;
-	df_cleanup(df_closep) int fd = listener(&port);
+	df_cleanup(df_closep) __attribute__((unused)) int fd = listener(&port);
 	struct df_error err;
 	pthread_t thread;
 	void *closed;
@@ -119,7 +119,7 @@ static void test_given_up_answer(void **state)
 	char address[64];
 	pthread_t thread;
 	int port;
-	df_cleanup(df_closep) int fd = listener(&port);
+	df_cleanup(df_closep) __attribute__((unused)) int fd = listener(&port);
 
 	(void)state;
 	snprintf(address, sizeof(address), "redis://127.0.0.1:%d", port);
