@@ -246,7 +246,7 @@ static void test_pages(void **state)
 	struct df_kube_ref all = configmap(NULL);
 	struct df_kube_list_options page = { .label_selector = "test=yes", .page = 10 };
 	struct seen seen = { 0 };
-	char name[16], *version;
+	char name[24], *version;
 
 	(void)state;
 	for (int i = 0; i < 25; i++) {
