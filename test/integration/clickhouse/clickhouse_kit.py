@@ -9,6 +9,7 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "cmd"))
 import cli  # noqa: E402  (test/cmd)
+from rows import json_lines
 import services  # noqa: E402
 
 USER, PASSWORD = "dataflow", "dataflow-secret"
@@ -97,7 +98,7 @@ class ClickHouseTest(cli.CliTest):
         url = server.url(transport, user, password, port, **(parameters or {}))
         self.flow("clickhouse", {"connectionString": url, **config}, "file", {"path": str(out)})
         self.done = self.run_flow(*args, expect=expect)
-        return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+        return json_lines(out)
 
     def sink(self, server, transport="native", parameters=None, user=USER, password=PASSWORD, port=None, **config):
         return {"connectionString": server.url(transport, user, password, port, **(parameters or {})), **config}
@@ -112,4 +113,4 @@ class ClickHouseTest(cli.CliTest):
         self.flow("file", {"path": str(self.dir / "in.jsonl")}, "clickhouse", self.sink(server, transport, **config),
                   transformations=transformations, extra=extra)
         self.done = self.run_flow(*args, expect=expect)
-        return [json.loads(line) for line in poison.read_text().splitlines()] if poison.exists() else []
+        return json_lines(poison)

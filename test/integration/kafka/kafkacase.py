@@ -13,6 +13,7 @@ import uuid
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "test/integration"))
 import peers  # noqa: E402
+from rows import json_lines
 import services  # noqa: E402
 
 DATAFLOW = os.environ.get("DATAFLOW", str(ROOT / "build/src/cmd/dataflow"))
@@ -131,7 +132,7 @@ class KafkaCase(unittest.TestCase):
 
     def lines(self, name="out.jsonl"):
         path = self.dir / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return json_lines(path)
 
     def flow(self, source, sink, transformations=(), name="flow", **spec):
         path = self.dir / f"{name}.yaml"

@@ -12,6 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from rows import json_lines
 import services  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -56,7 +57,7 @@ class MydbTest(unittest.TestCase):
 
     def lines(self, name):
         path = self.dir / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return json_lines(path)
 
     def rows(self, query, file="out.db"):
         """[] while there is no table."""

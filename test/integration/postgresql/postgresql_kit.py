@@ -11,6 +11,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from rows import json_lines
 import services  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -64,7 +65,7 @@ class PostgresTest(unittest.TestCase):
 
     def lines(self, name):
         path = self.dir / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return json_lines(path)
 
     # ---- flows ----
 

@@ -6,6 +6,7 @@ import subprocess
 import time
 import unittest
 
+from rows import json_lines
 from trino_kit import TrinoTest, cli
 
 
@@ -14,7 +15,7 @@ class Source(TrinoTest):
         self.flow("trino", self.connection(**config), "file", {"path": str(self.dir / "out.jsonl")})
         done = self.run_flow(*args, expect=expect)
         path = self.dir / "out.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else [], done
+        return json_lines(path), done
 
     def test_goes_on_where_it_stood_with_ties_and_nulls(self):
         self.drop("memory.default.events")
