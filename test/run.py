@@ -8,6 +8,7 @@
 Each suite is a function below that builds what it needs, runs, and reports single results. A suite that cannot run says why: a
 skip is loud, and in CI (CI=true) a suite that could not be built or started is a failure.
 """
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -289,19 +290,21 @@ def suite_torture(results):
 def suite_fuzz(results):
     """fuzz targets for a bounded time from the seed corpus"""
     folder = build("build-fuzz", "-Dfuzz=enabled", *ASAN, env={"CC": "clang"}, targets=("fuzz-targets",))
-    for target in sorted((folder / "test/fuzz").glob("fuzz_*")):
-        if not target.is_file() or not os.access(target, os.X_OK):
-            continue
+    targets = [t for t in sorted((folder / "test/fuzz").glob("fuzz_*")) if t.is_file() and os.access(t, os.X_OK)]
+
+    def fuzz(target):
         corpus = ROOT / "test/fuzz/corpus" / target.name.removeprefix("fuzz_")
         work = folder / "corpus" / target.name
         work.mkdir(parents=True, exist_ok=True)
-        done = run(target, "-max_total_time=" + FUZZ_SECONDS, "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=0",
+        return run(target, "-max_total_time=" + FUZZ_SECONDS, "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=0",
                    f"-artifact_prefix={folder}/", work, corpus,
                    env={"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": SANITIZER_ENV["UBSAN_OPTIONS"]})
-        if done.returncode:
-            results.fail(target.name, done.stdout)
-        else:
-            results.ok()
+    with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        for target, done in zip(targets, pool.map(fuzz, targets)):
+            if done.returncode:
+                results.fail(target.name, done.stdout)
+            else:
+                results.ok()
 
 
 SUITES = {name.removeprefix("suite_"): function for name, function in list(globals().items())
