@@ -47,6 +47,9 @@ def check(case, manifest, address, reasons, *options, restart=None, groups=(), s
     """reasons: texts, one of which stands in what a rule says that does not apply. restart: the service. groups: only these. slow: rules
     for DATAFLOW_LONG only."""
     rules = [r for r in all_rules() if (not groups or r.split(".")[0] in groups or r in groups) and (LONG or r not in slow)]
+    left = [r for r in all_rules() if r in slow and not LONG]
+    if left:
+        print(f"SKIPPED {case.id()}: {len(left)} rules that take long: DATAFLOW_LONG=1: {', '.join(left)}", flush=True)
     together = [r for r in rules if r.endswith(".restart")]  # which disturbs the others
     parts = [[r for r in rules if r.split(".")[0] in part and r not in together] for part in BESIDE]
     options = ("--server", address, *options)
