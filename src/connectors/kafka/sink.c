@@ -10,8 +10,8 @@
 
 #include <stdlib.h>
 
-#define WRITES_IN_FLIGHT 8
-#define REPORTS_MS 60000 /* a report, or the end, wakes the poller before */
+#define WRITES_IN_FLIGHT 32 /* as many small flushes as fill a round trip to the broker; each holds its batch */
+#define REPORTS_MS 60000    /* a report, or the end, wakes the poller before */
 #define QUEUE_FULL_WAIT (2 * DF_NS_PER_MS)
 #define CLOSE_TIMEOUT (5 * DF_NS_PER_S)
 #define BATCH_BYTES 1000000	    /* librdkafka's default of batch.size */
