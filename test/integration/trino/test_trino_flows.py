@@ -1,6 +1,7 @@
 """Reading and writing in every mode, against the server."""
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -8,6 +9,9 @@ import unittest
 
 from rows import json_lines
 from trino_kit import TrinoTest, cli
+
+
+LONG = bool(os.environ.get("DATAFLOW_LONG"))
 
 
 class Source(TrinoTest):
@@ -92,6 +96,21 @@ class Source(TrinoTest):
         self.assertEqual(process.returncode, 0, err)
         self.assertEqual(out.count(b"\n"), 50_000)
         self.assertNotIn(b"ABANDONED", err)
+
+    def test_a_large_result_in_flat_memory(self):
+        """A tenth of tpch.sf1.lineitem; DATAFLOW_LONG=1: its 6,001,215 rows."""
+        self.flow("trino", self.connection(catalog="tpch", schema="sf1", query="SELECT * FROM lineitem" + ("" if LONG else " WHERE orderkey <= 600000")),
+                  "file", {"path": str(self.dir / "out.jsonl")})
+        process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "--progress", "none", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.DEVNULL)
+        peak = 0
+        while process.poll() is None:
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            peak = max([peak, *(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))])
+            time.sleep(0.01)
+        self.assertEqual(process.returncode, 0)
+        with open(self.dir / "out.jsonl", "rb") as out:
+            self.assertEqual(sum(1 for _ in out), 6_001_215 if LONG else 600_572)
+        self.assertTrue(0 < peak < 32 * 1024, f"{peak} KiB")
 
     def test_a_query_that_takes_too_long_names_the_setting_and_itself(self):
         self.flow("trino", self.connection(catalog="tpch", schema="sf1", query="SELECT count(*) AS n FROM lineitem a, lineitem b",
