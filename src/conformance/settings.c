@@ -52,6 +52,14 @@ void df_each_spot(struct df_stage *st, enum df_component_kind kind, df_spot_fn *
 	visit(st, kind, df_stage_as_written(st, kind)->type->settings, df_stage_config(st, kind), "", fn);
 }
 
+const char *df_try_each_spot(struct df_stage *st, enum df_component_kind kind, df_spot_fn *fn, const char *none)
+{
+	size_t before = st->tried;
+
+	df_each_spot(st, kind, fn);
+	return st->tried > before ? NULL : none;
+}
+
 const char *df_spot_twin(const struct df_field *field, char *out, size_t size)
 {
 	if (field->ref)
@@ -137,10 +145,7 @@ static void try_required(struct df_stage *st, enum df_component_kind kind, const
 
 static const char *required_side(struct df_stage *st, enum df_component_kind kind)
 {
-	size_t before = st->tried;
-
-	df_each_spot(st, kind, try_required);
-	return st->tried > before ? NULL : "no setting is required";
+	return df_try_each_spot(st, kind, try_required, "no setting is required");
 }
 
 static void required(struct df_stage *st)
@@ -230,10 +235,7 @@ static void try_unknown(struct df_stage *st, enum df_component_kind kind, const 
 
 static const char *unknown_side(struct df_stage *st, enum df_component_kind kind)
 {
-	size_t before = st->tried;
-
-	df_each_spot(st, kind, try_unknown);
-	return st->tried > before ? NULL : "it has no settings, or takes any";
+	return df_try_each_spot(st, kind, try_unknown, "it has no settings, or takes any");
 }
 
 static void unknown(struct df_stage *st)
@@ -302,10 +304,7 @@ static void try_kind(struct df_stage *st, enum df_component_kind kind, const str
 
 static const char *kinds_side(struct df_stage *st, enum df_component_kind kind)
 {
-	size_t before = st->tried;
-
-	df_each_spot(st, kind, try_kind);
-	return st->tried > before ? NULL : "it has no settings of a certain kind";
+	return df_try_each_spot(st, kind, try_kind, "it has no settings of a certain kind");
 }
 
 static void kinds(struct df_stage *st)
@@ -343,10 +342,7 @@ static void try_range(struct df_stage *st, enum df_component_kind kind, const st
 
 static const char *ranges_side(struct df_stage *st, enum df_component_kind kind)
 {
-	size_t before = st->tried;
-
-	df_each_spot(st, kind, try_range);
-	return st->tried > before ? NULL : "no setting has a range or a list of values";
+	return df_try_each_spot(st, kind, try_range, "no setting has a range or a list of values");
 }
 
 static void ranges(struct df_stage *st)

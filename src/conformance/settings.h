@@ -14,6 +14,8 @@ typedef void df_spot_fn(struct df_stage *st, enum df_component_kind kind, const 
 
 /* Every row of the side's table, and of the tables of nested objects that the manifest has. */
 void df_each_spot(struct df_stage *st, enum df_component_kind kind, df_spot_fn *fn);
+/* The same, for df_each_side: NULL, or `none` when fn tried nothing (st->tried). */
+const char *df_try_each_spot(struct df_stage *st, enum df_component_kind kind, df_spot_fn *fn, const char *none);
 
 /* The object of a copy of the settings that the spot's key stands in. */
 struct df_value *df_spot_object(const struct df_spot *spot, struct df_value *config);

@@ -468,10 +468,7 @@ static void must_be_marked(struct df_stage *st, enum df_component_kind kind, con
 
 static const char *marked_side(struct df_stage *st, enum df_component_kind kind)
 {
-	size_t before = st->tried;
-
-	df_each_spot(st, kind, must_be_marked);
-	return st->tried > before ? NULL : "no setting is called a secret";
+	return df_try_each_spot(st, kind, must_be_marked, "no setting is called a secret");
 }
 
 static void secrets_marked(struct df_stage *st)

@@ -73,23 +73,31 @@ static void cancel_blocked(struct df_stage *st)
 	df_source_free(s);
 }
 
-static void cancel_idle(struct df_stage *st)
+/* A source that goes on at its end, and has read the ten rows that there are. */
+static struct df_reading *start_following(struct df_stage *st, struct df_collector *c, struct df_source **ret_source)
 {
-	const struct timespec a_moment = { .tv_nsec = 200 * DF_NS_PER_MS };
 	struct df_component *component = NULL;
 	struct df_diags diags = { 0 };
-	struct df_collector *c = df_collector_new(st);
-	struct df_error err = DF_ERROR_INIT;
+	struct df_reading *r;
 
 	df_stage_feed(st, 1, 10);
 	df_rule_check(st, df_stage_parse(st, DF_SOURCE, NULL, &component, &diags), "the source's settings are refused");
-	struct df_source *s = df_stage_source_of(st, component, false);
-
-	df_stage_restore(st, s, "{}");
-	df_reader_connect(st, s);
-	struct df_reading *r = df_reading_start(st, c, s);
-
+	*ret_source = df_stage_source_of(st, component, false);
+	df_stage_restore(st, *ret_source, "{}");
+	df_reader_connect(st, *ret_source);
+	r = df_reading_start(st, c, *ret_source);
 	df_rule_check(st, df_reading_await(r, 10, 2 * COME_NS), "of 10 rows only %zu came within 60 s", c->messages);
+	return r;
+}
+
+static void cancel_idle(struct df_stage *st)
+{
+	const struct timespec a_moment = { .tv_nsec = 200 * DF_NS_PER_MS };
+	struct df_collector *c = df_collector_new(st);
+	struct df_error err = DF_ERROR_INIT;
+	struct df_source *s;
+	struct df_reading *r = start_following(st, c, &s);
+
 	nanosleep(&a_moment, NULL);
 	int code = df_reading_stop(r, DF_SOON_NS, &err);
 
@@ -158,20 +166,11 @@ static int64_t processor_ns(void)
 /* Waiting is not asking again and again. */
 static void idle_quiet(struct df_stage *st)
 {
-	struct df_component *component = NULL;
-	struct df_diags diags = { 0 };
 	struct df_collector *c = df_collector_new(st);
 	struct df_error err = DF_ERROR_INIT;
+	struct df_source *s;
+	struct df_reading *r = start_following(st, c, &s);
 
-	df_stage_feed(st, 1, 10);
-	df_rule_check(st, df_stage_parse(st, DF_SOURCE, NULL, &component, &diags), "the source's settings are refused");
-	struct df_source *s = df_stage_source_of(st, component, false);
-
-	df_stage_restore(st, s, "{}");
-	df_reader_connect(st, s);
-	struct df_reading *r = df_reading_start(st, c, s);
-
-	df_rule_check(st, df_reading_await(r, 10, 2 * COME_NS), "of 10 rows only %zu came within 60 s", c->messages);
 	int64_t before = processor_ns();
 	bool ended = df_reading_await(r, 11, QUIET_NS);
 	int64_t used = processor_ns() - before;
