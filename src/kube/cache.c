@@ -9,8 +9,9 @@
 #include "base/retry.h"
 
 struct item {
-	char *key;  /* "namespace/name" */
-	char *text; /* compact JSON */
+	char *key;   /* "namespace/name" */
+	char *index; /* NULL: it has none */
+	char *text;  /* compact JSON */
 	size_t len;
 	uint64_t seen; /* the number of the list that had it last */
 };
@@ -47,6 +48,7 @@ static void item_free(void *arg)
 	struct item *item = arg;
 
 	free(item->key);
+	free(item->index);
 	free(item->text);
 	free(item);
 }
@@ -69,9 +71,9 @@ static struct item *find(struct df_kube_cache *c, const char *key)
 	return found ? *found : NULL;
 }
 
-/* Takes the text. Was there one before, and the same? */
-static int store(struct df_kube_cache *c, const char *key, char *text, size_t len, bool *ret_new, bool *ret_same,
-		 struct df_error *err)
+/* Takes the text, and the index, which may be NULL. Was there one before, and the same? */
+static int store(struct df_kube_cache *c, const char *key, char *index, char *text, size_t len, bool *ret_new,
+		 bool *ret_same, struct df_error *err)
 {
 	DF_LOCK_SCOPE(&c->lock);
 	struct item *item = find(c, key);
@@ -85,6 +87,7 @@ static int store(struct df_kube_cache *c, const char *key, char *text, size_t le
 		if (!item || !item->key || !tsearch(item, &c->items, compare)) {
 			if (item)
 				item_free(item);
+			free(index);
 			free(text);
 			return df_error_no_memory(err);
 		}
@@ -93,7 +96,9 @@ static int store(struct df_kube_cache *c, const char *key, char *text, size_t le
 	c->bytes += len;
 	c->bytes -= item->len;
 	free(item->text);
+	free(item->index);
 	item->text = text;
+	item->index = index;
 	item->len = len;
 	item->seen = c->lists;
 	return 0;
@@ -140,9 +145,12 @@ static int changed(struct df_kube_cache *c, struct df_value *object, struct df_e
 	df_cleanup(df_freep) char *key = key_of(object, &c->scratch);
 	struct df_value *metadata = df_object_get_c(object, "metadata");
 	struct df_buf text = { 0 };
+	const char *index = NULL;
 	bool is_new = false, same = false;
 	int code;
 
+	if (c->options.index)
+		index = c->options.index(object, &c->scratch);
 	if (metadata && metadata->kind == DF_OBJECT)
 		remove_member(metadata, "managedFields");
 	if (c->options.trim)
@@ -153,10 +161,12 @@ static int changed(struct df_kube_cache *c, struct df_value *object, struct df_e
 		return df_error_no_memory(err);
 	}
 	size_t len = text.len;
-	char *data = df_buf_take(&text);
-	if (!data)
+	char *data = df_buf_take(&text), *copy = index ? strdup(index) : NULL;
+	if (!data || (index && !copy)) {
+		free(data);
 		return df_error_no_memory(err);
-	code = store(c, key, data, len, &is_new, &same, err);
+	}
+	code = store(c, key, copy, data, len, &is_new, &same, err);
 	if (code == 0 && !same)
 		tell(c, is_new ? DF_KUBE_ADDED : DF_KUBE_MODIFIED, object);
 	return code;
@@ -437,7 +447,7 @@ int df_kube_cache_get(struct df_kube_cache *cache, const char *namespace, const 
 }
 
 struct walk {
-	const char *namespace;
+	const char *namespace, *index; /* NULL: any */
 	int (*fn)(void *arg, struct df_value *object, struct df_error *err);
 	void *arg;
 	struct df_arena arena;
@@ -456,6 +466,8 @@ static void walk_item(const void *node, VISIT visit, void *arg)
 		return;
 	if (w->namespace && (strncmp(item->key, w->namespace, n) != 0 || item->key[n] != '/'))
 		return;
+	if (w->index && (!item->index || strcmp(item->index, w->index) != 0))
+		return;
 	df_arena_reset(&w->arena);
 	w->code = df_value_parse_text(df_str(item->text, item->len), &w->arena, &object, w->err);
 	if (w->code == 0)
@@ -466,7 +478,14 @@ int df_kube_cache_each(struct df_kube_cache *cache, const char *namespace,
 		       int (*fn)(void *arg, struct df_value *object, struct df_error *err), void *arg,
 		       struct df_error *err)
 {
-	struct walk w = { .namespace = namespace, .fn = fn, .arg = arg, .err = err };
+	return df_kube_cache_each_of(cache, namespace, NULL, fn, arg, err);
+}
+
+int df_kube_cache_each_of(struct df_kube_cache *cache, const char *namespace, const char *index,
+			  int (*fn)(void *arg, struct df_value *object, struct df_error *err), void *arg,
+			  struct df_error *err)
+{
+	struct walk w = { .namespace = namespace, .index = index, .fn = fn, .arg = arg, .err = err };
 	DF_LOCK_SCOPE(&cache->lock);
 
 	df_arena_init(&w.arena, NULL);

@@ -21,6 +21,8 @@ struct df_kube_cache_options {
 	/* Removes what need not be kept from an object, in place. metadata.managedFields is always removed. NULL: keep
 	 * the rest. */
 	void (*trim)(struct df_value *object, struct df_arena *arena);
+	/* By what else objects are found: a text in the arena, or NULL: by nothing. NULL: no index. */
+	const char *(*index)(struct df_value *object, struct df_arena *arena);
 	/* An object was added, changed or deleted (`object` as it was last; trimmed). On the cache's thread: be quick.
 	 */
 	void (*on_change)(void *arg, enum df_kube_event event, struct df_value *object, struct df_arena *arena);
@@ -45,6 +47,10 @@ int df_kube_cache_get(struct df_kube_cache *cache, const char *namespace, const 
 int df_kube_cache_each(struct df_kube_cache *cache, const char *namespace,
 		       int (*fn)(void *arg, struct df_value *object, struct df_error *err), void *arg,
 		       struct df_error *err) df_must_check;
+/* Each object of the namespace with that index; otherwise as df_kube_cache_each. */
+int df_kube_cache_each_of(struct df_kube_cache *cache, const char *namespace, const char *index,
+			  int (*fn)(void *arg, struct df_value *object, struct df_error *err), void *arg,
+			  struct df_error *err) df_must_check;
 size_t df_kube_cache_count(struct df_kube_cache *cache);
 size_t df_kube_cache_bytes(struct df_kube_cache *cache); /* of the texts kept */
 

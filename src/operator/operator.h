@@ -1,0 +1,20 @@
+/*
+ * The operator: DataFlow and DataFlowCron resources become running processors (kubernetes reference).
+ *
+ * One process, of which one leads (a Lease). The leader has a cache per kind that it watches; what changes puts the
+ * resource's key into one queue; a few workers take keys and reconcile. Nothing but the caches, the queue, the counts
+ * and the recorder of Events is shared between workers, and a key is worked on by one at a time.
+ */
+#ifndef DF_OPERATOR_OPERATOR_H
+#define DF_OPERATOR_OPERATOR_H
+
+#include "base/context.h"
+#include "net/http_server.h"
+#include "operator/settings.h"
+
+/* Runs until `stop` is cancelled (0: the Lease was given back), or it failed: DF_ERR_CONFIG (the settings, no cluster),
+ * DF_ERR_AUTH, or the Lease was lost (DF_ERR_TIMEOUT; nothing was written after that). */
+int df_operator_run(const struct df_operator_settings *settings, struct df_context *stop,
+		    struct df_error *err) df_must_check;
+
+#endif
