@@ -226,6 +226,9 @@ struct df_value *df_container_prev(const struct df_value *container, const struc
 /* Makes `at` hold what `from` holds (kind, content, logical type); at keeps its place and key. `from` is used up. */
 void df_value_replace(struct df_value *at, const struct df_value *from);
 
+/* Puts the members of every object in it into the order of their keys' bytes: written, it is canonical. */
+void df_value_sort_keys(struct df_value *v);
+
 /* Unlinks all children; the container is empty afterwards. Returns the first child; they stay linked by `next`. */
 struct df_value *df_container_take(struct df_value *container);
 

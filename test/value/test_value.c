@@ -326,6 +326,24 @@ static void assert_text(const struct df_value *v, struct df_str want)
 	assert_true(df_value_equal(v, copy));
 }
 
+static void test_sort_keys(void **state)
+{
+	struct df_value *v =
+		parse("{\"b\":[{\"z\":1,\"\u00e9\":2,\"y\":3}],\"a\":{},\"ab\":null,\"\":0,\"c\":1,\"B\":2}");
+	struct df_buf buf = { 0 };
+
+	(void)state;
+	df_value_sort_keys(v);
+	df_value_write(v, &buf);
+	assert_string_equal(df_buf_c(&buf),
+			    "{\"\":0,\"B\":2,\"a\":{},\"ab\":null,\"b\":[{\"y\":3,\"z\":1,\"\u00e9\":2}],\"c\":1}");
+	buf.len = 0;
+	df_object_append(v, DF_STR("d"), parse("true")); /* it is still whole */
+	df_value_write(v->last, &buf);
+	assert_string_equal(df_buf_c(&buf), "true");
+	df_buf_done(&buf);
+}
+
 static void test_text(void **state)
 {
 	(void)state;
@@ -490,7 +508,7 @@ int main(void)
 		TEST(test_object_get),	TEST(test_object_set),	 TEST(test_rename_remove), TEST(test_array),
 		TEST(test_clone),	TEST(test_replace_take), TEST(test_equal),	   TEST(test_equal_reprs),
 		TEST(test_equal_large), TEST(test_text),	 TEST(test_string_equal),  TEST(test_unescape_plain),
-		TEST(test_numbers),	TEST(test_no_memory),
+		TEST(test_numbers),	TEST(test_no_memory),	 TEST(test_sort_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
