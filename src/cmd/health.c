@@ -87,7 +87,7 @@ static void answer_metrics(const struct df_health_source *s, struct df_str accep
 	df_buf_done(&text);
 }
 
-static void handle(void *arg, const struct df_http_request *request, struct df_http_answer *a)
+static void handle(void *arg, const struct df_http_incoming *request, struct df_http_answer *a)
 {
 	const struct df_health *h = arg;
 	const struct df_health_source *s = &h->source;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -36,18 +37,24 @@ DF_LIBRARY_DEFINE(microhttpd, "libmicrohttpd.so.12", "--metrics needs it; Debian
 #define CONNECTIONS_MAX 32U
 #define CONNECTION_SECONDS 10U		   /* without a byte */
 #define CONNECTION_BYTES ((size_t)8 << 10) /* request line, headers, and what is being sent */
+#define UPLOAD_BYTES ((size_t)32 << 10)	   /* likewise, and pieces of bodies */
+#define BODIES_MAX 8			   /* of the largest size at once, beyond: 503 */
 #define BACKLOG 64
+#define CONTENT_TOO_LARGE 413U /* libmicrohttpd changed its name for it */
 
 struct df_http_server {
 	struct MHD_Daemon *daemon;
-	void (*handle)(void *arg, const struct df_http_request *request, struct df_http_answer *answer);
+	void (*handle)(void *arg, const struct df_http_incoming *request, struct df_http_answer *answer);
 	void *arg;
+	size_t max_body;
+	_Atomic size_t held; /* bytes of all bodies */
 	char address[NI_MAXHOST + 16];
 };
 
 /* ---- answering ------------------------------------------------------------------------------------------- */
 
-static enum MHD_Result send_answer(struct MHD_Connection *connection, struct df_http_answer *answer)
+static enum MHD_Result send_answer(const struct df_http_server *server, struct MHD_Connection *connection,
+				   struct df_http_answer *answer)
 {
 	struct MHD_Response *response;
 	enum MHD_Result queued;
@@ -70,44 +77,141 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct df_
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
 				answer->content_type ? answer->content_type : "text/plain; charset=utf-8");
 	if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
+					server->max_body ? "GET, HEAD, POST" : "GET, HEAD");
 	queued = MHD_queue_response(connection, answer->status, response);
 	MHD_destroy_response(response);
 	return queued;
 }
 
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
-				  const char *version, const char *upload, size_t *upload_size, void **state)
+static enum MHD_Result refuse(const struct df_http_server *server, struct MHD_Connection *connection, unsigned status,
+			      const char *text)
 {
-	const struct df_http_server *server = arg;
-	struct df_http_answer answer = { 0 };
+	struct df_http_answer answer = { .status = status };
 
-	(void)version;
-	(void)upload;
-	/* Called at the headers, then for each piece of a body, then at its end: that is when to answer. */
-	if (!*state) {
-		*state = connection;
+	df_buf_add_c(&answer.body, text);
+	return send_answer(server, connection, &answer);
+}
+
+struct df_str df_http_incoming_header(const struct df_http_incoming *request, const char *name)
+{
+	return request->connection ? df_str_c(MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name))
+				   : df_str(NULL, 0);
+}
+
+/* ---- one request ----------------------------------------------------------------------------------------- */
+
+/* Lives from its first line until its answer is sent. */
+struct request {
+	char *query; /* NULL: none */
+	struct df_buf body;
+	size_t received; /* of the body, what was dropped too */
+	bool begun, busy;
+};
+
+/* libmicrohttpd hands out the query only here, with the line of the request. */
+static void *on_line(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+	struct request *request = calloc(1, sizeof(*request));
+	const char *mark = strchr(uri, '?');
+
+	(void)arg;
+	(void)connection;
+	if (request && mark)
+		request->query = strdup(mark + 1);
+	if (request && mark && !request->query) {
+		free(request);
+		request = NULL;
+	}
+	return request;
+}
+
+static void on_completed(void *arg, struct MHD_Connection *connection, void **state,
+			 enum MHD_RequestTerminationCode how)
+{
+	struct df_http_server *server = arg;
+	struct request *request = *state;
+
+	(void)connection;
+	(void)how;
+	if (!request)
+		return;
+	atomic_fetch_sub(&server->held, request->body.len);
+	df_buf_done(&request->body);
+	free(request->query);
+	free(request);
+	*state = NULL;
+}
+
+/* A piece of the body. What cannot be kept is dropped, to be answered when all is read; but not without end. */
+static enum MHD_Result on_piece(struct df_http_server *server, struct request *request, const char *piece, size_t len)
+{
+	request->received += len;
+	if (request->received > BODIES_MAX * server->max_body)
+		return MHD_NO;
+	if (request->received > server->max_body || request->busy)
+		return MHD_YES;
+	if (atomic_fetch_add(&server->held, len) + len > BODIES_MAX * server->max_body) {
+		atomic_fetch_sub(&server->held, len);
+		request->busy = true;
 		return MHD_YES;
 	}
-	if (*upload_size > 0) {
-		*upload_size = 0;
-		return MHD_YES;
+	df_buf_add(&request->body, piece, len);
+	if (request->body.failed) {
+		atomic_fetch_sub(&server->held, len);
+		return MHD_NO;
 	}
-	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-		answer.status = MHD_HTTP_METHOD_NOT_ALLOWED;
-		df_buf_add_c(&answer.body, "only GET and HEAD\n");
-		return send_answer(connection, &answer);
-	}
-	server->handle(server->arg,
-		       &(struct df_http_request){ df_str_c(url),
-						  df_str_c(MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-										       MHD_HTTP_HEADER_ACCEPT)) },
-		       &answer);
+	return MHD_YES;
+}
+
+static enum MHD_Result on_end(struct df_http_server *server, struct MHD_Connection *connection, const char *url,
+			      const char *method, struct request *request)
+{
+	struct df_http_answer answer = { 0 };
+	struct df_http_incoming incoming = { .path = df_str_c(url),
+					     .query = df_str_c(request->query ? request->query : ""),
+					     .method = df_str_c(method),
+					     .body = df_buf_str(&request->body),
+					     .connection = connection };
+
+	if (request->busy)
+		return refuse(server, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many requests at once\n");
+	if (request->received > server->max_body)
+		return refuse(server, connection, CONTENT_TOO_LARGE, "the body is too large\n");
+	incoming.accept = df_http_incoming_header(&incoming, MHD_HTTP_HEADER_ACCEPT);
+	server->handle(server->arg, &incoming, &answer);
 	if (answer.status == 0) {
 		answer.status = MHD_HTTP_NOT_FOUND;
 		df_buf_add_c(&answer.body, "not found\n");
 	}
-	return send_answer(connection, &answer);
+	return send_answer(server, connection, &answer);
+}
+
+/* Called at the headers, then for each piece of a body, then at its end: that is when to answer. */
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
+				  const char *version, const char *upload, size_t *upload_size, void **state)
+{
+	struct df_http_server *server = arg;
+	struct request *request = *state;
+	bool post = strcmp(method, "POST") == 0 && server->max_body;
+	enum MHD_Result kept;
+
+	(void)version;
+	if (!request)
+		return MHD_NO; /* out of memory */
+	if (!request->begun) {
+		request->begun = true;
+		return MHD_YES;
+	}
+	if (*upload_size > 0) {
+		kept = post ? on_piece(server, request, upload, *upload_size) : MHD_YES;
+		*upload_size = 0;
+		return kept;
+	}
+	if (!post && strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+		return refuse(server, connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+			      server->max_body ? "only GET, HEAD and POST\n" : "only GET and HEAD\n");
+	return on_end(server, connection, url, method, request);
 }
 
 /* ---- listening ------------------------------------------------------------------------------------------- */
@@ -203,6 +307,21 @@ static void remember_address(struct df_http_server *server, int fd)
 		 port);
 }
 
+static struct MHD_Daemon *start_daemon(struct df_http_server *server, const struct df_http_options *options, int fd)
+{
+	/* A pool of one is none. */
+	struct MHD_OptionItem pool[] = { { options->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
+					   (intptr_t)options->threads, NULL },
+					 { MHD_OPTION_END, 0, NULL } };
+
+	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request, server,
+				MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+				MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				options->max_body ? UPLOAD_BYTES : CONNECTION_BYTES, MHD_OPTION_URI_LOG_CALLBACK,
+				on_line, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_ARRAY,
+				pool, MHD_OPTION_END);
+}
+
 int df_http_server_start(const struct df_http_options *options, struct df_http_server **ret, struct df_error *err)
 {
 	df_cleanup(df_http_server_stopp) struct df_http_server *server = calloc(1, sizeof(*server));
@@ -219,11 +338,9 @@ int df_http_server_start(const struct df_http_options *options, struct df_http_s
 		return r;
 	server->handle = options->handle;
 	server->arg = options->arg;
+	server->max_body = options->max_body;
 	remember_address(server, fd);
-	server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request,
-					  server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-					  CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_SECONDS,
-					  MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_END);
+	server->daemon = start_daemon(server, options, fd);
 	if (!server->daemon)
 		return df_error_set(err, DF_ERR_NO_MEMORY, "cannot start the HTTP server's thread");
 	DF_TAKE_FD(fd); /* the daemon closes it */

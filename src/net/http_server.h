@@ -1,6 +1,7 @@
 /*
- * A small HTTP server for what a process says about itself: metrics, health. GET and HEAD, one thread of its own that
- * sleeps while nobody asks, few connections, short timeouts. A thin layer over libmicrohttpd.
+ * A small HTTP server for what a process says about itself (metrics, health) and is asked about (admission). GET and
+ * HEAD, POST when wanted, a thread of its own that sleeps while nobody asks, few connections, short timeouts. A thin
+ * layer over libmicrohttpd.
  */
 #ifndef DF_NET_HTTP_SERVER_H
 #define DF_NET_HTTP_SERVER_H
@@ -11,10 +12,18 @@
 
 struct df_http_server;
 
-struct df_http_request {
-	struct df_str path;   /* without the query */
+/* What the handler is asked; everything is borrowed for the call. */
+struct df_http_incoming {
+	struct df_str path;   /* without the query, decoded */
 	struct df_str accept; /* the header of that name; ptr NULL: none */
+	struct df_str query;  /* what stands behind `?`, as it came; empty: nothing */
+	struct df_str method; /* GET, HEAD; POST when there is a max_body */
+	struct df_str body;
+	void *connection; /* for df_http_incoming_header; NULL: no headers */
 };
+
+/* A header of the request, by its name in any case; ptr NULL: it has none. */
+struct df_str df_http_incoming_header(const struct df_http_incoming *request, const char *name);
 
 /* Zeroed by the server; an answer that the handler leaves alone is 404. */
 struct df_http_answer {
@@ -26,9 +35,11 @@ struct df_http_answer {
 struct df_http_options {
 	const char *address; /* "[HOST:]PORT": a name, an IPv4 address or [IPv6]; port 0 lets the system choose */
 	const char *host;    /* when the address has none; NULL: all addresses */
-	/* On the server's thread, one request at a time; keep it short. */
-	void (*handle)(void *arg, const struct df_http_request *request, struct df_http_answer *answer);
+	/* On the server's thread, one request at a time (with `threads` so many at once); keep it short. */
+	void (*handle)(void *arg, const struct df_http_incoming *request, struct df_http_answer *answer);
 	void *arg;
+	size_t max_body;  /* POST is taken too, with so many bytes (413 beyond); 0: GET and HEAD only */
+	unsigned threads; /* that answer; 0: one */
 };
 
 /* Listens and answers from when it returns. DF_ERR_CONFIG: the address is none, or is in use, or may not be used. */

@@ -15,7 +15,7 @@
 
 #include "net/http_server.h"
 
-static void handle(void *arg, const struct df_http_request *request, struct df_http_answer *answer)
+static void handle(void *arg, const struct df_http_incoming *request, struct df_http_answer *answer)
 {
 	unsigned *calls = arg;
 
@@ -34,6 +34,13 @@ static void handle(void *arg, const struct df_http_request *request, struct df_h
 		answer->status = 200;
 		df_buf_add_c(&answer->body, "half of it");
 		answer->body.failed = true;
+	} else if (df_str_equal_c(request->path, "/echo")) {
+		struct df_str header = df_http_incoming_header(request, "x-asked");
+
+		answer->status = 200;
+		df_buf_printf(&answer->body, DF_STR_FMT " " DF_STR_FMT " " DF_STR_FMT " [" DF_STR_FMT "]",
+			      DF_STR_ARG(request->method), DF_STR_ARG(request->query), header.ptr ? (int)header.len : 4,
+			      header.ptr ? header.ptr : "none", DF_STR_ARG(request->body));
 	}
 }
 
@@ -123,6 +130,19 @@ static void other_methods_are_refused(void **state)
 	df_http_server_stop(server);
 }
 
+static void query_and_headers_are_handed_on(void **state)
+{
+	unsigned calls = 0;
+	struct df_http_server *server = start("0", &calls);
+
+	(void)state;
+	assert_answer(server, GET("/echo"), "HTTP/1.1 200 ", "\r\n\r\nGET  none []");
+	assert_answer(server, GET("/echo?name=a%20b&x"), "HTTP/1.1 200 ", "\r\n\r\nGET name=a%20b&x none []");
+	assert_answer(server, "GET /echo? HTTP/1.1\r\nHost: x\r\nX-Asked: 8.5\r\nConnection: close\r\n\r\n",
+		      "HTTP/1.1 200 ", "\r\n\r\nGET  8.5 []");
+	df_http_server_stop(server);
+}
+
 static void a_request_that_never_ends_does_not_stop_others(void **state)
 {
 	unsigned calls = 0;
@@ -204,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_of_the_handler_arrive),
 		cmocka_unit_test(other_methods_are_refused),
+		cmocka_unit_test(query_and_headers_are_handed_on),
 		cmocka_unit_test(a_request_that_never_ends_does_not_stop_others),
 		cmocka_unit_test(a_port_in_use_is_told),
 		cmocka_unit_test(test_accept),
