@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Runs the test suites and ends with one line: N passed, N failed, N skipped.
 
-    test/run.py              all suites
-    test/run.py unit cli     some of them
+    test/run.py              all suites, several at once: see LANES
+    test/run.py unit cli     some of them, one after the other
     test/run.py --list       what there is
 
 Each suite is a function below that builds what it needs, runs, and reports single results. A suite that cannot run says why: a
 skip is loud, and in CI (CI=true) a suite that could not be built or started is a failure.
 """
 import concurrent.futures
+import fcntl
 import json
 import os
 import pathlib
@@ -53,13 +54,16 @@ def run(*command, env=None, timeout=1800, cwd=ROOT):
 def build(folder, *setup, env=None, targets=()):
     """Configures once and builds. Returns the folder; raises with the compiler's output."""
     path = ROOT / folder
-    if not (path / "build.ninja").exists():
-        done = run("meson", "setup", path, "-Dwerror=true", *(setup if "-Dtests=disabled" in setup else ("-Dtests=enabled", *setup)), env=env)
+    path.mkdir(exist_ok=True)
+    with open(path / ".lock", "w") as lock:  # suites that run at once share folders
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (path / "build.ninja").exists():
+            done = run("meson", "setup", path, "-Dwerror=true", *(setup if "-Dtests=disabled" in setup else ("-Dtests=enabled", *setup)), env=env)
+            if done.returncode:
+                raise RuntimeError(done.stdout)
+        done = run("ninja", "-C", path, "-j", JOBS, *targets, env=env)
         if done.returncode:
-            raise RuntimeError(done.stdout)
-    done = run("ninja", "-C", path, "-j", JOBS, *targets, env=env)
-    if done.returncode:
-        raise RuntimeError(done.stdout[-6000:])
+            raise RuntimeError(done.stdout[-6000:])
     return path
 
 
@@ -270,12 +274,9 @@ def suite_mydb(results):
 
 
 def suite_kubernetes(results):
-    """the client and the processor's checkpoint on a real API server (test/services/kubernetes)"""
+    """the operator, on a real API server (test/services/kubernetes; ten minutes to build, once)"""
     sys.path.insert(0, str(ROOT / "test/integration"))
     import services
-    if "kubernetes" not in sys.argv and not os.path.exists(services.environment("kubernetes")["KUBECTL"]):
-        results.skip("kubernetes", "its control plane is not built here; `test/run.py kubernetes` builds it (ten minutes, once) and runs the suite")
-        return
     env = dict(services.use("kubernetes"), KUBERNETES_SERVICE_SCRIPT=str(ROOT / "test/services/kubernetes"))
     run_unit_tests(results, build("build"), env=env, suite="kubernetes")
     run_python(results, "test/integration/kubernetes")
@@ -310,6 +311,54 @@ def suite_fuzz(results):
 SUITES = {name.removeprefix("suite_"): function for name, function in list(globals().items())
           if name.startswith("suite_")}
 
+# What runs beside each other, each lane in order; a suite that is in none is in the first. Servers wait most of the time, and there
+# is memory for one heavy one.
+LANES = {
+    "programs": ("cli", "plugin", "conformance", "mutants", "skeleton", "subprocess", "rules", "kill", "sdk", "chart"),
+    "servers": ("postgresql", "kafka", "clickhouse", "trino", "mydb", "kubernetes"),
+}
+
+
+def run_suite(name, results):
+    started, before = time.monotonic(), results.passed
+    print(f"--- {name}: {SUITES[name].__doc__}", flush=True)
+    try:
+        SUITES[name](results)
+    except Exception as error:  # a suite that cannot be built or started
+        results.fail(name, str(error))
+    print(f"    {results.passed - before} passed in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def run_lane(names, results):
+    """Each suite in a process of its own; what it says comes in one piece."""
+    for name in names:
+        with tempfile.NamedTemporaryFile("r") as report:
+            done = run(sys.executable, "-u", __file__, "--report", report.name, name, timeout=7200)
+            told = json.loads(report.read() or "null")
+        print(done.stdout, end="", flush=True)
+        if told is None:
+            results.fail(name, "the suite's process broke off\n" + done.stdout)
+            continue
+        results.passed += told["passed"]
+        results.skipped += told["skipped"]
+        results.failures += told["failures"]
+
+
+def prepare():
+    """What takes a server long and needs no other: begun at once."""
+    log = open(ROOT / "build/prepare.log", "w")
+    return subprocess.Popen([ROOT / "test/services/kubernetes", "install"], stdout=log, stderr=log)
+
+
+def run_all(results):
+    build("build")
+    prepared = prepare()
+    lanes = [[name for name in SUITES if not any(name in lane for lane in LANES.values())], *LANES.values()]
+    with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
+        for lane in [pool.submit(run_lane, names, results) for names in lanes]:
+            lane.result()
+    prepared.wait()
+
 
 def main(argv):
     if "--list" in argv or "--help" in argv:
@@ -317,19 +366,21 @@ def main(argv):
         for name, function in SUITES.items():
             print(f"  {name:10} {function.__doc__}")
         return 0
+    report = None
+    if argv[:1] == ["--report"]:  # run_lane
+        report, argv = argv[1], argv[2:]
     unknown = [name for name in argv if name not in SUITES]
     if unknown:
         print(f"test/run.py: unknown suite {unknown[0]}; known: {', '.join(SUITES)}", file=sys.stderr)
         return 2
     results = Results()
-    for name in argv or SUITES:
-        started, before = time.monotonic(), results.passed
-        print(f"--- {name}: {SUITES[name].__doc__}", flush=True)
-        try:
-            SUITES[name](results)
-        except Exception as error:  # a suite that cannot be built or started
-            results.fail(name, str(error))
-        print(f"    {results.passed - before} passed in {time.monotonic() - started:.0f} s", flush=True)
+    for name in argv:
+        run_suite(name, results)
+    if not argv:
+        run_all(results)
+    if report:
+        pathlib.Path(report).write_text(json.dumps(vars(results)))
+        return 0
     for name, last in results.failures:  # once more, at the end, where a long log is read first
         print(f"FAILED  {name}: {last[0].strip()}")
     print(f"{results.passed} passed, {len(results.failures)} failed, {results.skipped} skipped", flush=True)
