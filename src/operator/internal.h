@@ -17,6 +17,8 @@
 struct df_operator {
 	const struct df_operator_settings *settings;
 	struct df_kube_config config;
+	const char *namespace; /* where the Lease is; borrowed */
+	char *identity;	       /* as which it is held */
 	struct df_kube_limiter *limiter;
 	struct df_kube_client_options client; /* for every client that is made */
 	struct df_kube_cache **caches;	      /* [DF_WATCHED][namespaces], or NULL before it leads */
@@ -28,17 +30,19 @@ struct df_operator {
 	struct df_operator_metrics *metrics;
 	struct df_webhook *webhook;
 	struct df_kube_lease *lease;
-	struct df_context *work; /* cancelled when the Lease is lost, or at the end */
+	struct df_context *take; /* cancelled when no further key shall be taken */
+	struct df_context *work; /* cancelled when what is under way shall end, too */
 	_Atomic bool answered;	 /* the API server answered: /readyz */
 	_Atomic bool leads;
-	_Atomic bool lost;
 };
 
 /* ---- work.c: keys, caches to queue, workers -------------------------------------------------------------- */
 
 int df_operator_watch(struct df_operator *op, struct df_error *err) df_must_check; /* starts and awaits the caches */
 void df_operator_unwatch(struct df_operator *op);
-/* Takes keys until op->work ends. The body of a worker thread; arg: struct df_operator. */
+/* Puts a resource into the queue. */
+void df_operator_add(struct df_operator *op, enum df_manifest_kind kind, const char *namespace, const char *name);
+/* Takes keys until op->take ends. The body of a worker thread; arg: struct df_operator. */
 void *df_operator_worker(void *arg);
 
 #endif

@@ -12,8 +12,9 @@
 #include "net/http_server.h"
 #include "operator/settings.h"
 
-/* Runs until `stop` is cancelled (0: the Lease was given back), or it failed: DF_ERR_CONFIG (the settings, no cluster),
- * DF_ERR_AUTH, or the Lease was lost (DF_ERR_TIMEOUT; nothing was written after that). */
+/* Runs until `stop` is cancelled (0: the Lease was given back), or it could not start: DF_ERR_CONFIG (the settings, no
+ * cluster), DF_ERR_AUTH. When the Lease is lost the process exits with 1 at once, so that nothing is written any more.
+ */
 int df_operator_run(const struct df_operator_settings *settings, struct df_context *stop,
 		    struct df_error *err) df_must_check;
 

@@ -24,7 +24,7 @@ struct df_operator_settings {
 	const char *kubeconfig;	     /* NULL: as df_kube_config_load */
 
 	/* environment; owned */
-	char *namespace;       /* where the Lease is: OPERATOR_NAMESPACE, else the configuration's, set by operator.c */
+	char *namespace;       /* OPERATOR_NAMESPACE; NULL: the configuration's */
 	char *processor_image; /* PROCESSOR_IMAGE, else "dataflow:<version>" */
 	char *processor_log_level;
 	char *processor_progress_timeout;
