@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "cmd/plugins.h"
 
 #define DF_COMMAND(name) extern const struct df_command df_command_##name;
@@ -159,6 +160,26 @@ static int incomplete(const char *group)
 
 /* ---- running --------------------------------------------------------------------------------------------- */
 
+/* Links to the program that stand for a command, as the original's images have them. */
+static const struct {
+	const char *link, *command;
+} links[] = {
+	{ "processor", "processor" },
+	{ "manager", "operator" },
+};
+
+/* The command that the program was called by; NULL: it was called by its own name. */
+static const struct df_command *linked(char *program)
+{
+	const char *slash = program ? strrchr(program, '/') : NULL, *name = slash ? slash + 1 : program;
+	int words;
+
+	for (size_t i = 0; name && i < DF_ARRAY_SIZE(links); i++)
+		if (strcmp(name, links[i].link) == 0)
+			return find(1, (char *[]){ (char *)links[i].command }, &words);
+	return NULL;
+}
+
 int df_commands_main(int argc, char **argv)
 {
 	const struct df_command *command;
@@ -167,6 +188,9 @@ int df_commands_main(int argc, char **argv)
 	argc = df_take_connector_dirs(argc, argv);
 	if (argc < 0)
 		return DF_EXIT_USAGE;
+	command = argc > 0 ? linked(argv[0]) : NULL;
+	if (command)
+		return df_command_main(command, argc, argv);
 	if (argc < 2)
 		return incomplete(NULL);
 	if (is_help(argv[1]))

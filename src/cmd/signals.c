@@ -34,9 +34,10 @@ static void *signals_main(void *arg)
 		if (number == SIGHUP) {
 			s->options.hangup(s->options.arg);
 		} else if (seen++ == 0) {
-			df_info(NULL, "stopping: what is in flight is flushed; a second signal stops at once");
+			if (!s->options.quiet)
+				df_info(NULL, "stopping: what is in flight is flushed; a second signal stops at once");
 			df_context_cancel(s->options.stop);
-		} else {
+		} else if (s->options.kill) {
 			df_context_cancel(s->options.kill);
 		}
 	}

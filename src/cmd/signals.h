@@ -7,10 +7,11 @@
 struct df_signals;
 
 struct df_signals_options {
-	struct df_context *stop, *kill;
+	struct df_context *stop, *kill; /* kill NULL: only the first counts */
 	/* On SIGHUP, on the thread of the signals; NULL: the signal does what it always does. */
 	void (*hangup)(void *arg);
 	void *arg;
+	bool quiet; /* stopping is not told */
 };
 
 /* Blocks the signals in this thread and those it starts later, and waits for them in a thread of its own. */

@@ -1,9 +1,12 @@
 """Help, usage errors, exit codes, and the commands that run nothing."""
+import os
+import signal
 import subprocess
+import time
 
 from cli import DATAFLOW, ROOT, CliTest
 
-COMMANDS = ["run", "up", "cron", "transform", "validate", "explain", "connectors", "transformations", "connector new", "connector test", "generate", "processor", "completion", "version"]
+COMMANDS = ["run", "up", "cron", "transform", "validate", "explain", "connectors", "transformations", "connector new", "connector test", "generate", "processor", "sleep", "completion", "version"]
 
 
 class Help(CliTest):
@@ -84,6 +87,40 @@ COMP_WORDS=(dataflow connector test --list); COMP_CWORD=3; _dataflow; echo "${CO
 """
         done = subprocess.run(["bash"], input=script, capture_output=True, text=True)
         self.assertEqual(done.stdout.split(), ["--dry-run", "sqlite", "test", "--list-rules"])
+
+
+class Sleep(CliTest):
+    def test_waits_and_ends_early_when_told(self):
+        begun = time.monotonic()
+        self.assertEqual(self.dataflow("sleep", "0.3").returncode, 0)
+        self.assertGreaterEqual(time.monotonic() - begun, 0.3)
+        process = subprocess.Popen([DATAFLOW, "sleep", "30"], stderr=subprocess.PIPE)
+        with open(f"/proc/{process.pid}/status") as status:
+            while "SigBlk:\t0000000000000000" in status.read():
+                status.seek(0)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.communicate(timeout=10), (None, b""))
+        self.assertEqual(process.returncode, 0)
+
+    def test_what_is_no_number_of_seconds(self):
+        for wrong in ("x", "-- -1", "5s", "nan", "inf"):
+            self.assertEqual(self.dataflow("sleep", *wrong.split()).returncode, 2, wrong)
+        self.assertIn("'5s' is not a number of seconds", self.dataflow("sleep", "5s").err)
+
+
+class Links(CliTest):
+    """What the images of the original call it by."""
+
+    def test_processor(self):
+        os.symlink(os.path.abspath(DATAFLOW), self.dir / "processor")
+        done = subprocess.run([self.dir / "processor", "--help"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(done.stdout, self.dataflow("processor", "--help").out)
+        self.write("spec.json", '{"source":{"type":"generate","config":{"count":3,"template":"{}"}},"sink":{"type":"file","config":{"path":"o.jsonl"}}}')
+        done = subprocess.run([self.dir / "processor", "--spec-path=spec.json", "--namespace=n", "--name=f", "--once", "--metrics=none"],
+                              cwd=self.dir, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(self.read_jsonl("o.jsonl")), 3)
 
 
 class Types(CliTest):
