@@ -144,6 +144,7 @@ struct df_metrics {
 	_Atomic int64_t
 		behind_ns; /* monotonic: since when the committed position stands with something open behind it */
 	_Atomic int64_t last_processed; /* wall: the newest confirmed flush; 0: none */
+	df_count received;		/* the largest that was reported as taken from the source */
 	atomic_bool ready;
 	atomic_bool failed; /* there is a failure, also one that waits for what was read before it */
 };

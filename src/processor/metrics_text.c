@@ -140,6 +140,18 @@ static const char *type_of(const struct df_output *o)
 	return o->component->type->name;
 }
 
+/* What was taken back to be read again does not count; a counter waits until it is there again, and never goes back. */
+static uint64_t received(const struct df_processor *p, uint64_t read)
+{
+	/* Only remembers what was said. */
+	df_count *most = (df_count *)&p->metrics.received;
+	uint_fast64_t before = df_count_get(most);
+
+	while (before < read && !atomic_compare_exchange_weak(most, &before, read))
+		;
+	return before < read ? read : before;
+}
+
 static void write_messages(struct writer *w)
 {
 	const struct df_processor *p = w->p;
@@ -147,7 +159,7 @@ static void write_messages(struct writer *w)
 
 	df_processor_get_stats(p, &s);
 	family(w, "dataflow_messages_received_total", "counter", "Messages taken from the source.");
-	sample(w, s.read, LABELS({ "source_type", p->source_type }));
+	sample(w, received(p, s.read), LABELS({ "source_type", p->source_type }));
 	family(w, "dataflow_messages_sent_total", "counter", "Messages confirmed by a sink.");
 	for (size_t i = 0; i < p->output_count; i++)
 		sample(w, df_count_get(&p->outputs[i].metrics.written),

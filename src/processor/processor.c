@@ -340,6 +340,7 @@ void df_processor_get_stats(const struct df_processor *p, struct df_processor_st
 	ret->read_bytes = c->read_bytes;
 	ret->reconnects = c->reconnects;
 	ret->checkpoint_saves = c->checkpoint_saves;
+	ret->last_processed = p->metrics.last_processed;
 	ret->in_flight_bytes = df_batch_pool_used(p->batches_pool);
 	ret->waiting = atomic_load(&p->waiting);
 	ret->resumed = p->resumed;

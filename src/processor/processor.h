@@ -52,6 +52,7 @@ struct df_processor_stats {
 	uint64_t reconnects;
 	uint64_t unknown_fields;
 	uint64_t checkpoint_saves;
+	int64_t last_processed; /* ns since 1970, of the newest confirmed flush; 0: none */
 	size_t in_flight_bytes; /* batch memory out of the pool */
 	const char *waiting;	/* why nothing moves: a static text, or NULL */
 	bool resumed;		/* the source went on from a saved position */
@@ -70,6 +71,12 @@ DF_DEFINE_CLEANUP(struct df_processor *, df_processor_free)
  */
 int df_processor_run(struct df_processor *p, struct df_context *stop, struct df_context *kill,
 		     struct df_error *err) df_must_check;
+
+/*
+ * p goes on for a processor of the same manifest that has run and is through: its counts are added to p's, so that none
+ * goes back, and p is ready when that one was. Before df_processor_run, and before anyone looks at p.
+ */
+void df_processor_inherit(struct df_processor *p, const struct df_processor *ended);
 
 /* Thread-safe, any time. */
 void df_processor_get_stats(const struct df_processor *p, struct df_processor_stats *ret);

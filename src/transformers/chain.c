@@ -346,6 +346,11 @@ const struct df_transformer_stats *df_chain_stats(const struct df_chain *chain, 
 	return &chain->links[transformer].stats;
 }
 
+void df_chain_add_stats(struct df_chain *chain, size_t transformer, const struct df_transformer_stats *stats)
+{
+	add_stats(&chain->links[transformer].stats, stats);
+}
+
 size_t df_chain_routes(const struct df_chain *chain, const struct df_route **ret)
 {
 	*ret = chain->routes;

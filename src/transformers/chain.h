@@ -58,6 +58,8 @@ int df_chain_run(struct df_chain *chain, struct df_batch *batch, const struct df
 size_t df_chain_length(const struct df_chain *chain);
 const char *df_chain_type_name(const struct df_chain *chain, size_t transformer);
 const struct df_transformer_stats *df_chain_stats(const struct df_chain *chain, size_t transformer);
+/* Of a chain that this one takes the place of; before it is used. */
+void df_chain_add_stats(struct df_chain *chain, size_t transformer, const struct df_transformer_stats *stats);
 
 /* All routes of all routers, in order: message.route r is entry r - 1. In the chain. */
 size_t df_chain_routes(const struct df_chain *chain, const struct df_route **ret);
