@@ -1,7 +1,5 @@
 /* What `up` tells: metrics of all flows in one text, health, a JSON object, the service manager's status line. */
-#include <stdlib.h>
-#include <string.h>
-
+#include "base/exposition.h"
 #include "base/time.h"
 #include "cmd/health.h"
 #include "cmd/up.h"
@@ -124,88 +122,6 @@ bool up_not_stuck(struct up *up, struct df_buf *why)
 
 /* ---- metrics --------------------------------------------------------------------------------------------- */
 
-/* A family stands once in the text, whoever has samples of it. */
-struct family {
-	char *name;
-	struct df_buf head, samples;
-};
-
-struct families {
-	struct family *items;
-	size_t count;
-};
-
-static struct family *family_of(struct families *all, struct df_str name)
-{
-	struct family *items;
-
-	for (size_t i = 0; i < all->count; i++)
-		if (df_str_equal_c(name, all->items[i].name))
-			return &all->items[i];
-	items = reallocarray(all->items, all->count + 1, sizeof(*items));
-	if (!items)
-		return NULL;
-	all->items = items;
-	items[all->count] = (struct family){ .name = df_str_dup(name) };
-	return items[all->count].name ? &items[all->count++] : NULL;
-}
-
-static struct df_str next_line(struct df_str *text)
-{
-	const char *end = memchr(text->ptr, '\n', text->len);
-	size_t len = end ? (size_t)(end - text->ptr) + 1 : text->len;
-	struct df_str line = df_str(text->ptr, len);
-
-	*text = df_str(text->ptr + len, text->len - len);
-	return line;
-}
-
-static struct df_str metric_name(struct df_str head)
-{
-	struct df_str name = df_str(head.ptr + 7, head.len - 7); /* behind "# HELP " */
-	const char *blank = memchr(name.ptr, ' ', name.len);
-
-	return df_str(name.ptr, blank ? (size_t)(blank - name.ptr) : name.len);
-}
-
-/* Sorts the lines of one processor's text into the families. False: no memory. */
-static bool add_text(struct families *all, struct df_str text)
-{
-	struct family *family = NULL;
-	bool first = false;
-
-	while (text.len) {
-		struct df_str line = next_line(&text);
-
-		if (df_str_starts(line, DF_STR("# HELP "))) {
-			family = family_of(all, metric_name(line));
-			first = family && family->head.len == 0;
-		}
-		if (!family)
-			return false;
-		if (line.ptr[0] != '#')
-			df_buf_add_str(&family->samples, line);
-		else if (first)
-			df_buf_add_str(&family->head, line);
-	}
-	return true;
-}
-
-static void families_write(struct families *all, struct df_buf *buf)
-{
-	for (size_t i = 0; i < all->count; i++) {
-		struct family *f = &all->items[i];
-
-		df_buf_add_str(buf, df_buf_str(&f->head));
-		df_buf_add_str(buf, df_buf_str(&f->samples));
-		buf->failed = buf->failed || f->head.failed || f->samples.failed;
-		df_buf_done(&f->head);
-		df_buf_done(&f->samples);
-		free(f->name);
-	}
-	free(all->items);
-}
-
 static void own_metrics(const struct up *up, struct df_buf *buf)
 {
 	df_buf_add_c(buf, "# HELP dataflow_flow_state 1 for the state that the flow is in, of `dataflow up`.\n"
@@ -223,22 +139,24 @@ static void own_metrics(const struct up *up, struct df_buf *buf)
 			      (unsigned long long)(f->shown ? f->shown->attempts : 0));
 }
 
+/* A family stands once in the text, whoever has samples of it. */
 static void write_metrics(void *arg, struct df_buf *buf)
 {
+	df_cleanup(df_families_freep) struct df_families *all = df_families_new(DF_BUF_MAX_DEFAULT);
+	const struct df_families_from anything = { 0 };
 	struct up *up = arg;
-	struct families all = { 0 };
-	bool complete = true;
+	bool complete = all;
 
 	DF_LOCK_SCOPE(&up->lock);
-	for (const struct up_flow *f = up->flows; f; f = f->next) {
-		struct df_buf text = { 0 };
+	for (const struct up_flow *f = up->flows; f && complete; f = f->next) {
+		df_cleanup(df_buf_done) struct df_buf text = { 0 };
 
 		if (f->shown && f->shown->pipeline.processor)
 			df_processor_metrics(f->shown->pipeline.processor, &text);
-		complete = !text.failed && add_text(&all, df_buf_str(&text)) && complete;
-		df_buf_done(&text);
+		complete = !text.failed && df_families_add(all, df_buf_str(&text), &anything, NULL) == 0;
 	}
-	families_write(&all, buf);
+	if (complete)
+		df_families_write(all, buf);
 	own_metrics(up, buf);
 	buf->failed = buf->failed || !complete;
 }
