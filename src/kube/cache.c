@@ -7,13 +7,13 @@
 
 #include "base/clock.h"
 #include "base/retry.h"
+#include "kube/pack.h"
 
 struct item {
-	char *key;   /* "namespace/name" */
-	char *index; /* NULL: it has none */
-	char *text;  /* compact JSON */
-	size_t len;
-	uint64_t seen; /* the number of the list that had it last */
+	char *key;		      /* "namespace/name" */
+	char *index;		      /* NULL: it has none */
+	struct df_kube_packed packed; /* compact JSON */
+	uint64_t seen;		      /* the number of the list that had it last */
 };
 
 struct df_kube_cache {
@@ -27,6 +27,7 @@ struct df_kube_cache {
 	char *version; /* of the last event: where to watch from */
 	uint64_t lists;
 	struct df_arena scratch;
+	struct df_kube_packer *packer; /* packing is the thread's, unpacking everybody's */
 
 	pthread_mutex_t lock;
 	pthread_cond_t synced_changed;
@@ -49,7 +50,7 @@ static void item_free(void *arg)
 
 	free(item->key);
 	free(item->index);
-	free(item->text);
+	free(item->packed.data);
 	free(item);
 }
 
@@ -71,15 +72,15 @@ static struct item *find(struct df_kube_cache *c, const char *key)
 	return found ? *found : NULL;
 }
 
-/* Takes the text, and the index, which may be NULL. Was there one before, and the same? */
-static int store(struct df_kube_cache *c, const char *key, char *index, char *text, size_t len, bool *ret_new,
+/* Takes what was packed, and the index, which may be NULL. Was there one before, and the same? */
+static int store(struct df_kube_cache *c, const char *key, char *index, struct df_kube_packed packed, bool *ret_new,
 		 bool *ret_same, struct df_error *err)
 {
 	DF_LOCK_SCOPE(&c->lock);
 	struct item *item = find(c, key);
 
 	*ret_new = !item;
-	*ret_same = item && item->len == len && memcmp(item->text, text, len) == 0;
+	*ret_same = item && item->packed.len == packed.len && memcmp(item->packed.data, packed.data, packed.len) == 0;
 	if (!item) {
 		item = calloc(1, sizeof(*item));
 		if (item)
@@ -88,20 +89,29 @@ static int store(struct df_kube_cache *c, const char *key, char *index, char *te
 			if (item)
 				item_free(item);
 			free(index);
-			free(text);
+			free(packed.data);
 			return df_error_no_memory(err);
 		}
 		c->count++;
 	}
-	c->bytes += len;
-	c->bytes -= item->len;
-	free(item->text);
+	c->bytes += packed.len;
+	c->bytes -= item->packed.len;
+	free(item->packed.data);
 	free(item->index);
-	item->text = text;
+	item->packed = packed;
 	item->index = index;
-	item->len = len;
 	item->seen = c->lists;
 	return 0;
+}
+
+/* The object, in the arena. */
+static int unpack(struct df_kube_cache *c, const struct df_kube_packed *packed, struct df_arena *arena,
+		  struct df_value **ret, struct df_error *err)
+{
+	char *text = df_arena_alloc(arena, packed->text_len);
+	int code = text ? df_kube_unpack(c->packer, packed, text, err) : df_error_no_memory(err);
+
+	return code < 0 ? code : df_value_parse_text(df_str(text, packed->text_len), arena, ret, err);
 }
 
 /* Takes the item out; the caller frees it. NULL: there is none. */
@@ -113,7 +123,7 @@ static struct item *take(struct df_kube_cache *c, const char *key)
 	if (item) {
 		tdelete(item, &c->items, compare);
 		c->count--;
-		c->bytes -= item->len;
+		c->bytes -= item->packed.len;
 	}
 	return item;
 }
@@ -160,13 +170,16 @@ static int changed(struct df_kube_cache *c, struct df_value *object, struct df_e
 		df_buf_done(&text);
 		return df_error_no_memory(err);
 	}
-	size_t len = text.len;
-	char *data = df_buf_take(&text), *copy = index ? strdup(index) : NULL;
-	if (!data || (index && !copy)) {
-		free(data);
-		return df_error_no_memory(err);
+	char *copy = index ? strdup(index) : NULL;
+	struct df_kube_packed packed = { 0 };
+
+	code = index && !copy ? df_error_no_memory(err) : df_kube_pack(c->packer, df_buf_str(&text), &packed, err);
+	df_buf_done(&text);
+	if (code < 0) {
+		free(copy);
+		return code;
 	}
-	code = store(c, key, copy, data, len, &is_new, &same, err);
+	code = store(c, key, copy, packed, &is_new, &same, err);
 	if (code == 0 && !same)
 		tell(c, is_new ? DF_KUBE_ADDED : DF_KUBE_MODIFIED, object);
 	return code;
@@ -179,7 +192,7 @@ static void gone(struct df_kube_cache *c, struct item *item)
 
 	if (!item)
 		return;
-	if (df_value_parse(df_str(item->text, item->len), &c->scratch, &object, NULL) == DF_PARSE_OK)
+	if (unpack(c, &item->packed, &c->scratch, &object, NULL) == 0)
 		tell(c, DF_KUBE_DELETED, object);
 	item_free(item);
 }
@@ -356,7 +369,8 @@ int df_kube_cache_start(const struct df_kube_cache_options *options, struct df_k
 	pthread_cond_init(&c->synced_changed, NULL);
 	df_arena_init(&c->scratch, NULL);
 	c->ctx = df_context_new(NULL);
-	code = c->ctx ? df_kube_client_new(&options->client, &c->client, err) : df_error_no_memory(err);
+	c->packer = df_kube_packer_new();
+	code = c->ctx && c->packer ? df_kube_client_new(&options->client, &c->client, err) : df_error_no_memory(err);
 	if (code == 0) {
 		c->running = pthread_create(&c->thread, NULL, run, c) == 0;
 		if (!c->running)
@@ -381,6 +395,7 @@ void df_kube_cache_free(struct df_kube_cache *cache)
 	df_kube_client_free(cache->client);
 	df_context_free(cache->ctx);
 	tdestroy(cache->items, item_free);
+	df_kube_packer_free(cache->packer);
 	free(cache->version);
 	df_arena_done(&cache->scratch);
 	pthread_cond_destroy(&cache->synced_changed);
@@ -425,8 +440,7 @@ int df_kube_cache_get(struct df_kube_cache *cache, const char *namespace, const 
 		      struct df_value **ret, struct df_error *err)
 {
 	struct df_buf key = { 0 };
-	struct df_str text = { 0 };
-	bool found;
+	int code = 0;
 
 	*ret = NULL;
 	df_buf_printf(&key, "%s/%s", namespace ? namespace : "", name);
@@ -436,17 +450,15 @@ int df_kube_cache_get(struct df_kube_cache *cache, const char *namespace, const 
 		DF_LOCK_SCOPE(&cache->lock);
 		struct item *item = find(cache, df_buf_c(&key));
 
-		found = item != NULL;
-		if (found)
-			text = df_arena_dup(arena, df_str(item->text, item->len));
+		if (item)
+			code = unpack(cache, &item->packed, arena, ret, err);
 	}
 	df_buf_done(&key);
-	if (!found)
-		return 0;
-	return text.ptr ? df_value_parse_text(text, arena, ret, err) : df_error_no_memory(err);
+	return code;
 }
 
 struct walk {
+	struct df_kube_cache *cache;
 	const char *namespace, *index; /* NULL: any */
 	int (*fn)(void *arg, struct df_value *object, struct df_error *err);
 	void *arg;
@@ -469,7 +481,7 @@ static void walk_item(const void *node, VISIT visit, void *arg)
 	if (w->index && (!item->index || strcmp(item->index, w->index) != 0))
 		return;
 	df_arena_reset(&w->arena);
-	w->code = df_value_parse_text(df_str(item->text, item->len), &w->arena, &object, w->err);
+	w->code = unpack(w->cache, &item->packed, &w->arena, &object, w->err);
 	if (w->code == 0)
 		w->code = w->fn(w->arg, object, w->err);
 }
@@ -485,7 +497,7 @@ int df_kube_cache_each_of(struct df_kube_cache *cache, const char *namespace, co
 			  int (*fn)(void *arg, struct df_value *object, struct df_error *err), void *arg,
 			  struct df_error *err)
 {
-	struct walk w = { .namespace = namespace, .index = index, .fn = fn, .arg = arg, .err = err };
+	struct walk w = { .cache = cache, .namespace = namespace, .index = index, .fn = fn, .arg = arg, .err = err };
 	DF_LOCK_SCOPE(&cache->lock);
 
 	df_arena_init(&w.arena, NULL);

@@ -1,6 +1,6 @@
 /*
  * A local copy of all objects of one kind: listed once, then watched, by a thread of its own. What is kept of an object
- * is its compact JSON, after `trim` took out what nobody asks for.
+ * is its compact JSON, after `trim` took out what nobody asks for, packed (kube/pack.h).
  *
  * A watch that ends, a server that restarts, a version that expired (410): the thread goes on with backoff, and lists
  * anew where it must; what vanished meanwhile is then told as deleted. Thread-safe.
@@ -52,6 +52,6 @@ int df_kube_cache_each_of(struct df_kube_cache *cache, const char *namespace, co
 			  int (*fn)(void *arg, struct df_value *object, struct df_error *err), void *arg,
 			  struct df_error *err) df_must_check;
 size_t df_kube_cache_count(struct df_kube_cache *cache);
-size_t df_kube_cache_bytes(struct df_kube_cache *cache); /* of the texts kept */
+size_t df_kube_cache_bytes(struct df_kube_cache *cache); /* of what is kept, packed */
 
 #endif
