@@ -1,0 +1,117 @@
+{{/* Values that a release of the other chart does not have (`helm upgrade --reuse-values` brings no defaults) are read as
+     (.Values.x).y, which is nil instead of an error where x is not there. */}}
+
+{{- define "dataflow.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "dataflow.fullname" -}}
+{{- $name := include "dataflow.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the Deployment and the Service select by: immutable. */}}
+{{- define "dataflow.selector" -}}
+app.kubernetes.io/name: {{ include "dataflow.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "dataflow.labels" -}}
+{{ include "dataflow.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{- define "dataflow.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "dataflow.fullname" .) "default" .Values.serviceAccount.create) -}}
+{{- end -}}
+
+{{- define "dataflow.image" -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+
+{{/* A binding's subject. */}}
+{{- define "dataflow.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "dataflow.serviceAccount" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}
+
+{{/* ---- webhook ---- */}}
+
+{{- define "dataflow.webhook.certDir" -}}
+{{- .Values.webhook.certDir | default "/etc/dataflow/webhook" -}}
+{{- end -}}
+
+{{- define "dataflow.webhook.secret" -}}
+{{- .Values.webhook.secretName | default (printf "%s-webhook-cert" (include "dataflow.fullname" .)) -}}
+{{- end -}}
+
+{{/* Where the certificate comes from: caBundle, certManager, selfSigned or, without a ValidatingWebhookConfiguration, files. Empty: no
+     webhook. */}}
+{{- define "dataflow.webhook.from" -}}
+{{- $w := .Values.webhook -}}
+{{- if $w.enabled -}}
+{{- $from := list -}}
+{{- if $w.caBundle }}{{ $from = append $from "caBundle" }}{{ end -}}
+{{- if ($w.certManager).enabled }}{{ $from = append $from "certManager" }}{{ end -}}
+{{- if $w.selfSigned }}{{ $from = append $from "selfSigned" }}{{ end -}}
+{{- if gt (len $from) 1 -}}
+{{- fail (printf "webhook: %s say where its certificate comes from; keep one" (join " and " $from)) -}}
+{{- end -}}
+{{- if $from }}{{ first $from }}{{ else if $w.certDir }}files{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* ---- Secrets of other namespaces ---- */}}
+
+{{/* ALLOWED_SECRET_REFERENCES: <flow namespace>=<namespace>/<secret>,... */}}
+{{- define "dataflow.allowedReferences" -}}
+{{- $allowed := list -}}
+{{- range .Values.crossNamespaceSecrets -}}
+{{- $from := .from -}}
+{{- range $to := .to -}}
+{{- range $from.names -}}
+{{- $allowed = append $allowed (printf "%s=%s/%s" $to $from.namespace .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- join "," ($allowed | uniq) -}}
+{{- end -}}
+
+{{/* Which Secrets the operator may read, and which it keeps, as JSON: {read: {<namespace>: [names]}, mirrors: {<namespace>: [names]}} */}}
+{{- define "dataflow.secretGrants" -}}
+{{- $read := dict -}}
+{{- $mirrors := dict -}}
+{{- range .Values.crossNamespaceSecrets -}}
+{{- $from := .from -}}
+{{- $_ := set $read $from.namespace (concat (get $read $from.namespace | default list) $from.names | uniq) -}}
+{{- range $to := .to -}}
+{{- $names := get $mirrors $to | default list -}}
+{{- range $from.names -}}
+{{- $names = append $names (printf "dataflow-mirror.%s.%s" $from.namespace .) -}}
+{{- end -}}
+{{- $_ := set $mirrors $to ($names | uniq) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "read" $read "mirrors" $mirrors | toJson -}}
+{{- end -}}
+
+{{/* ---- security contexts ---- */}}
+
+{{- define "dataflow.podSecurityContext" -}}
+{{- $pod := .Values.podSecurityContext | default dict -}}
+{{- with (.Values.securityContext).fsGroup }}{{ $pod = merge (dict "fsGroup" .) $pod }}{{ end -}}
+{{- toYaml $pod -}}
+{{- end -}}
+
+{{- define "dataflow.securityContext" -}}
+{{- toYaml (omit (.Values.securityContext | default dict) "fsGroup") -}}
+{{- end -}}
