@@ -34,9 +34,10 @@ generate: all ## write docs/reference from the settings tables
 	@$(BUILD)/dataflow generate docs docs/reference
 	@$(BUILD)/dataflow generate schema docs/reference
 
-manifests: all ## write config/crd from the settings tables
+manifests: all ## write config/crd from the settings tables, and from the chart config/install.yaml
 	@mkdir -p config
 	@$(BUILD)/dataflow generate crd config/crd
+	@scripts/manifests
 
 lint: ## clang-format, clang-tidy, include rule
 	@scripts/bootstrap build lint
