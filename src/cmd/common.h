@@ -10,8 +10,8 @@
 /* Prints diagnostics to stderr; DF_EXIT_USAGE when one is an error, else DF_EXIT_OK. */
 int df_report_diags(const struct df_diags *diags);
 
-/* What only compiling the transformations finds: conditions, pairs of renames. Nothing when there are errors. */
-void df_check_chain(const struct df_dataflow_spec *spec, struct df_diags *diags);
+/* SENTRY_DSN and what belongs to it are accepted: one line says that they have no effect. */
+void df_note_sentry(void);
 
 /* Of --log-format: the choices, and what one means (NULL: auto). */
 extern const char *const df_log_choices[];

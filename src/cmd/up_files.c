@@ -12,6 +12,7 @@
 
 #include "cmd/up.h"
 #include "connectors/factory.h"
+#include "transformers/chain.h"
 
 /* A file is read when its writer has closed it, not at each piece; a rename is one event. */
 #define EVENTS                                                                                                  \
@@ -255,7 +256,7 @@ struct loaded {
 static bool prepare(struct up *up, struct df_manifests *manifests, struct loaded *l, struct df_diags *diags)
 {
 	for (size_t i = 0; i < manifests->count; i++)
-		df_check_chain(&manifests->items[i].spec.flow, diags);
+		df_chain_check(&manifests->items[i].spec.flow.transformations, diags);
 	l->items = calloc(manifests->count + 1, sizeof(struct up_manifest *));
 	diags->failed = diags->failed || !l->items;
 	for (size_t i = 0; diags->errors == 0 && !diags->failed && i < manifests->count; i++) {

@@ -2,6 +2,7 @@
 
 #include "cmd/common.h"
 #include "connectors/factory.h"
+#include "transformers/chain.h"
 
 struct validate_options {
 	bool quiet;
@@ -32,7 +33,7 @@ static int validate_file(const char *file, const struct validate_options *o)
 							 .resolve_secrets = o->secrets != NULL },
 			  &manifests, &diags);
 	for (size_t i = 0; i < manifests.count; i++)
-		df_check_chain(&manifests.items[i].spec.flow, &diags);
+		df_chain_check(&manifests.items[i].spec.flow.transformations, &diags);
 	r = df_report_diags(&diags);
 	for (size_t i = 0; r == DF_EXIT_OK && !o->quiet && i < manifests.count; i++) {
 		const struct df_manifest *m = &manifests.items[i];

@@ -57,6 +57,12 @@ void df_settings_secret_values(const struct df_table *table, const void *setting
 void df_settings_secret_refs(const struct df_table *table, const void *settings,
 			     void (*fn)(void *arg, const char *path, const struct df_secret_ref *ref), void *arg);
 
+/* Calls fn for every sensitive text that is written directly in the settings, nested ones too, with its path; twin: the
+ * field that takes a reference instead, NULL: none. */
+void df_settings_direct_secrets(const struct df_table *table, const void *settings,
+				void (*fn)(void *arg, const char *path, const char *twin, const char *value),
+				void *arg);
+
 /* Is the field set? By name, as the rules see it. */
 bool df_settings_is_set(const struct df_table *table, const void *settings, const char *name);
 

@@ -178,4 +178,7 @@ static inline void df_wipep(char **text)
 /* Does the member hold something? Numbers and bools always do. */
 bool df_member_is_present(const struct df_field *field, const void *member);
 
+/* The reference that a member holds; NULL when it holds none (settings_secrets.c). */
+const struct df_secret_ref *df_ref_of(const struct df_field *field, const void *member);
+
 #endif

@@ -84,6 +84,14 @@ int df_chain_new(const struct df_components *list, const struct df_clock *clock,
 	return result;
 }
 
+void df_chain_check(const struct df_components *list, struct df_diags *diags)
+{
+	df_cleanup(df_chain_freep) struct df_chain *chain = NULL;
+
+	if (diags->errors == 0 && df_chain_new(list, NULL, &chain, diags) == DF_ERR_NO_MEMORY)
+		diags->failed = true;
+}
+
 void df_chain_free(struct df_chain *chain)
 {
 	if (!chain)

@@ -47,6 +47,8 @@ struct df_transformer_stats {
 /* list outlives the chain; empty is fine. Problems go to diags. DF_ERR_NO_MEMORY, DF_ERR_CONFIG (told in diags). */
 int df_chain_new(const struct df_components *list, const struct df_clock *clock, struct df_chain **ret,
 		 struct df_diags *diags) df_must_check;
+/* What only compiling finds (conditions, pairs of renames) goes to diags; nothing when there are errors already. */
+void df_chain_check(const struct df_components *list, struct df_diags *diags);
 void df_chain_free(struct df_chain *chain);
 DF_DEFINE_CLEANUP(struct df_chain *, df_chain_free)
 

@@ -468,13 +468,40 @@ static void test_secret_refs(void **state)
 	df_arena_done(&arena);
 }
 
+static void collect_direct(void *arg, const char *path, const char *twin, const char *value)
+{
+	df_buf_printf(arg, "%s(%s)=%s ", path, twin ? twin : "none", value);
+}
+
+static void test_direct_secrets(void **state)
+{
+	struct df_parse_options options = { .path = "config" };
+	struct df_arena arena;
+	struct df_diags diags = { 0 };
+	struct df_buf buf = { 0 };
+	struct all all;
+
+	(void)state;
+	df_arena_init(&arena, NULL);
+	df_settings_parse(&all_table,
+			  read_one("{hidden: a, tokenSecretRef: {name: a, key: b}, password: c, secret: s}", &arena),
+			  &options, &all, &diags);
+	assert_printed(&diags, "");
+	df_settings_direct_secrets(&all_table, &all, collect_direct, &buf);
+	assert_string_equal(df_buf_c(&buf), "hidden(none)=a password(passwordSecretRef)=c ");
+	df_buf_done(&buf);
+	df_settings_done(&all_table, &all);
+	df_arena_done(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accepted), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_required), cmocka_unit_test(test_references_refused),
-		cmocka_unit_test(test_resolved), cmocka_unit_test(test_unknown_keys_warn),
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_secret_refs),
+		cmocka_unit_test(test_accepted),       cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_required),       cmocka_unit_test(test_references_refused),
+		cmocka_unit_test(test_resolved),       cmocka_unit_test(test_unknown_keys_warn),
+		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_secret_refs),
+		cmocka_unit_test(test_direct_secrets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
