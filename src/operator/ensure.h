@@ -18,7 +18,8 @@ enum df_ensured { DF_ENSURED_SAME, DF_ENSURED_CREATED, DF_ENSURED_UPDATED };
  * Applies the object, with `resource` as its owner and the applied-hash, unless the live object carries that hash and
  * still contains all of it: then no request is made, when it is watched or was verified within the last 30 min. The
  * live object of a watched kind comes from the cache. *ret_live (may be NULL): as it is afterwards; NULL there when it
- * was not read. An adoption is told as Event `Adopted`.
+ * was not read. An adoption is told as Event `Adopted`, a conflict as Event `OwnershipConflict`. A Job that is the
+ * resource's stays as it was made: its template cannot be changed.
  */
 int df_ensure(struct df_reconcile *r, const struct df_resource *resource, const struct df_kube_resource *kind,
 	      struct df_value *object, enum df_ensured *ret, struct df_value **ret_live,
@@ -33,11 +34,27 @@ int df_ensure_gone(struct df_reconcile *r, const struct df_resource *resource, c
 struct df_verified;
 struct df_verified *df_verified_new(void); /* NULL: out of memory */
 void df_verified_free(struct df_verified *v);
-/* The resource is gone: forget its objects. */
+/* The resource is gone, or its objects are in doubt: forget them. */
 void df_verified_forget(struct df_verified *v, enum df_manifest_kind kind, const char *namespace, const char *name);
 
-/* Does the live value hold everything of the wanted one? Objects by member, lists by element in order (of {name: ...}
- * elements by name), quantities by value. Pure. */
+/* One object, and the resource for which it was looked at. */
+struct df_verified_key {
+	enum df_manifest_kind kind;
+	const char *namespace, *name;
+	const char *plural, *object; /* plural: static */
+};
+/* What is known of it, at most max_age_ns old: the hash that was applied to it, "" when there is none; false: nothing.
+ * v NULL: nothing. */
+bool df_verified_is(struct df_verified *v, const struct df_verified_key *key, const char *hash, int64_t now_ns,
+		    int64_t max_age_ns);
+/* It was seen, or made, so. Without memory nothing new is known. */
+void df_verified_note(struct df_verified *v, const struct df_verified_key *key, const char *hash, int64_t now_ns);
+
+/*
+ * Does the live value hold everything of the wanted one? Objects by member; lists that Kubernetes merges by a key
+ * (containers, env, volumes ...) by that key, others by element, in order and of the same length; quantities by value.
+ * What is wanted empty may be missing, as the server leaves that out. Pure.
+ */
 bool df_contains(const struct df_value *live, const struct df_value *wanted);
 
 /* ---- upgrade.c: what the original operator left ---------------------------------------------------------- */
