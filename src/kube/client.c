@@ -49,6 +49,14 @@ void df_kube_client_free(struct df_kube_client *client)
 	free(client);
 }
 
+const char *df_kube_client_manager(struct df_kube_client *client, const char *field_manager)
+{
+	const char *before = client->options.field_manager;
+
+	client->options.field_manager = field_manager;
+	return before;
+}
+
 int64_t df_kube_retry_after_ns(const struct df_kube_client *client)
 {
 	return client->retry_after_ns;

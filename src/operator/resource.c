@@ -6,8 +6,9 @@
 #include "connectors/factory.h"
 #include "kube/client.h"
 #include "operator/names.h"
+#include "transformers/chain.h"
 
-static const struct df_table *table_of(enum df_manifest_kind kind)
+const struct df_table *df_resource_table(enum df_manifest_kind kind)
 {
 	return kind == DF_KIND_DATAFLOWCRON ? &df_dataflowcron_table : &df_dataflow_table;
 }
@@ -50,19 +51,21 @@ static void check_name(struct df_resource *r)
 
 /* ---- the spec -------------------------------------------------------------------------------------------- */
 
-static void check_spec(struct df_resource *r, const struct df_value *spec)
+static void check_spec(struct df_resource *r, const struct df_value *spec, bool stored)
 {
 	struct df_place top = { .value = r->object }, place = { .path = "spec", .value = spec };
-	struct df_parse_options options = { .path = "spec", .registry = df_registry(), .unknown_keys_warn = true };
+	struct df_parse_options options = { .path = "spec", .registry = df_registry(), .unknown_keys_warn = stored };
 	size_t errors = r->diags.errors;
 
 	if (!spec || spec->kind != DF_OBJECT) {
 		df_diag_error(&r->diags, &top, "spec", "expected an object with source and sink");
 		return;
 	}
-	df_settings_parse(table_of(r->kind), spec, &options, &r->spec, &r->diags);
+	df_settings_parse(df_resource_table(r->kind), spec, &options, &r->spec, &r->diags);
 	if (r->diags.errors == errors)
 		df_manifest_check(r->kind, &r->spec, &place, &r->diags);
+	if (r->diags.errors == errors)
+		df_chain_check(&r->spec.flow.transformations, &r->diags);
 }
 
 /* Is the member for the operator alone? */
@@ -83,7 +86,7 @@ static int write_spec(struct df_resource *r, const struct df_value *spec, struct
 		return df_error_no_memory(err);
 	for (struct df_value *member = copy->first; member; member = next) {
 		next = member->next;
-		if (operators_own(table_of(r->kind), df_value_key(member)))
+		if (operators_own(df_resource_table(r->kind), df_value_key(member)))
 			df_container_remove(copy, prev, member);
 		else
 			prev = member;
@@ -189,7 +192,7 @@ static int read_references(struct df_resource *r, struct df_arena *arena, struct
 	struct collecting c = { .resource = r, .arena = arena };
 	const char **keys;
 
-	df_settings_secret_refs(table_of(r->kind), &r->spec, collect, &c);
+	df_settings_secret_refs(df_resource_table(r->kind), &r->spec, collect, &c);
 	/* At most as many as there are references. */
 	keys = df_arena_alloc(arena, c.count * sizeof(*keys));
 	r->secrets = df_arena_alloc(arena, c.count * sizeof(*r->secrets));
@@ -211,8 +214,8 @@ static int read_references(struct df_resource *r, struct df_arena *arena, struct
 
 /* ---- all ------------------------------------------------------------------------------------------------- */
 
-int df_resource_parse(enum df_manifest_kind kind, struct df_value *object, struct df_arena *arena,
-		      struct df_resource *ret, struct df_error *err)
+static int parse(enum df_manifest_kind kind, struct df_value *object, bool stored, struct df_arena *arena,
+		 struct df_resource *ret, struct df_error *err)
 {
 	const struct df_value *spec = df_object_get_c(object, "spec");
 	int code;
@@ -222,7 +225,7 @@ int df_resource_parse(enum df_manifest_kind kind, struct df_value *object, struc
 	if (code < 0)
 		return code;
 	check_name(ret);
-	check_spec(ret, spec);
+	check_spec(ret, spec, stored);
 	if (ret->diags.failed)
 		return df_error_no_memory(err);
 	if (ret->diags.errors)
@@ -233,9 +236,21 @@ int df_resource_parse(enum df_manifest_kind kind, struct df_value *object, struc
 	return code < 0 ? code : read_references(ret, arena, err);
 }
 
+int df_resource_parse(enum df_manifest_kind kind, struct df_value *object, struct df_arena *arena,
+		      struct df_resource *ret, struct df_error *err)
+{
+	return parse(kind, object, true, arena, ret, err);
+}
+
+int df_resource_parse_new(enum df_manifest_kind kind, struct df_value *object, struct df_arena *arena,
+			  struct df_resource *ret, struct df_error *err)
+{
+	return parse(kind, object, false, arena, ret, err);
+}
+
 void df_resource_done(struct df_resource *resource)
 {
-	df_settings_done(table_of(resource->kind), &resource->spec);
+	df_settings_done(df_resource_table(resource->kind), &resource->spec);
 	df_diags_done(&resource->diags);
 	*resource = (struct df_resource){ 0 };
 }

@@ -30,10 +30,16 @@ struct df_resource {
 	bool position;	 /* the source keeps a position there: Lease, and the pod has a token */
 };
 
+/* Of its spec. */
+const struct df_table *df_resource_table(enum df_manifest_kind kind);
+
 /* object: borrowed for the resource's life, in `arena` as all that is made here. DF_ERR_NO_MEMORY, or 0; what is wrong
  * with the spec stands in diags, with paths. df_resource_done in any case. */
 int df_resource_parse(enum df_manifest_kind kind, struct df_value *object, struct df_arena *arena,
 		      struct df_resource *ret, struct df_error *err) df_must_check;
+/* Of an object that is not stored yet: unknown keys are errors, not warnings. */
+int df_resource_parse_new(enum df_manifest_kind kind, struct df_value *object, struct df_arena *arena,
+			  struct df_resource *ret, struct df_error *err) df_must_check;
 void df_resource_done(struct df_resource *resource); /* accepts a zeroed one */
 
 /* The number of pods that it shall have when nothing pauses it. */
