@@ -192,6 +192,11 @@ def suite_rules(results):
     run_python(results, "test/rules")
 
 
+def suite_chart(results):
+    """the Helm chart, the plain manifests, the samples, the image: what is rendered, granted, alerted on, packed"""
+    run_python(results, "test/chart")
+
+
 def suite_kill(results):
     """kill -9 at random instants"""
     run_python(results, "test/kill")
