@@ -1,6 +1,7 @@
 /* Loading manifest files: documents, kinds, metadata, Secrets, --set, then the tables. */
 #include "api/v1/internal.h"
 #include "base/cleanup.h"
+#include "base/digest.h"
 
 #define NAME_MAX_DATAFLOW 63	 /* a label's value */
 #define NAME_MAX_DATAFLOWCRON 48 /* its CronJob's name ends at 52 */
@@ -258,14 +259,6 @@ struct fingerprint {
 	uint64_t hash;
 };
 
-/* FNV-1a, 64 bits (Fowler, Noll, Vo). */
-static uint64_t hash_more(uint64_t hash, struct df_str text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		hash = (hash ^ (unsigned char)text.ptr[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
 static void hash_document(struct fingerprint *f, const struct df_value *document)
 {
 	struct df_buf buf = { 0 };
@@ -273,7 +266,7 @@ static void hash_document(struct fingerprint *f, const struct df_value *document
 	df_value_write(document, &buf);
 	if (buf.failed)
 		no_memory(f->l);
-	f->hash = hash_more(f->hash, df_buf_str(&buf));
+	f->hash = df_fnv1a(f->hash, df_buf_str(&buf));
 	if (buf.data)
 		explicit_bzero(buf.data, buf.len);
 	df_buf_done(&buf);
@@ -288,15 +281,14 @@ static void hash_secret(void *arg, const char *path, const struct df_secret_ref 
 	(void)path;
 	if (f->secrets->get(f->secrets, ref, &value, &err) < 0 || !value)
 		return;
-	f->hash = hash_more(f->hash, df_str_c(value));
+	f->hash = df_fnv1a(f->hash, df_str_c(value));
 	explicit_bzero(value, strlen(value));
 	free(value);
 }
 
 static void set_fingerprint(struct loader *l, const struct df_value *document, struct df_manifest *m)
 {
-	struct fingerprint f = { l, secrets_for(l, m->namespace ? m->namespace : "default"),
-				 UINT64_C(0xcbf29ce484222325) };
+	struct fingerprint f = { l, secrets_for(l, m->namespace ? m->namespace : "default"), DF_FNV1A };
 
 	hash_document(&f, document);
 	for (size_t i = 0; i < l->documents.count; i++)

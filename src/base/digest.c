@@ -120,3 +120,10 @@ void df_sha256_hex(struct df_str data, char ret[static DF_SHA256_HEX])
 
 	digest(data, mix_sha256, state, DF_ARRAY_SIZE(state), ret);
 }
+
+uint64_t df_fnv1a(uint64_t hash, struct df_str text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		hash = (hash ^ (unsigned char)text.ptr[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
