@@ -3,6 +3,8 @@
 #define DF_CMD_FLOW_H
 
 #include "cmd/common.h"
+#include "cmd/last_words.h"
+#include "cmd/mounted.h"
 #include "cmd/progress.h"
 
 struct df_flow_options {
@@ -19,6 +21,12 @@ struct df_flow_options {
 	const char *metrics_host; /* when that has no host; NULL: all addresses */
 	enum df_progress_mode progress;
 	bool summary;
+	size_t memory_limit; /* of the process, in bytes; 0: what the machine says. The manifest's own wins */
+	/* Where spec is from: when a Secret that it uses changes, the flow ends in peace and goes on with the new
+	 * value, in this process. NULL: nobody looks. */
+	struct df_mounted *mounted;
+	int64_t look_ns;	 /* how often; 0: every 10 s */
+	struct df_flow_end *end; /* gets how it ended; may be NULL */
 };
 
 struct df_preview;

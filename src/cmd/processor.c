@@ -3,15 +3,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "cmd/flow.h"
 
 #define METRICS_DEFAULT ":9090"
+#define SPEC_DEFAULT "/etc/dataflow/spec.json"
+#define SECRETS_DEFAULT "/etc/dataflow/secrets"
+#define LOOK_MAX ((uint64_t)24 * 3600) /* seconds */
 
 struct processor_options {
-	const char *spec_path, *namespace, *name, *secrets, *state_dir, *kubeconfig, *metrics;
+	const char *spec_path, *namespace, *name, *secrets, *state_dir, *kubeconfig, *metrics, *last_words;
 	bool once, configmap;
-	uint64_t grace;
+	uint64_t grace, look;
 };
 
 static const struct df_option processor_option_rows[] = {
@@ -35,6 +39,10 @@ static const struct df_option processor_option_rows[] = {
 	DF_OPTION(struct processor_options, metrics, "metrics", 0, .argument = "[HOST:]PORT",
 		  .doc = "where /metrics, /readyz, /livez and /healthz are served, or none (default :9090, all "
 			 "addresses)"),
+	DF_OPTION(struct processor_options, look, "secrets-interval", 0, .argument = "SECONDS",
+		  .doc = "how often it is looked whether a Secret has changed (default 10)"),
+	DF_OPTION(struct processor_options, last_words, "termination-log", 0, .argument = "FILE",
+		  .doc = "where it is left how the run ended, if that file is there (default /dev/termination-log)"),
 };
 
 static uint64_t grace_seconds(const struct processor_options *o)
@@ -54,35 +62,6 @@ static const char *metrics_address(const struct processor_options *o)
 	return strcmp(o->metrics, "none") == 0 ? NULL : o->metrics;
 }
 
-/* The spec alone, without kind and metadata: those are --namespace and --name. */
-static void load_spec(const struct processor_options *o, struct df_secret_store *store, struct df_dataflow_spec *spec,
-		      struct df_diags *diags)
-{
-	df_cleanup(df_arena_done) struct df_arena arena = { 0 };
-	struct df_yaml_documents documents = { 0 };
-	struct df_place place = { .file = o->spec_path };
-
-	df_yaml_load(o->spec_path, &arena, &documents, diags);
-	if (diags->errors)
-		return;
-	if (documents.count != 1) {
-		df_diag_error(diags, &place, NULL, "one spec is expected, the file has %zu documents", documents.count);
-		return;
-	}
-	size_t errors = diags->errors;
-	df_settings_parse(&df_dataflow_table, documents.items[0],
-			  &(struct df_parse_options){ .file = o->spec_path,
-						      .path = "spec",
-						      .registry = df_registry(),
-						      .secrets = df_secret_store_get(store),
-						      .unknown_keys_warn = true },
-			  spec, diags);
-	place.path = "spec";
-	place.value = documents.items[0];
-	if (diags->errors == errors)
-		df_manifest_check(DF_KIND_DATAFLOW, (const struct df_dataflowcron_spec *)spec, &place, diags);
-}
-
 /* In a pod whose token is mounted, which the operator does only where a position is kept. */
 static bool uses_configmap(const struct processor_options *o)
 {
@@ -96,12 +75,63 @@ static bool is_name(const char *text)
 	return text[0] != '.' && !strchr(text, '/');
 }
 
+/* Of the container, when the pod tells; 0: it does not. */
+static size_t memory_limit(void)
+{
+	const char *env = getenv("DATAFLOW_MEMORY_LIMIT_BYTES");
+	int64_t bytes;
+
+	return env && df_str_to_int64(df_str_c(env), &bytes) && bytes > 0 ? (size_t)bytes : 0;
+}
+
+/* The manifest is refused: nothing was started. */
+static int refuse(const struct df_diags *diags, struct df_flow_end *end)
+{
+	end->exit_code = df_report_diags(diags);
+	if (df_diags_error(diags, &end->err) == 0)
+		df_error_no_memory(&end->err);
+	return end->exit_code;
+}
+
+static int run(const struct processor_options *o, struct df_flow_end *end)
+{
+	struct df_diags diags = { 0 };
+	struct df_mounted *mounted =
+		df_mounted_open(&(struct df_mounted_options){ o->spec_path ? o->spec_path : SPEC_DEFAULT, o->namespace,
+							      o->secrets ? o->secrets : SECRETS_DEFAULT },
+				&diags);
+	int r;
+
+	if (!mounted) {
+		r = refuse(&diags, end);
+	} else {
+		df_report_diags(&diags);
+		r = df_flow_run(&(struct df_flow_options){
+			.spec = df_mounted_spec(mounted),
+			.namespace = o->namespace,
+			.name = o->name,
+			.state_dir = o->state_dir,
+			.configmap = uses_configmap(o),
+			.kubeconfig = o->kubeconfig,
+			.once = o->once,
+			.grace_seconds = grace_seconds(o),
+			.metrics = metrics_address(o),
+			.progress = DF_PROGRESS_NONE,
+			.memory_limit = memory_limit(),
+			.mounted = mounted,
+			.look_ns = (int64_t)(o->look < LOOK_MAX ? o->look : LOOK_MAX) * DF_NS_PER_S,
+			.end = end,
+		});
+	}
+	df_mounted_free(mounted);
+	df_diags_done(&diags);
+	return r;
+}
+
 static int processor_run(const struct df_command *command, void *options, int operands, char **operand)
 {
-	struct processor_options *o = options;
-	struct df_dataflow_spec spec = { 0 };
-	struct df_diags diags = { 0 };
-	struct df_secret_store *store;
+	const struct processor_options *o = options;
+	struct df_flow_end end = { 0 };
 	int r;
 
 	(void)operands;
@@ -113,30 +143,9 @@ static int processor_run(const struct df_command *command, void *options, int op
 				      "--namespace and --name are names of Kubernetes: no / and no . in front");
 	if (o->configmap && o->state_dir)
 		return df_usage_error(command, "--checkpoint-configmap and --state-dir exclude each other");
-	if (!o->spec_path)
-		o->spec_path = "/etc/dataflow/spec.json";
-	store = df_secret_store_new(o->secrets ? o->secrets : "/etc/dataflow/secrets", o->namespace);
-	if (store)
-		load_spec(o, store, &spec, &diags);
-	else
-		diags.failed = true;
-	r = df_report_diags(&diags);
-	if (r == DF_EXIT_OK)
-		r = df_flow_run(&(struct df_flow_options){
-			.spec = &spec,
-			.namespace = o->namespace,
-			.name = o->name,
-			.state_dir = o->state_dir,
-			.configmap = uses_configmap(o),
-			.kubeconfig = o->kubeconfig,
-			.once = o->once,
-			.grace_seconds = grace_seconds(o),
-			.metrics = metrics_address(o),
-			.progress = DF_PROGRESS_NONE,
-		});
-	df_settings_done(&df_dataflow_table, &spec);
-	df_secret_store_free(store);
-	df_diags_done(&diags);
+	df_note_sentry();
+	r = run(o, &end);
+	df_last_words_leave(&end, o->last_words);
 	return r;
 }
 
@@ -145,6 +154,7 @@ const struct df_command df_command_processor = {
 	.operands = "",
 	.summary = "run one spec as a pod does",
 	.doc = "Runs the spec in --spec-path: what the operator's pods call. Logs are JSON lines on stderr.\n"
+	       "When a Secret that is used gets another value, the flow is flushed and goes on with that one.\n"
 	       "/livez fails when nothing moved for $PROCESSOR_PROGRESS_TIMEOUT_SECONDS (default 3600, 0: never).",
 	.examples =
 		"  dataflow processor --spec-path spec.json --namespace default --name orders --secrets ./secrets\n",
