@@ -1,0 +1,19 @@
+/* Copies of the keys that flows use of Secrets in other namespaces, and what both files of references share. */
+#ifndef DF_OPERATOR_MIRRORS_H
+#define DF_OPERATOR_MIRRORS_H
+
+#include "operator/references.h"
+#include "operator/text.h"
+
+/* DF_ERR_CONFIG: the Secret (NULL: there is none) lacks one of the keys. */
+int df_references_keys(const struct df_secret_use *use, const char *namespace, const struct df_value *secret,
+		       struct df_error *err) df_must_check;
+
+/* Makes those of allowed references current; takes what the resource no longer uses out of others. */
+int df_mirrors_ensure(struct df_reconcile *r, const struct df_resource *resource, struct df_error *err) df_must_check;
+
+/* Does the mirror hold exactly these keys of ours with these values, and is it ours to keep? Pure. */
+bool df_mirror_is_current(const struct df_value *mirror, const struct df_value *data, const char *uid,
+			  const char *manager);
+
+#endif
