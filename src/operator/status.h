@@ -16,9 +16,13 @@ struct df_condition {
 struct df_value *df_status_conditions(const struct df_value *object, const struct df_condition *conditions, size_t n,
 				      int64_t generation, int64_t now, struct df_arena *arena);
 
+/* That patch, for the status subresource: it names the version of `object`, so that a writer that was behind is refused
+ * ("Conflict"). *ret NULL: nothing differs. Pure. */
+int df_status_patch(const struct df_value *object, const struct df_value *wanted, struct df_arena *arena,
+		    struct df_value **ret, struct df_error *err) df_must_check;
 /*
  * One merge patch of what differs between object.status and `wanted` (an object; a null member removes); none when
- * nothing does. An error is told as Event StatusUpdateFailed.
+ * nothing does. An error is told as Event StatusUpdateFailed. 0 when the resource is gone.
  */
 int df_status_write(struct df_reconcile *r, const struct df_value *object, const struct df_value *wanted,
 		    struct df_error *err) df_must_check;
@@ -28,8 +32,8 @@ const char *df_status_guarantee(const struct df_resource *resource, struct df_ar
 /* RFC 3339 to the second, in the arena. */
 struct df_value *df_status_time(int64_t unix_seconds, struct df_arena *arena);
 
-/* maintenanceStatus; asks r to come back at the next edge. *ret_paused: by hand or by a window; *ret_window: a window
- * is open. */
+/* maintenanceStatus, null when the spec has no maintenance; asks r to come back at the next edge. *ret_paused: by hand
+ * or by a window; *ret_window: a window is open. */
 int df_status_maintenance(struct df_reconcile *r, const struct df_resource *resource, bool *ret_paused,
 			  bool *ret_window, struct df_value **ret_status, struct df_error *err) df_must_check;
 

@@ -1,0 +1,514 @@
+/* One reconcile of a DataFlow: its objects, step by step, and its status (kubernetes reference, section 4). */
+#include "connectors/factory.h"
+#include "kube/build.h"
+#include "operator/internal.h"
+#include "operator/names.h"
+#include "operator/objects.h"
+#include "operator/references.h"
+#include "operator/reset.h"
+#include "operator/status_phase.h"
+#include "operator/text.h"
+
+#define CONFLICT_NS (60 * DF_NS_PER_S)
+#define COLLECTING_NS (5 * DF_NS_PER_S)
+#define REFERENCES_NS (30 * DF_NS_PER_S)
+#define RESYNC_NS (30 * 60 * DF_NS_PER_S)
+
+struct flow {
+	struct df_reconcile *r;
+	struct df_resource resource;
+	struct df_objects_of of;
+	struct df_value *deployment; /* as it is; NULL: none */
+	struct df_value **pods;
+	size_t pod_count;
+	struct df_value *maintenance; /* of the status; NULL: it did not come so far */
+	struct df_flow_facts facts;
+};
+
+/* ---- steps ----------------------------------------------------------------------------------------------- */
+
+static const char *name_of(const struct flow *f, enum df_object_name which)
+{
+	return df_object_name(which, DF_KIND_DATAFLOW, f->r->name, f->r->arena);
+}
+
+/* What df_ensure did becomes an Event: "Created ConfigMap df-f-spec". updated NULL: nobody needs to know. */
+static int ensure(struct flow *f, const struct df_kube_resource *kind, struct df_value *object, const char *created,
+		  const char *updated, const char *what, struct df_value **ret_live, struct df_error *err)
+{
+	enum df_ensured ensured = DF_ENSURED_SAME;
+	struct df_str name = df_kube_text(object, f->r->arena, "metadata", "name", NULL);
+	int code = df_ensure(f->r, &f->resource, kind, object, &ensured, ret_live, err);
+
+	if (code < 0)
+		return code;
+	if (ensured == DF_ENSURED_CREATED && created)
+		df_event(f->r, f->resource.object, false, created, "Created %s " DF_STR_FMT, what, DF_STR_ARG(name));
+	if (ensured == DF_ENSURED_UPDATED && updated)
+		df_event(f->r, f->resource.object, false, updated, "Updated %s " DF_STR_FMT, what, DF_STR_ARG(name));
+	return 0;
+}
+
+static int ensure_references(struct flow *f, struct df_error *err)
+{
+	return df_references_ensure(f->r, &f->resource, err);
+}
+
+static int ensure_spec(struct flow *f, struct df_error *err)
+{
+	struct df_value *object;
+	int code = df_object_spec_configmap(&f->of, &object, err);
+
+	return code < 0 ? code
+			: ensure(f, &df_kube_configmaps, object, "ConfigMapCreated", "ConfigMapUpdated", "ConfigMap",
+				 NULL, err);
+}
+
+static int ensure_checkpoint(struct flow *f, struct df_error *err)
+{
+	struct df_value *object;
+	int code;
+
+	if (!f->resource.checkpoint)
+		return 0; /* what an earlier spec had stays: it is the position */
+	code = df_object_checkpoint_configmap(&f->of, &object, err);
+	return code < 0 ? code
+			: ensure(f, &df_kube_configmaps, object, "CheckpointConfigMapCreated", NULL,
+				 "checkpoint ConfigMap", NULL, err);
+}
+
+/* Was the spec changed since the last status, or did something fail then? Only then can there be objects that are not
+ * wanted any more; looking for them each time would cost a request each. */
+static bool is_news(const struct flow *f)
+{
+	const struct df_value *seen = df_kube_at(f->resource.object, "status", "observedGeneration", NULL);
+	const struct df_value *phase = df_kube_at(f->resource.object, "status", "phase", NULL);
+	int64_t generation;
+
+	return !seen || !df_value_to_int64(seen, &generation) || generation != f->resource.generation || !phase ||
+	       df_value_string_equal(phase, DF_STR("Error"));
+}
+
+/* What a processor may do, and the Lease: those of a checkpoint, and what only a position needs. In the order in which
+ * they are made. */
+static const struct access {
+	const struct df_kube_resource *kind;
+	int (*make)(const struct df_objects_of *of, struct df_value **ret, struct df_error *err);
+	bool position;
+} accesses[] = {
+	{ &df_kube_leases, df_object_lease, true },
+	{ &df_kube_serviceaccounts, df_object_service_account, false },
+	{ &df_kube_roles, df_object_role, false },
+	{ &df_kube_rolebindings, df_object_role_binding, false },
+};
+
+static int ensure_access(struct flow *f, struct df_error *err)
+{
+	const char *name = name_of(f, DF_NAME_PROCESSOR);
+	int code = name ? 0 : df_error_no_memory(err);
+
+	for (size_t i = 0; code == 0 && i < DF_ARRAY_SIZE(accesses); i++) {
+		const struct access *a = &accesses[i];
+		bool wanted = a->position ? f->resource.position : f->resource.checkpoint;
+		struct df_value *object;
+
+		if (wanted)
+			code = a->make(&f->of, &object, err);
+		if (code == 0 && wanted)
+			code = df_ensure(f->r, &f->resource, a->kind, object, &(enum df_ensured){ 0 }, NULL, err);
+		else if (code == 0 && is_news(f))
+			code = df_ensure_gone(f->r, &f->resource, a->kind, name, NULL, err);
+	}
+	return code;
+}
+
+static int look_at_maintenance(struct flow *f, struct df_error *err)
+{
+	const struct df_value *suspended;
+	bool paused, window;
+	int code = df_status_maintenance(f->r, &f->resource, &paused, &window, &f->maintenance, err);
+
+	if (code < 0)
+		return code;
+	suspended = df_object_get_c(f->maintenance, "suspended");
+	f->facts.in_window = window;
+	f->facts.suspended = suspended && suspended->kind == DF_TRUE;
+	return 0;
+}
+
+static int reset(struct flow *f, struct df_error *err)
+{
+	const struct df_value *generation;
+	enum df_reset state = DF_RESET_NONE;
+	int code = df_reset_checkpoint(f->r, &f->resource, df_flow_quiet(f->deployment, f->pods, f->pod_count), &state,
+				       err);
+
+	f->facts.resetting = state == DF_RESET_WAITING;
+	/* Clearing the field makes another one. */
+	generation = df_kube_at(f->resource.object, "metadata", "generation", NULL);
+	if (generation)
+		(void)df_value_to_int64(generation, &f->resource.generation);
+	return code;
+}
+
+static int ensure_deployment(struct flow *f, struct df_error *err)
+{
+	bool paused = f->facts.suspended || f->facts.in_window || f->facts.resetting, waits = false;
+	struct df_value *object, *live = NULL;
+	int code = df_upgrade_old_names(f->r, &f->resource, &waits, err);
+
+	if (code == 0 && waits) {
+		f->facts.waiting = "Waiting until the pods of an earlier version of the operator are gone";
+		df_reconcile_again(f->r, COLLECTING_NS);
+		return 0;
+	}
+	if (code == 0)
+		code = df_object_deployment(&f->of, paused ? 0 : df_resource_replicas(&f->resource), &object, err);
+	if (code == 0)
+		code = ensure(f, &df_kube_deployments, object, "DeploymentCreated", "DeploymentUpdated", "Deployment",
+			      &live, err);
+	if (live)
+		f->deployment = live;
+	return code;
+}
+
+static const struct step {
+	const char *stage;  /* of the metric */
+	const char *reason; /* of the Event, and "Failed to <what>" there and in the status */
+	const char *event, *message;
+	int (*run)(struct flow *f, struct df_error *err);
+} steps[] = {
+	{ "references", "SecretResolutionFailed", "resolve secrets", "resolve secrets", ensure_references },
+	{ "configmap", "ConfigMapFailed", "create or update ConfigMap", "create ConfigMap", ensure_spec },
+	{ "checkpoint", "CheckpointConfigMapFailed", "create checkpoint ConfigMap", "create checkpoint ConfigMap",
+	  ensure_checkpoint },
+	{ "rbac", "ProcessorRBACFailed", "create processor RBAC", "create processor RBAC", ensure_access },
+	{ "maintenance", "InvalidSpec", "find the maintenance window", "find the maintenance window",
+	  look_at_maintenance },
+	{ "reset", "CheckpointConfigMapFailed", "reset checkpoint", "reset checkpoint", reset },
+	{ "deployment", "DeploymentFailed", "create or update Deployment", "create Deployment", ensure_deployment },
+};
+
+/* ---- a step that failed ---------------------------------------------------------------------------------- */
+
+/* Ours to show, or a matter of this process: a conflict with a cache that was behind, the end of the Lease. */
+static bool is_shown(const struct flow *f, int code, const struct df_error *err)
+{
+	return code != DF_ERR_CANCELED && code != DF_ERR_NO_MEMORY && !df_kube_is(err, "Conflict") &&
+	       !df_context_canceled(f->r->ctx);
+}
+
+/* It stands in the status and in an Event. Returns what the reconcile returns: 0 when it has set its own time. */
+static int show_failure(struct flow *f, const struct step *step, int code, struct df_error *err)
+{
+	if (df_kube_is(err, DF_COLLECTING)) {
+		f->facts.waiting = "Waiting until the objects of an earlier resource of this name are gone";
+		df_reconcile_again(f->r, COLLECTING_NS);
+		return 0;
+	}
+	f->facts.unresolved = step->run == ensure_references;
+	f->facts.failed = df_text(f->r->arena, "Failed to %s: %s", step->message, err->text);
+	if (!f->facts.failed)
+		return df_error_no_memory(err);
+	if (df_kube_is(err, DF_CONFLICT)) {
+		df_event(f->r, f->resource.object, true, DF_CONFLICT, "%s", err->text);
+		df_reconcile_again(f->r, CONFLICT_NS);
+		return 0;
+	}
+	df_event(f->r, f->resource.object, true, step->reason, "Failed to %s: %s", step->event, err->text);
+	if (!f->facts.unresolved || df_code_retryable(code))
+		return code;
+	df_reconcile_again(f->r, REFERENCES_NS);
+	return 0;
+}
+
+static int run_steps(struct flow *f, struct df_error *err)
+{
+	for (size_t i = 0; i < DF_ARRAY_SIZE(steps); i++) {
+		int code;
+
+		f->r->stage = steps[i].stage;
+		code = steps[i].run(f, err);
+		if (code < 0)
+			return is_shown(f, code, err) ? show_failure(f, &steps[i], code, err) : code;
+		if (f->facts.waiting)
+			break;
+	}
+	return 0;
+}
+
+/* ---- status ---------------------------------------------------------------------------------------------- */
+
+/* The same text as in the status that is there? */
+static bool is_known(const struct flow *f, const char *message)
+{
+	const struct df_value *old = df_kube_at(f->resource.object, "status", "message", NULL);
+
+	return old && df_value_string_equal(old, df_str_c(message));
+}
+
+static bool was_in_window(const struct flow *f)
+{
+	const struct df_value *was =
+		df_kube_at(f->resource.object, "status", "maintenanceStatus", "inMaintenance", NULL);
+
+	return was && was->kind == DF_TRUE;
+}
+
+/* What is news is also told as an Event. */
+static void tell(struct flow *f, const struct df_flow_phase *phase)
+{
+	struct df_reconcile *r = f->r;
+	const struct df_value *object = f->resource.object;
+
+	if (f->maintenance && f->facts.in_window && !was_in_window(f))
+		df_event(r, object, false, "MaintenanceStarted", "The maintenance window begins: the processor stops");
+	if (f->maintenance && !f->facts.in_window && was_in_window(f))
+		df_event(r, object, false, "MaintenanceEnded", "The maintenance window is over");
+	if (is_known(f, phase->message))
+		return;
+	df_info(&r->logger, "%s: %s", phase->phase, phase->message);
+	if (f->facts.invalid)
+		df_event(r, object, true, f->facts.refused ? "SecretReferenceDenied" : "InvalidSpec", "%s",
+			 f->facts.invalid);
+	if (phase->processor_failed)
+		df_event(r, object, true, "ProcessorFailed", "%s", phase->processor_failed);
+	if (f->facts.mount_failure && strcmp(phase->phase, "Error") == 0)
+		df_event(r, object, true, "SecretResolutionFailed", "Failed to resolve secrets: %s",
+			 f->facts.mount_failure);
+}
+
+static int add(struct df_value *status, const char *key, struct df_value *value, struct df_error *err)
+{
+	if (!value)
+		return df_error_no_memory(err);
+	df_object_set(status, df_str_c(key), value);
+	return 0;
+}
+
+static int make_status(struct flow *f, const struct df_flow_phase *phase, struct df_value *status, struct df_error *err)
+{
+	struct df_arena *arena = f->r->arena;
+	const struct df_value *object = f->resource.object;
+	int code = add(status, "phase", df_value_string(arena, df_str_c(phase->phase)), err);
+
+	if (code == 0)
+		code = add(status, "message", df_value_string(arena, df_str_c(phase->message)), err);
+	if (code == 0)
+		code = add(status, "observedGeneration", df_value_int64(arena, f->resource.generation), err);
+	if (code == 0)
+		code = add(status, "conditions",
+			   df_status_conditions(object, phase->conditions, DF_FLOW_CONDITIONS, f->resource.generation,
+						f->r->now, arena),
+			   err);
+	if (code == 0 && !f->resource.diags.errors) {
+		const char *guarantee = df_status_guarantee(&f->resource, arena);
+
+		code = add(status, "deliveryGuarantee", guarantee ? df_value_string(arena, df_str_c(guarantee)) : NULL,
+			   err);
+	}
+	if (code == 0 && f->maintenance)
+		code = add(status, "maintenanceStatus", f->maintenance, err);
+	return code;
+}
+
+/* A pod whose volume cannot be made says nothing itself; the kubelet's Events do. */
+static int look_at_mounts(struct flow *f, struct df_error *err)
+{
+	int code = 0;
+
+	if (!f->resource.secret_count || f->facts.failed || f->facts.invalid)
+		return 0;
+	for (size_t i = 0; code == 0 && !f->facts.mount_failure && i < f->pod_count; i++)
+		if (df_pod_creating(f->pods[i]))
+			code = df_references_failed_mount(f->r, f->pods[i], &f->facts.mount_failure, err);
+	return code;
+}
+
+static void set_timers(struct flow *f, const char *phase)
+{
+	if (strcmp(phase, "Pending") == 0)
+		df_reconcile_again(f->r, f->r->settings->pending_requeue_ns);
+	if (f->facts.mount_failure)
+		df_reconcile_again(f->r, REFERENCES_NS);
+	df_reconcile_again(f->r, RESYNC_NS);
+}
+
+static int write_status(struct flow *f, struct df_error *err)
+{
+	struct df_reconcile *r = f->r;
+	struct df_value *status = df_value_new(r->arena, DF_OBJECT);
+	struct df_flow_phase phase;
+	int code = status ? look_at_mounts(f, err) : df_error_no_memory(err);
+
+	r->stage = "status";
+	f->facts.resource = &f->resource;
+	f->facts.deployment = f->deployment;
+	f->facts.pods = f->pods;
+	f->facts.pod_count = f->pod_count;
+	if (code == 0)
+		code = df_counts_status(r->counts, f->resource.object, f->pods, f->pod_count, r->arena, status,
+					&f->facts.disconnected, err);
+	if (code == 0)
+		code = df_flow_phase(&f->facts, r->arena, &phase, err);
+	if (code == 0)
+		code = make_status(f, &phase, status, err);
+	if (code == 0)
+		code = df_status_write(r, f->resource.object, status, err);
+	if (code < 0)
+		return code;
+	tell(f, &phase);
+	set_timers(f, phase.phase);
+	df_operator_metrics_phase(r->op->metrics, r->namespace, r->name, phase.phase);
+	return 0;
+}
+
+/* ---- an invalid one -------------------------------------------------------------------------------------- */
+
+/* A reference that is not allowed (any more): nobody reads that Secret on. */
+static int scale_down(struct flow *f, struct df_error *err)
+{
+	struct df_reconcile *r = f->r;
+	const struct df_value *replicas = df_kube_at(f->deployment, "spec", "replicas", NULL);
+	struct df_kube_ref ref = { .resource = &df_kube_deployments,
+				   .namespace = r->namespace,
+				   .name = name_of(f, DF_NAME_WORKLOAD) };
+	struct df_value *patch;
+	int64_t n = 0;
+	int code;
+
+	if (!replicas || (df_value_to_int64(replicas, &n) && n == 0))
+		return 0;
+	code = df_kube_build(r->arena, &patch, err, "{'spec':{'replicas':%d}}", INT64_C(0));
+	return code < 0 ? code
+			: df_kube_patch(r->client, r->ctx, &ref, DF_KUBE_MERGE_PATCH, patch, r->arena, &f->deployment,
+					err);
+}
+
+/* *ret: it is invalid, and that is all there is to be done about it. */
+static int check(struct flow *f, bool *ret, struct df_error *err)
+{
+	struct df_diags refused = { 0 };
+	int code = 0;
+
+	f->r->stage = "validate";
+	if (!f->resource.diags.errors)
+		df_references_check(f->r->settings, &f->resource, &refused);
+	*ret = f->resource.diags.errors > 0 || refused.errors > 0;
+	f->facts.refused = refused.errors > 0;
+	if (*ret) {
+		f->facts.invalid = df_flow_invalid(f->facts.refused ? &refused : &f->resource.diags, f->r->arena);
+		if (!f->facts.invalid)
+			code = df_error_no_memory(err);
+	}
+	if (code == 0 && f->facts.refused)
+		code = scale_down(f, err);
+	df_diags_done(&refused);
+	return code;
+}
+
+/* ---- the end --------------------------------------------------------------------------------------------- */
+
+static void forget(struct df_reconcile *r)
+{
+	df_verified_forget(r->op->verified, r->kind, r->namespace, r->name);
+	df_operator_metrics_phase(r->op->metrics, r->namespace, r->name, NULL);
+}
+
+/* Somebody's finalizer lets us see the deletion; without one garbage collection does the same. */
+static int clean_up(struct flow *f, struct df_error *err)
+{
+	static const struct {
+		const struct df_kube_resource *kind;
+		enum df_object_name name;
+	} objects[] = { { &df_kube_deployments, DF_NAME_WORKLOAD }, { &df_kube_configmaps, DF_NAME_SPEC } };
+	struct df_reconcile *r = f->r;
+	bool any = false;
+	int code = 0;
+
+	r->stage = "cleanup";
+	for (size_t i = 0; code == 0 && i < DF_ARRAY_SIZE(objects); i++) {
+		const char *name = name_of(f, objects[i].name);
+		bool existed = false;
+
+		code = name ? df_ensure_gone(r, &f->resource, objects[i].kind, name, &existed, err)
+			    : df_error_no_memory(err);
+		any = any || existed;
+	}
+	if (code < 0) {
+		if (is_shown(f, code, err))
+			df_event(r, f->resource.object, true, "CleanupFailed", "Failed to cleanup resources: %s",
+				 err->text);
+		return code;
+	}
+	if (any)
+		df_event(r, f->resource.object, false, "ResourcesDeleted", "Deleted Deployment and ConfigMap");
+	code = write_status(f, err);
+	return code < 0 ? code : df_upgrade_finalizers(r, f->resource.object, err);
+}
+
+/* ---- all ------------------------------------------------------------------------------------------------- */
+
+static int gather(struct flow *f, struct df_error *err)
+{
+	const char *name = name_of(f, DF_NAME_WORKLOAD);
+	int code = name ? 0 : df_error_no_memory(err);
+
+	if (code == 0)
+		code = df_watched_get(f->r, DF_WATCH_DEPLOYMENTS, f->r->namespace, name, &f->deployment, err);
+	return code < 0 ? code : df_watched_of(f->r, DF_WATCH_PODS, &f->pods, &f->pod_count, err);
+}
+
+static int reconcile(struct flow *f, struct df_error *err)
+{
+	struct df_error why = DF_ERROR_INIT;
+	bool invalid = false;
+	int code = gather(f, err), status;
+
+	if (code < 0)
+		return code;
+	if (f->resource.deleting)
+		return clean_up(f, err);
+	f->r->stage = "finalizers";
+	code = df_upgrade_finalizers(f->r, f->resource.object, err);
+	if (code == 0)
+		code = check(f, &invalid, err);
+	if (code < 0)
+		return code;
+	if (!invalid)
+		code = run_steps(f, &why);
+	if (code < 0 && !is_shown(f, code, &why)) {
+		*err = why;
+		return code;
+	}
+	const char *stage = f->r->stage;
+
+	status = write_status(f, err);
+	if (code < 0) { /* what failed first is what it is about */
+		*err = why;
+		f->r->stage = stage;
+	}
+	return code < 0 ? code : status;
+}
+
+int df_reconcile_flow(struct df_reconcile *r, struct df_error *err)
+{
+	struct flow f = { .r = r };
+	struct df_value *object;
+	int code;
+
+	r->stage = "get";
+	code = df_watched_get(r, DF_WATCH_DATAFLOWS, r->namespace, r->name, &object, err);
+	if (code < 0)
+		return code;
+	if (!object) {
+		forget(r);
+		return 0;
+	}
+	code = df_resource_parse(DF_KIND_DATAFLOW, object, r->arena, &f.resource, err);
+	f.of = (struct df_objects_of){ r->settings, &f.resource, r->arena };
+	if (code == 0)
+		code = reconcile(&f, err);
+	df_resource_done(&f.resource);
+	return code;
+}
