@@ -295,6 +295,15 @@ static int merge(const struct configmap_store *s, const struct df_value *checkpo
 	return code;
 }
 
+/* Whatever the API says, a later save may be taken: rights come back, and a ConfigMap that was deleted is made again.
+ * The pipeline goes on meanwhile. */
+static int later(int code, struct df_error *err)
+{
+	if (code < 0 && !df_code_retryable(code) && code != DF_ERR_NO_MEMORY)
+		code = err->code = DF_ERR_TRANSIENT;
+	return code;
+}
+
 static int save_once(struct configmap_store *s, struct df_context *ctx, const struct df_value *checkpoint,
 		     struct df_error *err)
 {
@@ -303,7 +312,7 @@ static int save_once(struct configmap_store *s, struct df_context *ctx, const st
 
 	if (code == 0)
 		code = check_size(s, strlen(text), err);
-	return code == 0 ? write_patch(s, ctx, text, err) : code;
+	return code == 0 ? later(write_patch(s, ctx, text, err), err) : code;
 }
 
 static int save_in_time(struct configmap_store *s, struct df_context *ctx, const struct df_value *checkpoint,
@@ -320,7 +329,7 @@ static int save_in_time(struct configmap_store *s, struct df_context *ctx, const
 		if (code == 0 || !df_kube_is(&why, "Conflict"))
 			break;
 		/* Somebody wrote: a person, or another holder. */
-		code = look(s, ctx, &there, &fence, &why);
+		code = later(look(s, ctx, &there, &fence, &why), &why);
 		if (code == 0 && there)
 			code = check_fence(s, fence, &why);
 		if (code == 0 && !there)

@@ -155,6 +155,43 @@ class Checkpoint(unittest.TestCase):
         self.assertIn("is damaged", process.log())
         self.assertIn("checkpointReset", process.log())
 
+    def test_it_comes_later(self):
+        """The processor's pod may be faster than the operator."""
+        self.kubectl("-n", self.namespace, "delete", "configmap", "df-f-checkpoint")
+        process = self.start(self.spec())
+        time.sleep(3)
+        self.assertIsNone(process.poll(), process.log())
+        self.assertEqual(self.numbers(), [], "nothing is read before the position is known")
+        self.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "df-f-checkpoint"}})
+        wait_until(self.moved, 20, "a saved position")
+        self.assertEqual(self.end(process), 0, process.log())
+
+    def test_gone_and_back(self):
+        """What cannot be saved does not stop the pipeline."""
+        process = self.start(self.spec())
+        wait_until(self.moved, 30, "a saved position")
+        self.kubectl("-n", self.namespace, "delete", "configmap", "df-f-checkpoint")
+        seen = len(self.numbers())
+        wait_until(lambda: "tried again at the next interval" in process.log(), 10, "a warning")
+        wait_until(lambda: len(self.numbers()) > seen + 200, 10, "it goes on")
+        self.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "df-f-checkpoint"}})
+        wait_until(self.moved, 20, "a saved position")
+        self.assertEqual(self.fence(), "1", "the new one is guarded as the old one was")
+        self.assertEqual(self.end(process), 0, process.log())
+
+    def test_too_large(self):
+        def fill(size):
+            self.kubectl("-n", self.namespace, "patch", "configmap", "df-f-checkpoint", "--patch-file", "/dev/stdin",
+                         text=json.dumps({"data": {"checkpoint.json": json.dumps({"other": "x" * size})}}))
+
+        fill(257 << 10)
+        process = self.start(self.spec())
+        wait_until(self.moved, 30, "a saved position")
+        self.assertIn("bytes already", process.log())
+        fill(900 << 10)
+        self.assertEqual(process.wait(20), 1, process.log())
+        self.assertIn("key checkpoint.json of ConfigMap df-f-checkpoint", process.log())
+
     def test_a_source_that_keeps_none(self):
         """No Lease is asked for, so none need be there."""
         self.kubectl("-n", self.namespace, "delete", "lease", "df-f-processor")
