@@ -86,7 +86,7 @@ class Samples(unittest.TestCase):
                 if flow["spec"]["sink"]["type"] == "sqlite":
                     flow["spec"]["sink"]["config"]["path"] = f"{holder}/orders.db"
                 done = subprocess.run([os.environ["DATAFLOW"], "run", "-"], input=json.dumps(flow), stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, text=True, timeout=60)
+                                      stderr=subprocess.PIPE, text=True, timeout=60, env=dict(os.environ, XDG_STATE_HOME=holder))
                 self.assertEqual(0, done.returncode, done.stderr)
                 if name == "transformations":
                     lines = [json.loads(line) for line in done.stdout.splitlines()]
