@@ -20,6 +20,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HERE = pathlib.Path(__file__).resolve().parent
 CHART = ROOT / "charts/dataflow"
+DATAFLOW = os.environ.get("DATAFLOW", str(ROOT / "build/src/cmd/dataflow"))
 NAMESPACE = "dataflow-system"
 SETS = sorted(path.stem for path in (HERE / "values").glob("*.yaml"))
 
@@ -340,7 +341,8 @@ class Monitoring(unittest.TestCase):
         flow = {"apiVersion": "dataflow.dataflow.io/v1", "kind": "DataFlow", "metadata": {"name": "m"}, "spec": {
             "source": {"type": "generate", "config": {"rate": 100}},
             "transformations": [{"type": "timestamp"}, {"type": "cast", "config": {"spec": {"id": "string"}}}], "sink": {"type": "discard"}}}
-        program = subprocess.Popen([os.environ["DATAFLOW"], "run", "--metrics", f"127.0.0.1:{port}", "-"], stdin=subprocess.PIPE,
+        state = cls.enterClassContext(tempfile.TemporaryDirectory())
+        program = subprocess.Popen([DATAFLOW, "run", "--metrics", f"127.0.0.1:{port}", "--state-dir", state, "-"], stdin=subprocess.PIPE,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
         try:
             program.stdin.write(json.dumps(flow))

@@ -12,6 +12,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SAMPLES = sorted((ROOT / "config/samples").glob("*.yaml"))
+DATAFLOW = os.environ.get("DATAFLOW", str(ROOT / "build/src/cmd/dataflow"))
 STORES = ("kafka", "postgresql", "clickhouse", "trino")
 
 
@@ -46,7 +47,7 @@ class Samples(unittest.TestCase):
     def test_valid_without_a_warning(self):
         for path, flow in flows():
             with self.subTest(path.name):
-                done = subprocess.run([os.environ["DATAFLOW"], "validate", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                done = subprocess.run([DATAFLOW, "validate", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                 self.assertEqual(0, done.returncode, done.stdout)
                 self.assertEqual(1, done.stdout.count("\n"), done.stdout)
                 self.assertIn(" is valid: ", done.stdout)
@@ -85,7 +86,7 @@ class Samples(unittest.TestCase):
                 holder = self.enterContext(tempfile.TemporaryDirectory())
                 if flow["spec"]["sink"]["type"] == "sqlite":
                     flow["spec"]["sink"]["config"]["path"] = f"{holder}/orders.db"
-                done = subprocess.run([os.environ["DATAFLOW"], "run", "-"], input=json.dumps(flow), stdout=subprocess.PIPE,
+                done = subprocess.run([DATAFLOW, "run", "-"], input=json.dumps(flow), stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True, timeout=60, env=dict(os.environ, XDG_STATE_HOME=holder))
                 self.assertEqual(0, done.returncode, done.stderr)
                 if name == "transformations":
