@@ -18,17 +18,13 @@ static const struct df_value *said(const struct df_objects_of *of, const char *g
 	return value && value->kind == DF_OBJECT ? value : NULL;
 }
 
-/* RFC 7396: `patch` laid over `target`; null members remove. False: out of memory. */
+/* As RFC 7396, `patch` laid over `target`. A null member stays for now: df_kube_build leaves it out. False: out of
+ * memory. */
 static bool overlay(struct df_value *target, const struct df_value *patch, struct df_arena *arena)
 {
 	df_for_each (member, patch) {
 		struct df_value *old = df_object_get(target, df_value_key(member)), *copy;
 
-		if (member->kind == DF_NULL) {
-			if (old)
-				df_container_remove(target, df_container_prev(target, old), old);
-			continue;
-		}
 		if (old && old->kind == DF_OBJECT && member->kind == DF_OBJECT) {
 			if (!overlay(old, member, arena))
 				return false;

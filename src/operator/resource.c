@@ -164,9 +164,7 @@ static int compare_references(const void *left, const void *right)
 	const struct reference *a = left, *b = right;
 	int order = compare_secrets(a, b);
 
-	if (order == 0)
-		order = strcmp(a->key, b->key);
-	return order ? order : (a->order > b->order) - (a->order < b->order);
+	return order ? order : strcmp(a->key, b->key);
 }
 
 /* The run of references to one Secret that begins at items: its keys, each once. Returns how many references it is. */

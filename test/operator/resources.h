@@ -11,6 +11,7 @@
 #include "operator/resource.h"
 
 static struct df_arena arena;
+static const char *resource_namespace = "team";
 
 static inline struct df_value *json(const char *text)
 {
@@ -64,16 +65,17 @@ static inline struct df_value *at(const struct df_value *v, const char *path)
 	return (struct df_value *)v;
 }
 
-/* A resource `name` in namespace `team`. */
+/* A resource `name` in resource_namespace. */
 static inline struct df_value *object(enum df_manifest_kind kind, const char *name, const char *spec)
 {
-	struct df_value *v =
-		json("{'apiVersion':'dataflow.dataflow.io/v1','metadata':{'namespace':'team','generation':3,"
-		     "'uid':'5f0c9f0e-0000-4000-8000-000000000001'}}");
+	struct df_value *v = json("{'apiVersion':'dataflow.dataflow.io/v1','metadata':{'generation':3,"
+				  "'uid':'5f0c9f0e-0000-4000-8000-000000000001'}}");
+	struct df_value *metadata = df_object_get_c(v, "metadata");
 
 	df_object_set(v, DF_STR("kind"),
 		      df_value_string(&arena, df_str_c(kind == DF_KIND_DATAFLOW ? "DataFlow" : "DataFlowCron")));
-	df_object_set(df_object_get_c(v, "metadata"), DF_STR("name"), df_value_string_copy(&arena, df_str_c(name)));
+	df_object_set(metadata, DF_STR("namespace"), df_value_string(&arena, df_str_c(resource_namespace)));
+	df_object_set(metadata, DF_STR("name"), df_value_string_copy(&arena, df_str_c(name)));
 	df_object_set(v, DF_STR("spec"), json(spec));
 	return v;
 }
