@@ -7,6 +7,7 @@
 #include "operator/events.h"
 #include "operator/internal.h"
 #include "operator/names.h"
+#include "operator/text.h"
 
 #define VERIFIED_NS (30 * 60 * DF_NS_PER_S)
 
@@ -72,13 +73,32 @@ static bool is_watched(const struct ensure *e, enum df_watched *ret)
 	return false;
 }
 
+/* Items of a list do not say what they are, unlike objects that come alone. */
+static int complete_type(struct ensure *e, struct df_error *err)
+{
+	const struct df_kube_resource *kind = e->kind;
+	struct df_value *type;
+	int code = df_kube_build(e->r->arena, &type, err, "{'apiVersion':%s,'kind':%s}",
+				 df_text(e->r->arena, "%s%s%s", kind->group, *kind->group ? "/" : "", kind->version),
+				 kind->kind);
+
+	for (struct df_value *member = code == 0 ? df_container_take(type) : NULL, *next; member; member = next) {
+		next = member->next;
+		member->next = NULL;
+		df_object_set(e->live, df_value_key(member), member);
+	}
+	return code;
+}
+
 static int get(struct ensure *e, struct df_error *err)
 {
 	enum df_watched what;
+	int code;
 
 	if (!is_watched(e, &what))
 		return get_fresh(e, err);
-	return df_watched_get(e->r, what, e->resource->namespace, e->name, &e->live, err);
+	code = df_watched_get(e->r, what, e->resource->namespace, e->name, &e->live, err);
+	return code == 0 && e->live ? complete_type(e, err) : code;
 }
 
 static struct df_verified *memo(const struct ensure *e, struct df_verified_key *ret)
