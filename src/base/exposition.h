@@ -37,6 +37,7 @@ struct df_families;
 
 /* What is asked of the samples of a text. Zeroed: nothing. */
 struct df_families_from {
+	size_t max_bytes;     /* of all samples, this text's among them; 0: no limit */
 	struct df_str prefix; /* of the families; others are left out */
 	/* A label that each sample gets; one that has it already is left out. NULL: none. */
 	const char *label;
@@ -48,8 +49,7 @@ struct df_families_from {
 	} must[2];
 };
 
-/* max_bytes: of all samples. NULL: out of memory. */
-struct df_families *df_families_new(size_t max_bytes);
+struct df_families *df_families_new(void);	/* NULL: out of memory */
 void df_families_free(struct df_families *all); /* accepts NULL */
 DF_DEFINE_CLEANUP(struct df_families *, df_families_free)
 

@@ -17,7 +17,7 @@ struct df_families {
 	struct family *items; /* in the order in which they came */
 	size_t count, cap;
 	uint16_t slots[SLOTS]; /* 1 + index of the family with that hash, or of one before it */
-	size_t max_bytes, bytes, left_out;
+	size_t bytes, left_out;
 	bool failed;
 };
 
@@ -239,9 +239,9 @@ int df_families_add(struct df_families *all, struct df_str text, const struct df
 		df_exposition_escape(&label, from->label_value);
 		df_buf_add_c(&label, "\",");
 	}
-	if (most(text, label.len) > all->max_bytes - all->bytes)
+	if (from->max_bytes && all->bytes + most(text, label.len) > from->max_bytes)
 		return df_error_set(err, DF_ERR_NO_MEMORY, "the texts are more than %zu MiB together",
-				    all->max_bytes >> 20);
+				    from->max_bytes >> 20);
 	a.label = df_buf_str(&label);
 	while (df_exposition_line(&text, &line))
 		if (line.len && line.ptr[0] == '#')
@@ -254,13 +254,9 @@ int df_families_add(struct df_families *all, struct df_str text, const struct df
 
 /* ---- the whole ------------------------------------------------------------------------------------------- */
 
-struct df_families *df_families_new(size_t max_bytes)
+struct df_families *df_families_new(void)
 {
-	struct df_families *all = calloc(1, sizeof(*all));
-
-	if (all)
-		all->max_bytes = max_bytes;
-	return all;
+	return calloc(1, sizeof(struct df_families));
 }
 
 static void clear(struct family *f)

@@ -142,7 +142,7 @@ static void own_metrics(const struct up *up, struct df_buf *buf)
 /* A family stands once in the text, whoever has samples of it. */
 static void write_metrics(void *arg, struct df_buf *buf)
 {
-	df_cleanup(df_families_freep) struct df_families *all = df_families_new(DF_BUF_MAX_DEFAULT);
+	df_cleanup(df_families_freep) struct df_families *all = df_families_new();
 	const struct df_families_from anything = { 0 };
 	struct up *up = arg;
 	bool complete = all;

@@ -17,14 +17,18 @@ struct df_process_counts {
 	bool disconnected;	/* a connector of it is not connected */
 };
 
-/* Starts the thread that scrapes every 30 s with jitter; each pod is known by a call of df_counts_pod. */
+/* Starts the thread that scrapes every settings->counts_interval_ns with jitter (0: no thread); each pod is known by a
+ * call of df_counts_pod. */
 int df_counts_start(const struct df_operator_settings *settings, struct df_counts **ret,
 		    struct df_error *err) df_must_check;
-void df_counts_stop(struct df_counts *counts); /* accepts NULL */
+/* Nothing more is scraped, and what is being asked ends; the rest still works. Accepts NULL. */
+void df_counts_cancel(struct df_counts *counts);
+/* Nobody may use it any more, df_operator_metrics_write neither. Accepts NULL. */
+void df_counts_stop(struct df_counts *counts);
 
 /* A processor pod was added, changed, or is gone (from the cache of pods): running ones are scraped. */
 void df_counts_pod(struct df_counts *counts, enum df_kube_event event, struct df_value *pod, struct df_arena *arena);
-/* Called from the scraping thread when the counts of a resource's pods have changed. */
+/* Called from the scraping thread when the counts of a resource's pods have changed. Set once, before the first pod. */
 void df_counts_on_change(struct df_counts *counts,
 			 void (*fn)(void *arg, enum df_manifest_kind kind, const char *namespace, const char *name),
 			 void *arg);

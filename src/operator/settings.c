@@ -49,6 +49,7 @@ static int numbers(struct df_operator_settings *s, struct df_error *err)
 	} seconds[] = {
 		{ "RECONCILE_TIMEOUT_SECONDS", 180, &s->reconcile_timeout_ns },
 		{ "RECONCILE_PENDING_REQUEUE_SECONDS", 20, &s->pending_requeue_ns },
+		{ "COUNTS_INTERVAL_SECONDS", 30, &s->counts_interval_ns },
 		{ "LEADER_ELECTION_LEASE_DURATION_SECONDS", 15, &s->lease_duration_ns },
 		{ "LEADER_ELECTION_RENEW_DEADLINE_SECONDS", 10, &s->lease_deadline_ns },
 	};

@@ -41,6 +41,8 @@ struct df_operator_settings {
 	char *webhook_secret;	     /* WEBHOOK_SELF_SIGNED_SECRET (ours): makes its certificate, kept there */
 	char *webhook_service;	     /* WEBHOOK_SERVICE_NAME (ours): the certificate's names */
 	int64_t reconcile_timeout_ns, pending_requeue_ns;
+	int64_t counts_interval_ns; /* COUNTS_INTERVAL_SECONDS (ours): how often processors are asked for their counts
+				     */
 	int64_t lease_duration_ns, lease_deadline_ns, lease_retry_ns;
 	unsigned workers;
 };

@@ -98,7 +98,7 @@ static char *written;
 static int set_up(void **state)
 {
 	(void)state;
-	all = df_families_new(1 << 20);
+	all = df_families_new();
 	return all ? 0 : -1;
 }
 
@@ -113,7 +113,7 @@ static int tear_down(void **state)
 
 static struct df_families_from of_pod(const char *pod)
 {
-	return (struct df_families_from){ DF_STR("dataflow_"), "pod", df_str_c(pod), { { 0 } } };
+	return (struct df_families_from){ 1 << 20, DF_STR("dataflow_"), "pod", df_str_c(pod), { { 0 } } };
 }
 
 static void add(const struct df_families_from *from, const char *text)
