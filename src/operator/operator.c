@@ -27,6 +27,8 @@ struct servers {
 
 /* ---- what others ask ------------------------------------------------------------------------------------- */
 
+/* A scrape takes as long as the slowest pod; two scrapers at once are usual. */
+#define METRICS_THREADS 2
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 /* What a scraper says it waits, less half a second, and never more than eight. */
@@ -76,9 +78,11 @@ static int serve(struct df_operator *op, struct servers *servers, struct df_erro
 	int code = 0;
 
 	if (s->metrics_address) {
-		code = df_http_server_start(
-			&(struct df_http_options){ .address = s->metrics_address, .handle = answer_metrics, .arg = op },
-			&servers->metrics, err);
+		code = df_http_server_start(&(struct df_http_options){ .address = s->metrics_address,
+								       .handle = answer_metrics,
+								       .arg = op,
+								       .threads = METRICS_THREADS },
+					    &servers->metrics, err);
 		if (code < 0)
 			return df_error_prefix(err, "--metrics-bind-address");
 	}
@@ -218,7 +222,7 @@ static int lead(struct df_operator *op, struct df_context *stop, struct df_error
 		op->leads = false;
 	}
 	df_operator_unwatch(op);
-	df_counts_stop(op->counts);
+	df_counts_cancel(op->counts); /* a scraper may still be answered from it */
 	df_recorder_stop(op->events);
 	return code;
 }
@@ -251,6 +255,7 @@ static int open_operator(struct df_operator *op, struct df_error *err)
 static void close_operator(struct df_operator *op)
 {
 	df_webhook_stop(op->webhook);
+	df_counts_stop(op->counts);
 	df_kube_lease_release(op->lease);
 	df_kube_queue_free(op->queue);
 	df_verified_free(op->verified);
