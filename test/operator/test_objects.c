@@ -7,6 +7,11 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "connectors/factory.h"
 #include "operator/names.h"
 #include "operator/objects.h"
 #include "test/operator/resources.h"
@@ -404,6 +409,79 @@ static void test_secrets_are_mounted(void **state)
 	check_pods(&settings, rows, sizeof(rows) / sizeof(rows[0]));
 }
 
+/* Writes what the volume's sources would hold: each item's file below `directory`, with its own path as content. */
+static void mount(const struct df_value *sources, const char *directory)
+{
+	df_for_each (source, sources) {
+		struct df_value *items = at(source, "secret items");
+
+		if (!items)
+			continue;
+		df_for_each (item, items) {
+			struct df_str path = df_kube_text(item, &arena, "path", NULL);
+			char file[256];
+			FILE *f;
+
+			snprintf(file, sizeof(file), "%s/" DF_STR_FMT, directory, DF_STR_ARG(path));
+			*strrchr(file, '/') = 0;
+			assert_true(mkdir(file, 0700) == 0 || errno == EEXIST);
+			snprintf(file, sizeof(file), "%s/" DF_STR_FMT, directory, DF_STR_ARG(path));
+			f = fopen(file, "w");
+			assert_non_null(f);
+			fprintf(f, DF_STR_FMT "\n", DF_STR_ARG(path));
+			fclose(f);
+		}
+	}
+}
+
+static void note_value(void *arg, const char *value)
+{
+	struct df_buf *found = arg;
+
+	df_buf_printf(found, "%s\n", value);
+}
+
+/* What the pod mounts is where the processor looks: spec.json parsed as src/cmd/processor.c does it. */
+static void test_the_processor_finds_its_secrets(void **state)
+{
+	static const char spec[] =
+		"{'source':{'type':'postgresql','config':{'tableSecretRef':{'name':'pg','key':'table'},"
+		"'connectionStringSecretRef':{'name':'pg','key':'dsn','namespace':'team'}}},'sink':{'type':'postgresql',"
+		"'config':{'table':'t','connectionStringSecretRef':{'namespace':'other','name':'pg','key':'dsn'}}}}";
+	struct df_operator_settings settings = plain_settings();
+	struct df_value *sources = at(built(&settings, FLOW, spec, DEPLOYMENT), POD " volumes spec projected sources"),
+			*document;
+	struct df_str text = df_kube_text(built(&settings, FLOW, spec, SPEC), &arena, "data", "spec.json", NULL);
+	char directory[] = "/tmp/test-objects-XXXXXX", command[64], secrets[64];
+	struct df_secret_store *store;
+	struct df_dataflow_spec flow;
+	struct df_diags diags = { 0 };
+	struct df_error err = DF_ERROR_INIT;
+	struct df_buf found = { 0 };
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(secrets, sizeof(secrets), "%s/secrets", directory);
+	assert_int_equal(mkdir(secrets, 0700), 0);
+	mount(sources, directory);
+	store = df_secret_store_new(secrets, "team");
+	assert_int_equal(df_value_parse_text(text, &arena, &document, &err), 0);
+	df_settings_parse(&df_dataflow_table, document,
+			  &(struct df_parse_options){
+				  .path = "spec", .registry = df_registry(), .secrets = df_secret_store_get(store) },
+			  &flow, &diags);
+	assert_int_equal(diags.errors, 0);
+	df_settings_secret_values(flow.source.type->settings, flow.source.settings, note_value, &found);
+	df_settings_secret_values(flow.sink.type->settings, flow.sink.settings, note_value, &found);
+	assert_string_equal(df_buf_c(&found), "secrets/pg/dsn\nsecrets/pg/table\nsecrets/pg@other/dsn\n");
+	df_buf_done(&found);
+	df_settings_done(&df_dataflow_table, &flow);
+	df_diags_done(&diags);
+	df_secret_store_free(store);
+	snprintf(command, sizeof(command), "rm -r %s", directory);
+	assert_int_equal(system(command), 0);
+}
+
 /* A password that is written into the manifest is in the spec's ConfigMap, which the processor needs, and nowhere else.
  */
 static void test_canary(void **state)
@@ -572,6 +650,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_environment_of_the_operator, free_arena),
 		cmocka_unit_test_teardown(test_object_storage, free_arena),
 		cmocka_unit_test_teardown(test_secrets_are_mounted, free_arena),
+		cmocka_unit_test_teardown(test_the_processor_finds_its_secrets, free_arena),
 		cmocka_unit_test_teardown(test_canary, free_arena),
 		cmocka_unit_test_teardown(test_pod_defaults, free_arena),
 		cmocka_unit_test_teardown(test_cronjob, free_arena),

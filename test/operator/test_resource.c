@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "operator/names.h"
 #include "test/operator/resources.h"
 
@@ -111,6 +113,7 @@ static void test_what_changes_the_hash(void **state)
 		{ FLOW, "'checkpointPersistence':false", false },
 		{ FLOW, "'onError':'drop'", false },
 		{ FLOW, "'memoryLimit':'64Mi'", false },
+		{ FLOW, "'transformations':[]", false }, /* as written */
 		{ CRON, "'timeZone':'Europe/Berlin'", true },
 		{ CRON, "'concurrencyPolicy':'Forbid'", true },
 		{ CRON, "'successfulJobsHistoryLimit':7", true },
@@ -136,6 +139,59 @@ static void test_what_changes_the_hash(void **state)
 		spec_of(rows[i].kind, spec, hash);
 		if ((strcmp(hash, flow) == 0) != rows[i].same)
 			fail_msg("%s: the hash is %s", rows[i].members, rows[i].same ? "another" : "the same");
+	}
+}
+
+/* Puts the members of every object into a random order. */
+static void shuffle(struct df_value *v, unsigned *seed)
+{
+	struct df_value *members[16];
+	size_t n = 0;
+
+	if (!df_value_is_container(v))
+		return;
+	df_for_each (child, v)
+		shuffle(child, seed);
+	if (v->kind != DF_OBJECT)
+		return;
+	assert_in_range(v->len, 0, 16);
+	while (v->first) {
+		members[n++] = v->first;
+		df_container_remove(v, NULL, v->first);
+	}
+	while (n) {
+		size_t i = (size_t)rand_r(seed) % n;
+
+		df_object_append(v, df_value_key(members[i]), members[i]);
+		members[i] = members[--n];
+	}
+}
+
+static void test_order_does_not_matter(void **state)
+{
+	struct df_value *o =
+		object(FLOW, "orders",
+		       "{'transformWorkers':2,'onError':'drop',"
+		       "'source':{'type':'postgresql','config':{'table':'t','pollInterval':3,"
+		       "'connectionStringSecretRef':{'name':'pg','key':'url','namespace':'other'}}},"
+		       "'transformations':[{'type':'insertField','config':{'fields':{'a':'1','b':'2','c':'3'}}},"
+		       "{'type':'select','config':{'fields':['b','a']}}],"
+		       "'sink':{'type':'discard','config':{}},'retry':{'attempts':1,'initial':'1s','max':'2s'}}");
+	char first[65] = "";
+	unsigned seed = 7;
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		struct df_error err = DF_ERROR_INIT;
+		struct df_resource r;
+
+		assert_int_equal(df_resource_parse(FLOW, o, &arena, &r, &err), 0);
+		assert_int_equal(r.diags.errors, 0);
+		if (round == 0)
+			memcpy(first, r.spec_hash, sizeof(first));
+		assert_string_equal(r.spec_hash, first);
+		df_resource_done(&r);
+		shuffle(o, &seed);
 	}
 }
 
@@ -299,6 +355,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_job_names, free_arena),
 		cmocka_unit_test_teardown(test_spec_is_canonical, free_arena),
 		cmocka_unit_test_teardown(test_what_changes_the_hash, free_arena),
+		cmocka_unit_test_teardown(test_order_does_not_matter, free_arena),
 		cmocka_unit_test_teardown(test_metadata, free_arena),
 		cmocka_unit_test_teardown(test_names_that_are_too_long, free_arena),
 		cmocka_unit_test_teardown(test_errors, free_arena),

@@ -208,6 +208,27 @@ static void test_pods_are_restricted(void **state)
 	assert_null(pod_of("dataflow.dataflow.io/name=open", 0));
 }
 
+/* ---- the longest names -------------------------------------------------------------------------------------- */
+
+static void test_longest_names(void **state)
+{
+	const char *flow = "a.23456789012345678901234567890123456789012345678901234567890bc";
+	const char *cron = "a.2345678901234567890123456789012345678901234567";
+	char selector[128];
+
+	(void)state;
+	assert_int_equal(strlen(flow), DF_FLOW_NAME_MAX);
+	assert_int_equal(strlen(cron), DF_CRON_NAME_MAX);
+	apply(&df_kube_serviceaccounts, built(df_object_service_account, FLOW, flow, "{" FILES "}"));
+	apply(&df_kube_deployments, built(deployment, FLOW, flow, "{" FILES "}"));
+	snprintf(selector, sizeof(selector), DF_LABEL_NAME "=%s", flow);
+	assert_non_null(pod_of(selector, WAIT_S));
+	apply(&df_kube_cronjobs, built(cronjob, CRON, cron, RUN "}"));
+	apply(&df_kube_jobs, built(trigger, CRON, cron, RUN ",'triggers':[{'image':'a/b:1'}]}"));
+	snprintf(selector, sizeof(selector), DF_LABEL_CRON "=%s", cron);
+	assert_non_null(pod_of(selector, WAIT_S));
+}
+
 /* ---- what is left out later -------------------------------------------------------------------------------- */
 
 /* The API server keeps some fields that nobody names any more. */
@@ -265,6 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_taken_as_they_are),
 		cmocka_unit_test(test_pods_are_restricted),
+		cmocka_unit_test(test_longest_names),
 		cmocka_unit_test(test_changes_arrive),
 	};
 
