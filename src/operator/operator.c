@@ -11,8 +11,8 @@
 #include "operator/internal.h"
 
 /* Requests a second: a new leader looks at everything, and must not be what others wait for. */
-#define REQUESTS_RATE 100
-#define REQUESTS_BURST 200
+#define REQUESTS_RATE 300
+#define REQUESTS_BURST 600
 /* A key that fails waits so long, then twice as long, up to the cap. */
 #define RETRY_FIRST_NS (1 * DF_NS_PER_S)
 #define RETRY_CAP_NS (300 * DF_NS_PER_S)
