@@ -11,12 +11,14 @@
 #include <microhttpd.h>
 
 #include "base/library.h"
+#include "net/http_server_internal.h"
 
 /* It brings GnuTLS along, 2.4 MiB that a process without this server does not need. */
 #define FUNCTIONS(F)                       \
 	F(MHD_add_response_header)         \
 	F(MHD_create_response_from_buffer) \
 	F(MHD_destroy_response)            \
+	F(MHD_is_feature_supported)        \
 	F(MHD_lookup_connection_value)     \
 	F(MHD_queue_response)              \
 	F(MHD_start_daemon)                \
@@ -25,16 +27,19 @@ static struct {
 	FUNCTIONS(DF_LIBRARY_MEMBER)
 } df_microhttpd;
 int df_microhttpd_load(struct df_error *err) df_must_check;
-DF_LIBRARY_DEFINE(microhttpd, "libmicrohttpd.so.12", "--metrics needs it; Debian: package libmicrohttpd12", FUNCTIONS)
+DF_LIBRARY_DEFINE(microhttpd, "libmicrohttpd.so.12", "the HTTP server needs it; Debian: package libmicrohttpd12",
+		  FUNCTIONS)
 #define MHD_add_response_header df_microhttpd.MHD_add_response_header
 #define MHD_create_response_from_buffer df_microhttpd.MHD_create_response_from_buffer
 #define MHD_destroy_response df_microhttpd.MHD_destroy_response
+#define MHD_is_feature_supported df_microhttpd.MHD_is_feature_supported
 #define MHD_lookup_connection_value df_microhttpd.MHD_lookup_connection_value
 #define MHD_queue_response df_microhttpd.MHD_queue_response
 #define MHD_start_daemon df_microhttpd.MHD_start_daemon
 #define MHD_stop_daemon df_microhttpd.MHD_stop_daemon
 
 #define CONNECTIONS_MAX 32U
+#define UPLOADS_MAX 128U		   /* likewise, of a server that takes bodies: who asks is not only a scraper */
 #define CONNECTION_SECONDS 10U		   /* without a byte */
 #define CONNECTION_BYTES ((size_t)8 << 10) /* request line, headers, and what is being sent */
 #define UPLOAD_BYTES ((size_t)32 << 10)	   /* likewise, and pieces of bodies */
@@ -48,6 +53,7 @@ struct df_http_server {
 	void *arg;
 	size_t max_body;
 	_Atomic size_t held; /* bytes of all bodies */
+	bool tls;
 	char address[NI_MAXHOST + 16];
 };
 
@@ -307,19 +313,41 @@ static void remember_address(struct df_http_server *server, int fd)
 		 port);
 }
 
+/* The options that not every server has. */
+static void add_options(const struct df_http_options *options, struct MHD_OptionItem *items)
+{
+	if (options->threads > 1) /* a pool of one is none */
+		*items++ = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)options->threads, NULL };
+	if (options->tls) {
+		*items++ = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)DF_HTTPS_PRIORITIES };
+		*items++ = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, df_https_on_handshake };
+	}
+	*items = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
+}
+
 static struct MHD_Daemon *start_daemon(struct df_http_server *server, const struct df_http_options *options, int fd)
 {
-	/* A pool of one is none. */
-	struct MHD_OptionItem pool[] = { { options->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
-					   (intptr_t)options->threads, NULL },
-					 { MHD_OPTION_END, 0, NULL } };
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | (options->tls ? MHD_USE_TLS : 0U);
+	struct MHD_OptionItem more[4];
 
-	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request, server,
-				MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+	add_options(options, more);
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
+				MHD_OPTION_CONNECTION_LIMIT, options->max_body ? UPLOADS_MAX : CONNECTIONS_MAX,
 				MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				options->max_body ? UPLOAD_BYTES : CONNECTION_BYTES, MHD_OPTION_URI_LOG_CALLBACK,
 				on_line, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_ARRAY,
-				pool, MHD_OPTION_END);
+				more, MHD_OPTION_END);
+}
+
+static int begin_tls(struct df_http_server *server, struct df_error *err)
+{
+	int code;
+
+	if (MHD_is_feature_supported(MHD_FEATURE_HTTPS_CERT_CALLBACK2) != MHD_YES)
+		return df_error_set(err, DF_ERR_CONFIG, "this system's libmicrohttpd was built without TLS");
+	code = df_https_begin(err);
+	server->tls = code == 0;
+	return code;
 }
 
 int df_http_server_start(const struct df_http_options *options, struct df_http_server **ret, struct df_error *err)
@@ -334,6 +362,8 @@ int df_http_server_start(const struct df_http_options *options, struct df_http_s
 	r = df_microhttpd_load(err);
 	if (r == 0)
 		r = open_socket(options, &fd, err);
+	if (r == 0 && options->tls)
+		r = begin_tls(server, err);
 	if (r < 0)
 		return r;
 	server->handle = options->handle;
@@ -354,7 +384,16 @@ void df_http_server_stop(struct df_http_server *server)
 		return;
 	if (server->daemon)
 		MHD_stop_daemon(server->daemon);
+	if (server->tls)
+		df_https_end();
 	free(server);
+}
+
+int df_http_server_identity(struct df_http_server *server, struct df_str chain, struct df_str key, struct df_error *err)
+{
+	if (!server->tls)
+		return df_error_set(err, DF_ERR_CONFIG, "this server has no TLS");
+	return df_https_identity(chain, key, err);
 }
 
 const char *df_http_server_address(const struct df_http_server *server)

@@ -40,11 +40,16 @@ struct df_http_options {
 	void *arg;
 	size_t max_body;  /* POST is taken too, with so many bytes (413 beyond); 0: GET and HEAD only */
 	unsigned threads; /* that answer; 0: one */
+	bool tls; /* HTTPS, TLS 1.2 or newer: nobody gets through before df_http_server_identity. One at a time */
 };
 
 /* Listens and answers from when it returns. DF_ERR_CONFIG: the address is none, or is in use, or may not be used. */
 int df_http_server_start(const struct df_http_options *options, struct df_http_server **ret,
 			 struct df_error *err) df_must_check;
+/* The certificate chain and its key (PEM) of an HTTPS server, for connections from now on; others go on. DF_ERR_CONFIG:
+ * they are none, or do not belong together; then nothing changes. */
+int df_http_server_identity(struct df_http_server *server, struct df_str chain, struct df_str key,
+			    struct df_error *err) df_must_check;
 /* Waits for the answer under way. Accepts NULL. */
 void df_http_server_stop(struct df_http_server *server);
 DF_DEFINE_CLEANUP(struct df_http_server *, df_http_server_stop)

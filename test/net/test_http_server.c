@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 
 static void handle(void *arg, const struct df_http_incoming *request, struct df_http_answer *answer)
 {
-	unsigned *calls = arg;
+	atomic_uint *calls = arg;
 
 	++*calls;
 	if (df_str_equal_c(request->path, "/big")) {
@@ -44,7 +45,7 @@ static void handle(void *arg, const struct df_http_incoming *request, struct df_
 	}
 }
 
-static struct df_http_server *start(const char *address, unsigned *calls)
+static struct df_http_server *start(const char *address, atomic_uint *calls)
 {
 	struct df_http_server *server = NULL;
 	struct df_error err = DF_ERROR_INIT;
@@ -94,7 +95,7 @@ static void assert_answer(const struct df_http_server *server, const char *reque
 
 static void answers_of_the_handler_arrive(void **state)
 {
-	unsigned calls = 0;
+	atomic_uint calls = 0;
 	struct df_http_server *server = start("0", &calls);
 	char *text;
 
@@ -115,7 +116,7 @@ static void answers_of_the_handler_arrive(void **state)
 
 static void other_methods_are_refused(void **state)
 {
-	unsigned calls = 0;
+	atomic_uint calls = 0;
 	struct df_http_server *server = start("127.0.0.1:0", &calls);
 
 	(void)state;
@@ -132,7 +133,7 @@ static void other_methods_are_refused(void **state)
 
 static void query_and_headers_are_handed_on(void **state)
 {
-	unsigned calls = 0;
+	atomic_uint calls = 0;
 	struct df_http_server *server = start("0", &calls);
 
 	(void)state;
@@ -143,9 +144,102 @@ static void query_and_headers_are_handed_on(void **state)
 	df_http_server_stop(server);
 }
 
+#define BODY_MAX 100000
+#define POST(size) "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " size "\r\n\r\n"
+
+static struct df_http_server *start_for_bodies(atomic_uint *calls)
+{
+	struct df_http_server *server = NULL;
+	struct df_error err = DF_ERROR_INIT;
+
+	if (df_http_server_start(&(struct df_http_options){ .address = "127.0.0.1:0",
+							    .handle = handle,
+							    .arg = calls,
+							    .max_body = BODY_MAX,
+							    .threads = 3 },
+				 &server, &err) < 0)
+		fail_msg("%s", err.text);
+	return server;
+}
+
+/* head and size bytes of `x`. The caller frees. */
+static char *with_body(const char *head, size_t size)
+{
+	struct df_buf buf = { 0 };
+
+	df_buf_add_c(&buf, head);
+	memset(df_buf_reserve(&buf, size), 'x', size);
+	buf.len += size;
+	return df_buf_take(&buf);
+}
+
+static void bodies_are_taken_up_to_a_limit(void **state)
+{
+	atomic_uint calls = 0;
+	struct df_http_server *server = start_for_bodies(&calls);
+	char *request;
+
+	(void)state;
+	assert_answer(server, POST("5") "hello", "HTTP/1.1 200 ", "\r\n\r\nPOST  none [hello]");
+	assert_answer(server, POST("0"), "HTTP/1.1 200 ", "\r\n\r\nPOST  none []");
+	assert_answer(server,
+		      "POST /echo?q HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+		      "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n",
+		      "HTTP/1.1 200 ", "\r\n\r\nPOST q none [abcdefg]");
+	assert_answer(server, "PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx",
+		      "HTTP/1.1 405 ", "only GET, HEAD and POST\n");
+	assert_answer(server, GET("/echo"), "HTTP/1.1 200 ", "GET  none []");
+	assert_int_equal(calls, 4);
+	request = with_body(POST("100000"), BODY_MAX);
+	assert_answer(server, request, "HTTP/1.1 200 ", "xxxx]");
+	free(request);
+	assert_int_equal(calls, 5);
+	request = with_body(POST("100001"), BODY_MAX + 1);
+	assert_answer(server, request, "HTTP/1.1 413 ", "the body is too large\n");
+	free(request);
+	assert_int_equal(calls, 5); /* it was not asked */
+	df_http_server_stop(server);
+}
+
+/* Bodies that wait for their end share what may be held; when that is used up others are told to come later, and it is
+ * given back with the connections. */
+static void bodies_together_have_a_limit_too(void **state)
+{
+	atomic_uint calls = 0;
+	struct df_http_server *server = start_for_bodies(&calls);
+	char *half = with_body(POST("100000"), BODY_MAX - 1), *whole = with_body(POST("100000"), BODY_MAX);
+	bool busy = false;
+	int fds[8];
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++) {
+		fds[i] = dial(server);
+		assert_int_equal(write(fds[i], half, strlen(half)), strlen(half));
+	}
+	for (int i = 0; i < 100 && !busy; i++) { /* until they have been read */
+		char *answer = ask(server, whole);
+
+		busy = strstr(answer, "HTTP/1.1 503 ");
+		free(answer);
+	}
+	assert_true(busy);
+	for (size_t i = 0; i < 8; i++)
+		close(fds[i]);
+	for (int i = 0; i < 100 && busy; i++) {
+		char *answer = ask(server, whole);
+
+		busy = !strstr(answer, "HTTP/1.1 200 ");
+		free(answer);
+	}
+	assert_false(busy);
+	free(half);
+	free(whole);
+	df_http_server_stop(server);
+}
+
 static void a_request_that_never_ends_does_not_stop_others(void **state)
 {
-	unsigned calls = 0;
+	atomic_uint calls = 0;
 	struct df_http_server *server = start("0", &calls);
 	int slow = dial(server);
 
@@ -158,7 +252,7 @@ static void a_request_that_never_ends_does_not_stop_others(void **state)
 
 static void a_port_in_use_is_told(void **state)
 {
-	unsigned calls = 0;
+	atomic_uint calls = 0;
 	struct df_http_server *server = start("0", &calls), *second;
 	struct df_error err = DF_ERROR_INIT;
 
@@ -181,7 +275,7 @@ static void addresses(void **state)
 	};
 	struct df_http_server *server;
 	struct df_error err;
-	unsigned calls = 0;
+	atomic_uint calls = 0;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -225,6 +319,8 @@ int main(void)
 		cmocka_unit_test(answers_of_the_handler_arrive),
 		cmocka_unit_test(other_methods_are_refused),
 		cmocka_unit_test(query_and_headers_are_handed_on),
+		cmocka_unit_test(bodies_are_taken_up_to_a_limit),
+		cmocka_unit_test(bodies_together_have_a_limit_too),
 		cmocka_unit_test(a_request_that_never_ends_does_not_stop_others),
 		cmocka_unit_test(a_port_in_use_is_told),
 		cmocka_unit_test(test_accept),
