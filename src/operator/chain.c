@@ -68,7 +68,7 @@ static void evaluate(struct chain *c, struct chain_run *run)
 
 /* ---- who may begin --------------------------------------------------------------------------------------- */
 
-static bool unfinished(const struct chain_run *run)
+bool chain_run_unfinished(const struct chain_run *run)
 {
 	bool any = chain_unfinished(run->processor);
 
@@ -80,7 +80,7 @@ static bool unfinished(const struct chain_run *run)
 /* It keeps another one from beginning. */
 static bool occupies(const struct chain_run *run)
 {
-	return !run->gated && (run->outcome == CHAIN_OPEN || unfinished(run));
+	return !run->gated && (run->outcome == CHAIN_OPEN || chain_run_unfinished(run));
 }
 
 static int64_t deadline_of(const struct chain *c, const struct chain_run *run)
@@ -221,12 +221,13 @@ static void words_of_end(struct chain *c, struct chain_run *run)
 		last = chain_last_words(c, run->processor->name);
 		run->text = chain_text(c, "%s%sJob %s failed: %s", last ? last : "", last ? "; " : "",
 				       run->processor->name, run->processor->why);
+	} else if (run->at && !run->at->failed) {
+		run->text = chain_text(c, "Run %s failed: a trigger Job was deleted", run->id);
 	} else if (!run->at) {
 		run->text = chain_text(c, "Trigger %s failed: trigger Job %s was deleted", trigger,
 				       df_trigger_job_name(c->in->name, run->id, (unsigned)run->position, c->arena));
 	} else {
-		run->text = chain_text(c, "Trigger %s failed: Job %s: %s", trigger, run->at->name,
-				       run->at->why ? run->at->why : "it failed");
+		run->text = chain_text(c, "Trigger %s failed: Job %s: %s", trigger, run->at->name, run->at->why);
 	}
 }
 
@@ -239,11 +240,15 @@ static const char *event_of_end(const struct chain_run *run)
 	return run->processor && run->processor->failed ? "RunFailed" : "TriggerFailed";
 }
 
-/* The Jobs of a run in the order in which it is settled: its processor Job last, so that what has its mark is all
- * there is to do. */
+/*
+ * The Jobs of a run in the order in which it is settled. The last trigger Job first, for the next trigger is made after
+ * that very version of it; the processor Job last, so that what has its mark is all there is to do.
+ */
 static struct chain_job *member(const struct chain_run *run, size_t i)
 {
-	return i < run->trigger_count ? run->triggers[i] : i == run->trigger_count ? run->processor : NULL;
+	if (i < run->trigger_count)
+		return run->triggers[run->trigger_count - 1 - i];
+	return i == run->trigger_count ? run->processor : NULL;
 }
 
 /* Every Job gets the mark: whichever of them is deleted first, none is taken for a run that goes on. */
@@ -259,7 +264,7 @@ static bool settle(struct chain *c, struct chain_run *run)
 		action = add(c, DF_CHAIN_PATCH, run, job);
 		action->mark = chain_marks[run->outcome];
 	}
-	if (action)
+	if (action && (run->processor ? run->processor->mark : run->recorded) == CHAIN_OPEN)
 		tell(action, run->outcome == CHAIN_FAILED, event_of_end(run), run->text);
 	return action != NULL;
 }
@@ -307,7 +312,7 @@ static void act_on_ended(struct chain *c, struct chain_run *run)
 
 	if (run->outcome == CHAIN_REPLACED)
 		end_replaced(c, run);
-	if (!settling && !unfinished(run))
+	if (!settling && !chain_run_unfinished(run))
 		prune(c, run);
 }
 
@@ -393,6 +398,10 @@ static void act_on_triggers(struct chain *c, struct chain_run *run)
 	action = add(c, DF_CHAIN_CREATE, run, memory_of(run, run->next));
 	action->processor_job = run->processor_name;
 	action->index = (unsigned)run->next;
+	if (run->at) {
+		action->after = run->at->name;
+		action->after_version = run->at->version;
+	}
 	tell(action, false, "TriggerStarted",
 	     chain_text(c, "Started trigger %s of run %s: Job %s", chain_trigger_words(c, run->next), run->id,
 			job ? job : ""));

@@ -42,9 +42,11 @@ struct df_chain_action {
 	/* PATCH */
 	enum df_chain_suspend suspend;
 	const char *mark; /* D/chain; NULL: as it is */
-	/* CREATE: trigger `index` of the run of that processor Job */
+	/* CREATE: trigger `index` of the run of that processor Job; after that trigger Job, likewise unless it is not
+	 * of that version any more. NULL: it is the first one. */
 	const char *processor_job;
 	unsigned index;
+	const char *after, *after_version;
 	/* DELETE: it stays, being deleted, until its pods are gone */
 	bool with_pods;
 	/* An Event to be told when it was done; reason NULL: none */

@@ -72,6 +72,9 @@ const char *chain_trouble(struct chain *c, const char *job);
 /* "1 (report)": the trigger of that index, as texts name it. */
 const char *chain_trigger_words(struct chain *c, int64_t index);
 
+/* One of its Jobs is at work, or waits. */
+bool chain_run_unfinished(const struct chain_run *run);
+
 /* chain_status.c */
 void chain_status(struct chain *c);
 

@@ -41,7 +41,7 @@ static int64_t end_of(const struct chain_run *run)
 {
 	if (run->processor && (run->processor->failed || run->position < 0))
 		return run->processor->ended;
-	return run->at ? run->at->ended : 0;
+	return run->at && (run->at->failed || run->outcome != CHAIN_FAILED) ? run->at->ended : 0;
 }
 
 static void add_times(struct chain *c, const struct chain_run *run)
@@ -111,8 +111,6 @@ static void show(struct chain *c, const struct chain_run *run)
 	s->message = run->text;
 	if (run->outcome == CHAIN_DONE)
 		s->phase = COMPLETED;
-	else if (run->outcome == CHAIN_REPLACED)
-		s->phase = PENDING;
 	else if (run->outcome == CHAIN_FAILED)
 		show_failure(run, c, s);
 	else if (chain_unfinished(run->processor))
@@ -123,25 +121,23 @@ static void show(struct chain *c, const struct chain_run *run)
 
 /* ---- which one that is ----------------------------------------------------------------------------------- */
 
-static bool gone(const struct chain_run *run)
-{
-	return run->skip || run->drop;
-}
-
-/* The newest that has begun; what replaces it as soon as it can. */
+/* The newest that has begun and was not replaced; what replaces one as soon as that has ended. */
 static const struct chain_run *newest(const struct chain *c)
 {
 	const struct chain_run *begun = NULL, *waiting = NULL;
+	bool ending = false;
 
 	for (size_t i = 0; i < c->run_count; i++) {
 		const struct chain_run *run = &c->runs[i];
 
-		if (!run->gated || run->release)
+		if (run->outcome == CHAIN_REPLACED)
+			ending |= chain_run_unfinished(run);
+		else if (!run->gated || run->release)
 			begun = run;
-		else if (!gone(run))
+		else if (!run->skip && !run->drop)
 			waiting = run;
 	}
-	return begun && begun->outcome == CHAIN_REPLACED && waiting ? waiting : begun;
+	return ending && waiting ? waiting : begun;
 }
 
 static bool is_there(const struct chain *c, const char *id)
@@ -216,6 +212,12 @@ static bool was_under_way(struct chain *c)
 	return strcmp(phase, RUNNING) == 0 || strcmp(phase, RUNNING_TRIGGERS) == 0;
 }
 
+/* Pruned, ended, and the status says so: its trigger Jobs are about to go, and know less. */
+static bool told(struct chain *c, const struct chain_run *run, const char *old)
+{
+	return !run->processor && run->recorded != CHAIN_OPEN && strcmp(run->id, old) == 0 && !was_under_way(c);
+}
+
 static bool replaces(const struct chain *c)
 {
 	const char *policy = c->in->spec ? c->in->spec->concurrency_policy : NULL;
@@ -238,7 +240,10 @@ void chain_status(struct chain *c)
 	};
 	for (size_t i = 0; i < c->run_count; i++)
 		add_times(c, &c->runs[i]);
-	if (*old && !is_there(c, old) && (!run || history(c, run)) && !(was_under_way(c) && replaces(c))) {
+	if (run && told(c, run, old)) {
+		s->run_id = old;
+		show_ended(c);
+	} else if (*old && !is_there(c, old) && (!run || history(c, run)) && !(was_under_way(c) && replaces(c))) {
 		s->run_id = old;
 		if (was_under_way(c))
 			show_vanished(c);
