@@ -48,7 +48,8 @@ static void read_connection(struct reading *r, const struct df_sample *s)
 		r->counts.disconnected = true;
 }
 
-bool df_counts_read(struct df_str text, struct df_process_counts *ret)
+/* False: it does not say. */
+static bool read_counts(struct df_str text, struct df_process_counts *ret)
 {
 	static const struct {
 		struct df_str name;
@@ -100,15 +101,22 @@ static void store(struct df_counts *counts, const struct df_target *target, cons
 	pod->disconnected = said->disconnected;
 }
 
+void df_counts_take(struct df_counts *counts, const struct df_target *target, struct df_str text)
+{
+	struct df_process_counts said;
+
+	if (read_counts(text, &said))
+		store(counts, target, &said);
+}
+
 static void on_text(void *arg, const struct df_target *target, struct df_str text, const struct df_error *err)
 {
 	const struct df_logger logger = { target->namespace, target->name, NULL };
-	struct df_process_counts said;
 
 	if (err)
 		df_debug(&logger, "pod %s does not say its counts: %s", target->pod, err->text);
-	else if (df_counts_read(text, &said))
-		store(arg, target, &said);
+	else
+		df_counts_take(arg, target, text);
 }
 
 /* Keeps the targets whose counts are wanted: a cron has none. */

@@ -70,8 +70,8 @@ struct df_target *df_counts_targets(struct df_counts *counts, struct df_str name
 
 /* ---- counts.c -------------------------------------------------------------------------------------------- */
 
-/* What a processor's text says of its counts. False: it does not say. */
-bool df_counts_read(struct df_str text, struct df_process_counts *ret);
+/* What a process says, its metrics. Ignored when it is not the pod's latest process any more. */
+void df_counts_take(struct df_counts *counts, const struct df_target *target, struct df_str text);
 /* Asks all once, and tells the resources whose counts have changed. */
 void df_counts_round(struct df_counts *counts);
 
