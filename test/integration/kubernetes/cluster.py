@@ -188,24 +188,31 @@ def merge(kind, namespace, name, patch, subresource=None):
     return request("PATCH", path_of(kind, namespace, name, subresource), patch, "application/merge-patch+json")
 
 
-WRITES = ("POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION")
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
 
 
-def writes(ignore=("leases", "events")):
-    """How many writing requests of each verb and resource the API server has answered, of whomever."""
-    counts = {}
-    for line in request("GET", "/metrics").splitlines():
-        if line.startswith("apiserver_request_total{"):
-            labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
-            if labels["verb"] in WRITES and labels["resource"] not in ignore:
-                key = (labels["verb"], labels["resource"], labels["subresource"])
-                counts[key] = counts.get(key, 0) + int(float(line.rsplit(" ", 1)[1]))
-    return counts
+def audit_mark():
+    """Now, in the API server's audit log; for `audited`."""
+    return pathlib.Path(ENV["KUBERNETES_AUDIT_LOG"]).stat().st_size
 
 
-def difference(before, after):
-    """What is more in `after`: {} when nothing was written."""
-    return {key: n - before.get(key, 0) for key, n in after.items() if n != before.get(key, 0)}
+def audited(mark, namespace, verbs=WRITES, ignore=("leases", "events")):
+    """The requests about that namespace (None: any) since then: [(verb, "resource" or "resource/subresource", name, status, user agent)].
+
+    Leases are renewed and Events are told all the time, so they are left out unless they are asked for.
+    """
+    found = []
+    with open(ENV["KUBERNETES_AUDIT_LOG"], encoding="utf-8") as log:
+        log.seek(mark)
+        for line in log:
+            if not line.endswith("\n"):
+                break  # it is being written
+            entry = json.loads(line)
+            ref = entry.get("objectRef", {})
+            if entry["verb"] in verbs and namespace in (None, ref.get("namespace")) and ref.get("resource") not in ignore:
+                what = "/".join(filter(None, (ref.get("resource"), ref.get("subresource"))))
+                found.append((entry["verb"], what, ref.get("name", ""), entry.get("responseStatus", {}).get("code"), entry.get("userAgent", "")))
+    return found
 
 
 # ---- manifests -------------------------------------------------------------------------------------------------
@@ -268,6 +275,10 @@ class Case(unittest.TestCase):
     def merge(self, kind, name, patch, subresource=None):
         return merge(kind, self.namespace, name, patch, subresource)
 
+    def writes(self, mark, **options):
+        """Who wrote what in this namespace since cluster.audit_mark()."""
+        return audited(mark, self.namespace, **options)
+
     def delete(self, kind, name, propagation="Background"):
         request("DELETE", path_of(kind, self.namespace, name), {"propagationPolicy": propagation})
 
@@ -310,6 +321,8 @@ class Case(unittest.TestCase):
 
     def container(self, pod, state, ready=False, restarts=0, last_state=None, started=None):
         """Gives the pod's one container this state: {"waiting": {"reason": ...}}, {"running": {}}, {"terminated": {...}}."""
+        if not self.get("pod", pod)["spec"].get("nodeName"):
+            self.schedule(pod)  # else the scheduler says again and again that there is no node
         running = "running" in state
         status = {"name": "processor", "image": "x", "imageID": "", "ready": ready, "restartCount": restarts, "state": state,
                   "started": running if started is None else started, "lastState": last_state or {}}
@@ -392,12 +405,12 @@ class Operator:
             raise AssertionError(f"/metrics: {status} {text}")
         return text
 
-    def metric(self, name, **labels):
-        """The sum of the samples of that name that carry these labels; None when there is none."""
+    def metric(self, sample, /, **labels):
+        """The sum of the samples of that metric that carry these labels; None when there is none."""
         total = None
         for line in self.metrics().splitlines():
             match = re.match(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)", line)
-            if match and match[1] == name and labels.items() <= dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match[2] or "")).items():
+            if match and match[1] == sample and labels.items() <= dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match[2] or "")).items():
                 total = (total or 0) + float(match[3])
         return total
 
