@@ -300,7 +300,7 @@ static int hash_object(struct ensure *e, struct df_error *err)
 	return buf.failed ? df_error_no_memory(err) : 0;
 }
 
-/* The owner, and the hash of all that is applied but itself. */
+/* The owner, and the hash of all that is applied but itself. Done to it once before, or not: the same comes out. */
 static int complete(struct ensure *e, struct df_error *err)
 {
 	struct df_arena *arena = e->r->arena;
@@ -310,6 +310,9 @@ static int complete(struct ensure *e, struct df_error *err)
 	annotations = metadata ? object_in(metadata, "annotations", arena) : NULL;
 	if (!annotations)
 		return df_error_no_memory(err);
+	stamp = df_object_get_c(annotations, DF_ANNOTATION_APPLIED);
+	if (stamp)
+		df_container_remove(annotations, df_container_prev(annotations, stamp), stamp);
 	code = add_owner(e, metadata, err);
 	if (code == 0)
 		code = hash_object(e, err);
