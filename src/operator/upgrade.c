@@ -4,6 +4,7 @@
 #include "kube/build.h"
 #include "operator/ensure.h"
 #include "operator/internal.h"
+#include "operator/names.h"
 #include "operator/text.h"
 
 /* ---- finalizers ------------------------------------------------------------------------------------------ */
@@ -106,7 +107,20 @@ static int delete_old(struct df_reconcile *r, const struct df_resource *resource
 	return options.uid ? df_kube_delete(r->client, r->ctx, &ref, &options, NULL, err) : df_error_no_memory(err);
 }
 
-/* Nobody makes such objects any more: once a process is enough. */
+/* A Deployment that we applied says that the old one is gone: it was not applied before. */
+static int was_applied(struct df_reconcile *r, const struct df_resource *resource, bool *ret, struct df_error *err)
+{
+	const char *name = df_object_name(DF_NAME_WORKLOAD, resource->kind, resource->name, r->arena);
+	struct df_value *live = NULL;
+	int code = name ? 0 : df_error_no_memory(err);
+
+	if (code == 0 && r->op)
+		code = df_watched_get(r, DF_WATCH_DEPLOYMENTS, resource->namespace, name, &live, err);
+	*ret = df_kube_at(live, "metadata", "annotations", DF_ANNOTATION_APPLIED, NULL) != NULL;
+	return code;
+}
+
+/* Nobody makes such objects any more: looking once a process is enough. */
 int df_upgrade_old_names(struct df_reconcile *r, const struct df_resource *resource, bool *ret_waits,
 			 struct df_error *err)
 {
@@ -116,15 +130,17 @@ int df_upgrade_old_names(struct df_reconcile *r, const struct df_resource *resou
 					     .name = resource->name,
 					     .plural = "",
 					     .object = "old names" };
-	bool configmap;
+	bool applied, configmap;
 	int code;
 
 	*ret_waits = false;
 	if (resource->kind != DF_KIND_DATAFLOW || df_verified_is(verified, &key, "", 0, INT64_MAX))
 		return 0;
-	code = delete_old(r, resource, &df_kube_deployments, df_text(r->arena, "dataflow-%s", resource->name),
-			  ret_waits, err);
-	if (code == 0 && !*ret_waits)
+	code = was_applied(r, resource, &applied, err);
+	if (code == 0 && !applied)
+		code = delete_old(r, resource, &df_kube_deployments, df_text(r->arena, "dataflow-%s", resource->name),
+				  ret_waits, err);
+	if (code == 0 && !applied && !*ret_waits)
 		code = delete_old(r, resource, &df_kube_configmaps,
 				  df_text(r->arena, "dataflow-%s-spec", resource->name), &configmap, err);
 	if (code == 0 && !*ret_waits)

@@ -30,6 +30,10 @@ static char namespace[40];
 int df_watched_get(struct df_reconcile *r, enum df_watched what, const char *ns, const char *name,
 		   struct df_value **ret, struct df_error *e)
 {
+	struct df_kube_ref ref = { .resource = &df_kube_deployments, .namespace = ns, .name = name };
+
+	if (what == DF_WATCH_DEPLOYMENTS)
+		return df_kube_get(client, NULL, &ref, r->arena, ret, e);
 	assert_int_equal(what, DF_WATCH_CONFIGMAPS);
 	return df_kube_cache_get(configmaps, ns, name, r->arena, ret, e);
 }
@@ -599,6 +603,12 @@ static void test_old_names(void **state)
 	assert_null(get(&df_kube_deployments, "dataflow-aged"));
 	ok(df_upgrade_old_names(&quiet, &r, &waits, &err)); /* known, without a request */
 	assert_false(waits);
+	/* Ours is there, as we made it: the old one is gone, which another process knows without a request, too. */
+	df_verified_forget(op.verified, r.kind, namespace, r.name);
+	assert_int_not_equal(df_upgrade_old_names(&quiet, &r, &waits, &err), 0);
+	assert_int_equal(ensure(&r, &df_kube_deployments, deployment("df-aged", "[]", "i:1", PROJECTED)),
+			 DF_ENSURED_CREATED);
+	ok(df_upgrade_old_names(&quiet, &r, &waits, &err));
 	/* Not ours: not touched. */
 	ok(df_upgrade_old_names(&foreign, &other, &waits, &err));
 	assert_false(waits);
