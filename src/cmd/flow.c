@@ -84,7 +84,8 @@ struct flow {
 	struct df_health health;
 	struct df_kube_config kube;
 	struct df_logger logger;
-	char holder[256]; /* of the Lease */
+	char holder[512]; /* of the Lease */
+	char pod[384];	  /* what the holders of this pod begin with; "": no pod */
 	bool fenced;	  /* another processor of this flow has taken over ... */
 	struct df_error fenced_why;
 
@@ -151,14 +152,18 @@ static void on_fenced(void *arg, const struct df_error *why)
 	df_context_cancel(f->kill);
 }
 
-/* <pod>_<uid>_<start>, so that a container that starts anew in its pod is another holder. */
-static void make_holder(char *out, size_t size)
+/* <pod>_<uid>_<start>, so that a container that starts anew in its pod is another holder; and one that knows that the
+ * earlier ones are gone, for a pod's container is started when it has ended. */
+static void make_holder(struct flow *f)
 {
 	const char *pod = getenv("POD_NAME"), *uid = getenv("POD_UID");
 	char host[128] = "";
 
 	gethostname(host, sizeof(host) - 1);
-	snprintf(out, size, "%s_%s_%lld", pod ? pod : host, uid ? uid : "", (long long)df_clock_now(NULL));
+	if (pod && uid && uid[0])
+		snprintf(f->pod, sizeof(f->pod), "%s_%s_", pod, uid);
+	snprintf(f->holder, sizeof(f->holder), "%s_%s_%lld", pod ? pod : host, uid ? uid : "",
+		 (long long)df_clock_now(NULL));
 }
 
 static int open_configmap(struct flow *f, const struct df_flow_options *o, struct df_error *err)
@@ -171,12 +176,13 @@ static int open_configmap(struct flow *f, const struct df_flow_options *o, struc
 	r = df_kube_config_load(o->kubeconfig, &f->kube, err);
 	if (r < 0)
 		return r;
-	make_holder(f->holder, sizeof(f->holder));
+	make_holder(f);
 	return df_checkpoint_configmap_open(
 		&(struct df_checkpoint_configmap_options){ .config = &f->kube,
 							   .namespace = o->namespace,
 							   .name = o->name,
 							   .holder = f->holder,
+							   .ended_holders = f->pod[0] ? f->pod : NULL,
 							   .source_type = o->spec->source.type->name,
 							   .logger = &f->logger,
 							   .on_lost = on_fenced,

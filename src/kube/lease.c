@@ -124,6 +124,15 @@ struct watching {
 	int64_t since_ns;
 };
 
+/* Nobody writes under that name any more. */
+static bool has_ended(const struct df_kube_lease *l, struct df_str holder)
+{
+	struct df_str prefix = df_str_c(l->options.ended_prefix);
+
+	return holder.len == 0 || df_str_equal_c(holder, l->options.identity) ||
+	       (prefix.len > 0 && holder.len > prefix.len && memcmp(holder.ptr, prefix.ptr, prefix.len) == 0);
+}
+
 /* Takes the Lease when it is free or its holder has been silent for `duration`. *ret_held. */
 static int try_once(struct df_kube_lease *l, struct df_context *ctx, struct watching *w, bool *ret_held,
 		    struct df_error *err)
@@ -143,8 +152,7 @@ static int try_once(struct df_kube_lease *l, struct df_context *ctx, struct watc
 			snprintf(w->version, sizeof(w->version), DF_STR_FMT, DF_STR_ARG(seen.version));
 			w->since_ns = began_ns;
 		}
-		waits = seen.holder.len > 0 && !df_str_equal_c(seen.holder, l->options.identity) &&
-			began_ns - w->since_ns < l->options.duration_ns;
+		waits = !has_ended(l, seen.holder) && began_ns - w->since_ns < l->options.duration_ns;
 	}
 	if (code == 0 && !waits)
 		code = hold(l, ctx, &seen, l->options.identity, &arena, err);

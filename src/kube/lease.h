@@ -18,6 +18,8 @@ struct df_kube_lease_options {
 	struct df_kube_client_options client;
 	const char *namespace, *name;
 	const char *identity; /* unique for each start of a process */
+	/* A holder whose identity begins so has ended for certain, and is not waited for; NULL: nobody's. */
+	const char *ended_prefix;
 	int64_t duration_ns, deadline_ns, retry_ns;
 	bool create; /* make it when it is missing; else that is waited for */
 	const struct df_logger *logger;

@@ -376,6 +376,7 @@ static int acquire(struct configmap_store *s, struct df_context *ctx, struct df_
 		.namespace = s->options.namespace,
 		.name = s->lease_name,
 		.identity = s->options.holder,
+		.ended_prefix = s->options.ended_holders,
 		.duration_ns = LEASE_DURATION,
 		.deadline_ns = LEASE_DEADLINE,
 		.retry_ns = LEASE_RETRY,

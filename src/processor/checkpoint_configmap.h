@@ -18,6 +18,7 @@ struct df_checkpoint_configmap_options {
 	const struct df_kube_config *config;
 	const char *namespace, *name; /* the flow's */
 	const char *holder;	      /* in the Lease; unique for each start: <pod>_<uid>_<start> */
+	const char *ended_holders;    /* those that begin so are earlier starts of this container; NULL: none */
 	const char *source_type;      /* its object in the checkpoint is ours; all others are left as they are */
 	const struct df_logger *logger;
 	/* The Lease was lost, or another pod has raised the fence: no more read, write or commit. Any thread, once. */

@@ -67,11 +67,12 @@ class Checkpoint(unittest.TestCase):
                                     "checkpointSaveInterval": "1s", **more}))
         return path
 
-    def start(self, spec):
+    def start(self, spec, **env):
         path = self.dir / f"log-{len(self.processes)}.txt"
         with open(path, "w") as log:
             process = subprocess.Popen([DATAFLOW, "processor", "--spec-path", spec, "--namespace", self.namespace, "--name", "f",
-                                        "--checkpoint-configmap", "--kubeconfig", KUBE["KUBECONFIG"], "--metrics", "none"], stderr=log)
+                                        "--checkpoint-configmap", "--kubeconfig", KUBE["KUBECONFIG"], "--metrics", "none"], stderr=log,
+                                       env=dict(os.environ, **env))
         process.log = path.read_text
         self.processes.append(process)
         return process
@@ -116,6 +117,25 @@ class Checkpoint(unittest.TestCase):
         seen = len(self.numbers())
         second = self.start(self.spec())
         wait_until(lambda: len(self.numbers()) > seen, 45, "the Lease of the killed one runs out after 30 s")
+        self.assertEqual(self.end(second), 0, second.log())
+        numbers = set(self.numbers())
+        self.assertEqual(numbers, set(range(min(numbers), max(numbers) + 1)), "nothing is missing")
+
+    def test_killed_in_its_pod(self):
+        """The kubelet starts a container when the one before it has ended: nobody is waited for. Another pod is."""
+        pod = {"POD_NAME": "df-f-1", "POD_UID": "0a-1"}
+        first = self.start(self.spec(), **pod)
+        wait_until(self.moved, 30, "a saved position")
+        self.end(first, signal.SIGKILL)
+        seen = len(self.numbers())
+        other = self.start(self.spec(), POD_NAME="df-f-1", POD_UID="0a-12")
+        time.sleep(2)
+        self.assertEqual(len(self.numbers()), seen)
+        self.end(other, signal.SIGKILL)
+        second = self.start(self.spec(), **pod)
+        wait_until(lambda: len(self.numbers()) > seen, 5, "it goes on at once")
+        self.assertEqual(self.fence(), "2")
+        self.assertRegex(self.get("lease", "df-f-processor")["spec"]["holderIdentity"], r"^df-f-1_0a-1_\d+$")
         self.assertEqual(self.end(second), 0, second.log())
         numbers = set(self.numbers())
         self.assertEqual(numbers, set(range(min(numbers), max(numbers) + 1)), "nothing is missing")

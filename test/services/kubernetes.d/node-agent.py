@@ -10,7 +10,7 @@ is found at whatever path a command of the container names that does not exist h
 
 As a kubelet it mounts ConfigMaps, Secrets, tokens and pod fields (with the link ..data that switches in one step when they change), resolves env,
 probes over HTTP, runs preStop hooks, keeps the grace period, restarts with a backoff (of seconds, not minutes), takes termination messages, and tells
-FailedMount. There are no Services, no logs or exec through the API, no init containers, no limits of memory or time.
+FailedMount. Startup probes look twice a second at least: tests wait for them. There are no Services, no logs or exec through the API, no init containers, no limits of memory or time.
 
 DIR of --state has for each pod and container: pods/<pod uid>/<container>.pid (of its first process) and logs/<namespace>_<pod>_<container>.log, which
 stays. DIR of --shared is /shared in every container: it stands for a server that all of them reach.
@@ -349,6 +349,7 @@ class Probe:
 
     def __init__(self, spec, container, address, success):
         self.spec, self.good, self.bad = spec, 0, 0
+        self.period = (spec or {}).get("periodSeconds", 10)
         self.ok = success  # before the first answer
         self.due = time.monotonic() + (spec or {}).get("initialDelaySeconds", 0)
         if spec:
@@ -360,7 +361,7 @@ class Probe:
         """True when it has failed as often as it may, this time."""
         if not self.spec or time.monotonic() < self.due:
             return False
-        self.due = time.monotonic() + self.spec.get("periodSeconds", 10)
+        self.due = time.monotonic() + self.period
         try:
             with DIRECT.open(self.url, timeout=self.spec.get("timeoutSeconds", 1)):
                 well = True
@@ -390,6 +391,8 @@ class Container:
     def set_probes(self):
         self.startup, self.liveness, self.readiness = (Probe(self.spec.get(kind), self.spec, self.pod.address, success) for kind, success in (
             ("startupProbe", "startupProbe" not in self.spec), ("livenessProbe", True), ("readinessProbe", "readinessProbe" not in self.spec)))
+        if self.startup.spec:
+            self.startup.period = min(self.startup.period, 0.5)
 
     # ---- starting
 
@@ -400,7 +403,7 @@ class Container:
     def identity(self):
         """The command that becomes the container's user, with no more rights than it was given."""
         user, group = self.security("runAsUser", 0), self.security("runAsGroup", 0)
-        words = ["setpriv", f"--reuid={user}", f"--regid={group}", f"--groups={self.pod.group or group}"]
+        words = ["setpriv", "--pdeathsig=KILL", f"--reuid={user}", f"--regid={group}", f"--groups={self.pod.group or group}"]
         if self.security("runAsNonRoot") and user == 0:
             raise Missing("container has runAsNonRoot and image will run as root")
         if not self.security("allowPrivilegeEscalation", True):
