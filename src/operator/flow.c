@@ -12,6 +12,7 @@
 #define CONFLICT_NS (60 * DF_NS_PER_S)
 #define COLLECTING_NS (5 * DF_NS_PER_S)
 #define REFERENCES_NS (30 * DF_NS_PER_S)
+#define BEHIND_NS (50 * DF_NS_PER_MS)
 #define RESYNC_NS (30 * 60 * DF_NS_PER_S)
 
 struct flow {
@@ -210,8 +211,7 @@ static int show_failure(struct flow *f, const struct step *step, int code, struc
 	f->facts.failed = df_text(f->r->arena, "Failed to %s: %s", step->message, err->text);
 	if (!f->facts.failed)
 		return df_error_no_memory(err);
-	if (df_kube_is(err, DF_CONFLICT)) {
-		df_event(f->r, f->resource.object, true, DF_CONFLICT, "%s", err->text);
+	if (df_kube_is(err, DF_CONFLICT)) { /* df_ensure has told it */
 		df_reconcile_again(f->r, CONFLICT_NS);
 		return 0;
 	}
@@ -355,6 +355,10 @@ static int write_status(struct flow *f, struct df_error *err)
 		code = make_status(f, &phase, status, err);
 	if (code == 0)
 		code = df_status_write(r, f->resource.object, status, err);
+	if (code < 0 && df_kube_is(err, "Conflict")) { /* our own last write is not in the cache yet, or somebody's */
+		df_reconcile_again(r, BEHIND_NS);
+		return 0;
+	}
 	if (code < 0)
 		return code;
 	tell(f, &phase);
@@ -385,6 +389,15 @@ static int scale_down(struct flow *f, struct df_error *err)
 					err);
 }
 
+/* Copies of that Secret go as well. What stands in the way of that must not hide why. */
+static void drop_mirrors(struct flow *f)
+{
+	struct df_error why = DF_ERROR_INIT;
+
+	if (df_references_ensure(f->r, &f->resource, &why) < 0)
+		df_log_error(&f->r->logger, DF_LOG_WARN, &why, "a reference is refused; looking after the others");
+}
+
 /* *ret: it is invalid, and that is all there is to be done about it. */
 static int check(struct flow *f, bool *ret, struct df_error *err)
 {
@@ -403,6 +416,8 @@ static int check(struct flow *f, bool *ret, struct df_error *err)
 	}
 	if (code == 0 && f->facts.refused)
 		code = scale_down(f, err);
+	if (code == 0 && f->facts.refused)
+		drop_mirrors(f);
 	df_diags_done(&refused);
 	return code;
 }
