@@ -2,8 +2,8 @@
 """Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
 
     bench/run.py              everything
-    bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, stop, outage, file, idle, start, size, sqlite, guard, plugin,
-                              program, kafka, clickhouse, trino)
+    bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, operator-metrics, stop, outage, file, idle, start, size, sqlite,
+                              guard, plugin, program, kafka, clickhouse, trino)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
 """
@@ -346,6 +346,31 @@ def bench_metrics():
         row(f"{name}: instructions, on against off", f"{(on / off - 1) * 100:+.2f} %", "at most 3 %")
         off, on = [min(measure(run(LINES * 2, *m))[0] for _ in range(5)) for m in ([], ["--metrics", "127.0.0.1:0"])]
         row(f"{name}: CPU seconds, on against off", f"{(on / off - 1) * 100:+.2f} %")
+
+
+def processor_text():
+    """What /metrics of a processor says, two transformations in it."""
+    chain = [{"type": "snakeCase", "config": {"deep": True}}, {"type": "filter", "config": {"condition": "id > 0"}}]
+    process = subprocess.Popen([DATAFLOW, "run", "--progress", "none", "--metrics", "127.0.0.1:0", processor_flow(10**9, chain)],
+                               stderr=subprocess.PIPE, text=True, cwd=WORK)
+    try:
+        url = next(match[0] for line in process.stderr if (match := re.search(r"http://\S+/metrics", line)))
+        time.sleep(1)
+        with urllib.request.urlopen(url) as answer:
+            return answer.read()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def bench_operator_metrics():
+    """the operator's /metrics: the texts of 500 pods merged into one"""
+    path, merge = WORK / "processor.prom", BUILD / "bench/bench-exposition"
+    path.write_bytes(processor_text())
+    samples, size = (float(n) for n in subprocess.run([merge, path, "500"], capture_output=True, text=True, check=True).stdout.split())
+    row("samples of a pod; MiB of 500", f"{samples / 500:.0f}", f"{size / 2**20:.1f}")
+    row("CPU ms to merge 500 pods", f"{min(measure([merge, path, 500])[0] for _ in range(5)) * 1000:.0f}")
+    row("instructions a sample", f"{(instructions([merge, path, 60]) - instructions([merge, path, 20])) / (samples / 500 * 40):.0f}")
 
 
 def bench_stop():

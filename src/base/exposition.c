@@ -1,9 +1,8 @@
 /* Reading: one line at a time, as strictly as Prometheus' own parser. */
-#include "base/exposition.h"
+#include "base/exposition_internal.h"
 
 #include <string.h>
 
-#define LABELS_MAX 64
 #define VALUE_MAX 50 /* bytes of a number; with EXPONENT_MAX it stays within what a double holds */
 #define EXPONENT_MAX 250
 
@@ -47,10 +46,6 @@ bool df_exposition_line(struct df_str *text, struct df_str *ret)
 
 /* ---- labels ---------------------------------------------------------------------------------------------- */
 
-struct label {
-	struct df_str name, value;
-};
-
 /* Behind the closing quote of the value that begins at p; NULL: it does not end, or an escape is none. */
 static const char *value_end(const char *p, const char *end)
 {
@@ -64,7 +59,7 @@ static const char *value_end(const char *p, const char *end)
 }
 
 /* One `name="value"` at p; returns what is behind it, or NULL. */
-static const char *label_at(const char *p, const char *end, struct label *ret)
+static const char *label_at(const char *p, const char *end, struct df_label *ret)
 {
 	size_t len = name_len(p, end, LETTER);
 	const char *value = p + len + 2, *behind;
@@ -79,7 +74,7 @@ static const char *label_at(const char *p, const char *end, struct label *ret)
 	return behind;
 }
 
-static bool seen(const struct label *labels, size_t n)
+static bool seen(const struct df_label *labels, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (df_str_equal(labels[i].name, labels[n].name))
@@ -88,16 +83,15 @@ static bool seen(const struct label *labels, size_t n)
 }
 
 /* The labels from p, behind the opening brace; returns what is behind the closing one, or NULL. */
-static const char *parse_labels(const char *p, const char *end, struct df_str *ret)
+static const char *parse_labels(const char *p, const char *end, struct df_str *ret, struct df_labels *labels)
 {
-	struct label labels[LABELS_MAX];
 	const char *begin = p, *last = p;
 
-	for (size_t n = 0; p < end && *p != '}'; n++) {
-		if (n == LABELS_MAX)
+	for (; p < end && *p != '}'; labels->count++) {
+		if (labels->count == DF_ARRAY_SIZE(labels->items))
 			return NULL;
-		p = label_at(p, end, &labels[n]);
-		if (!p || seen(labels, n))
+		p = label_at(p, end, &labels->items[labels->count]);
+		if (!p || seen(labels->items, labels->count))
 			return NULL;
 		last = p;
 		if (p < end && *p == ',')
@@ -112,7 +106,7 @@ static const char *parse_labels(const char *p, const char *end, struct df_str *r
 struct df_str df_sample_label(const struct df_sample *sample, const char *name)
 {
 	const char *p = sample->labels.ptr, *end = p + sample->labels.len;
-	struct label label;
+	struct df_label label;
 
 	while (p && p < end) {
 		p = label_at(p, end, &label);
@@ -191,15 +185,23 @@ bool df_exposition_is_name(struct df_str text)
 
 bool df_sample_parse(struct df_str line, struct df_sample *ret)
 {
+	struct df_labels labels;
+
+	return df_sample_parse_labels(line, ret, &labels);
+}
+
+bool df_sample_parse_labels(struct df_str line, struct df_sample *ret, struct df_labels *labels)
+{
 	const char *p = line.ptr, *end = p + line.len, *value;
 
+	labels->count = 0;
 	ret->labels = df_str(NULL, 0);
 	ret->name = df_str(p, name_len(p, end, LETTER | COLON));
 	if (ret->name.len == 0)
 		return false;
 	p += ret->name.len;
 	if (p < end && *p == '{') {
-		p = parse_labels(p + 1, end, &ret->labels);
+		p = parse_labels(p + 1, end, &ret->labels, labels);
 		if (!p)
 			return false;
 	}

@@ -1,7 +1,7 @@
 /* Merging: each line of a text goes to its family, which stands once in the end, whoever has samples of it. */
 #include <stdlib.h>
 
-#include "base/exposition.h"
+#include "base/exposition_internal.h"
 
 #define FAMILIES_MAX 2000 /* of a text that makes up names; a processor has some forty */
 #define SLOTS 4096	  /* a power of two, and never more than half full */
@@ -158,12 +158,25 @@ static bool belongs(const struct adding *a, struct df_str name)
 	return rest.len == 0;
 }
 
-static bool speaks_for_itself(const struct df_families_from *from, const struct df_sample *s)
+static const struct df_label *find_label(const struct df_labels *labels, const char *name)
 {
-	for (size_t i = 0; i < DF_ARRAY_SIZE(from->must) && from->must[i].name; i++)
-		if (!df_str_equal(df_sample_label(s, from->must[i].name), from->must[i].value))
+	struct df_str wanted = df_str_c(name);
+
+	for (size_t i = 0; i < labels->count; i++)
+		if (df_str_equal(labels->items[i].name, wanted))
+			return &labels->items[i];
+	return NULL;
+}
+
+static bool speaks_for_itself(const struct df_families_from *from, const struct df_labels *labels)
+{
+	for (size_t i = 0; i < DF_ARRAY_SIZE(from->must) && from->must[i].name; i++) {
+		const struct df_label *label = find_label(labels, from->must[i].name);
+
+		if (!label || !df_str_equal(label->value, from->must[i].value))
 			return false;
-	return !from->label || df_sample_label(s, from->label).ptr == NULL;
+	}
+	return !from->label || !find_label(labels, from->label);
 }
 
 static char *put(char *to, struct df_str text)
@@ -199,12 +212,13 @@ static void write_sample(const struct adding *a, const struct df_sample *s, stru
 
 static void add_sample(struct adding *a, struct df_str line)
 {
+	struct df_labels labels;
 	struct df_sample s;
 	size_t family;
 
 	if (!df_str_starts(line, a->from->prefix))
 		return;
-	if (!df_sample_parse(line, &s) || !speaks_for_itself(a->from, &s)) {
+	if (!df_sample_parse_labels(line, &s, &labels) || !speaks_for_itself(a->from, &labels)) {
 		a->all->left_out++;
 		return;
 	}
