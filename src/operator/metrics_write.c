@@ -11,7 +11,7 @@
 #define AT_ONCE 64
 #define EACH_NS (4 * DF_NS_PER_S)
 #define ALL_NS (8 * DF_NS_PER_S)
-/* Of the merged text, that of some two thousand processors: what would go above is left out. */
+/* Of the merged text, that of some thousand processors: what would go above is left out. */
 #define TEXT_MAX ((size_t)64 << 20)
 
 /* ---- what is asked for ----------------------------------------------------------------------------------- */
