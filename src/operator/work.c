@@ -155,6 +155,8 @@ static void pod_changed(void *arg, enum df_kube_event event, struct df_value *ob
 
 /* ---- caches ---------------------------------------------------------------------------------------------- */
 
+/* Objects a page of a list: what is held of it at once is many times what stays. */
+#define PAGE 100
 #define OWNED DF_LABEL_OWNED "=true"
 
 static const struct {
@@ -190,7 +192,7 @@ static int start_caches(struct df_operator *op, struct df_error *err)
 			struct df_kube_cache_options options = {
 				.client = op->client,
 				.what = { .resource = watched[what].resource, .namespace = watched_namespace(op, i) },
-				.filter = { .label_selector = watched[what].selector },
+				.filter = { .label_selector = watched[what].selector, .page = PAGE },
 				.trim = watched[what].trim,
 				.index = watched[what].index,
 				.on_change = watched[what].changed,
