@@ -14,7 +14,7 @@
 #include "operator/text.h"
 
 #define CONTROLLER "dataflow-controller"
-#define QUEUE_MAX 1000 /* 2 MB at most, while the API server is away */
+#define QUEUE_MAX 4096 /* 3 MB at most, while the API server is away */
 #define NOTE_MAX 1024  /* the API's limit */
 #define STOP_NS (2 * DF_NS_PER_S)
 
@@ -301,6 +301,8 @@ void df_event(struct df_reconcile *r, const struct df_value *object, bool warnin
 
 static void recorder_free(struct df_recorder *r)
 {
+	if (r->count)
+		df_warn(NULL, "%zu Events are lost: there is no time left to write them", r->count);
 	for (struct event *event = r->first, *next; event; event = next) {
 		next = event->next;
 		event_free(event);

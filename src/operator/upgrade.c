@@ -66,6 +66,11 @@ int df_upgrade_finalizers(struct df_reconcile *r, struct df_value *object, struc
 		code = df_kube_patch(r->client, r->ctx, &ref, DF_KUBE_JSON_PATCH, patch, r->arena, NULL, &why);
 	if (df_kube_is(&why, "NotFound"))
 		return 0; /* another one took the last off */
+	if (df_kube_is(&why, "Invalid")) {
+		/* A spec that the schema of today refuses; that is told elsewhere, and is no reason to stop here. */
+		df_log_error(&r->logger, DF_LOG_WARN, &why, "the finalizers of an earlier operator stay");
+		return 0;
+	}
 	if (code != 0 && err)
 		*err = why;
 	return code;

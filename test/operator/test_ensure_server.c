@@ -745,7 +745,7 @@ static void test_events_without_a_server(void **state)
 
 	(void)state;
 	ok(df_recorder_start(&o, &reconcile.events, &err));
-	for (int i = 0; i < 3000; i++)
+	for (int i = 0; i < 5000; i++)
 		df_event(&reconcile, object, true, "Away", "%d", i);
 	assert_true(df_clock_monotonic() - began_ns < DF_NS_PER_S);
 	df_recorder_stop(reconcile.events);
