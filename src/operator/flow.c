@@ -3,13 +3,12 @@
 #include "kube/build.h"
 #include "operator/internal.h"
 #include "operator/names.h"
-#include "operator/objects.h"
 #include "operator/references.h"
 #include "operator/reset.h"
 #include "operator/status_phase.h"
+#include "operator/steps.h"
 #include "operator/text.h"
 
-#define CONFLICT_NS (60 * DF_NS_PER_S)
 #define COLLECTING_NS (5 * DF_NS_PER_S)
 #define REFERENCES_NS (30 * DF_NS_PER_S)
 #define BEHIND_NS (50 * DF_NS_PER_MS)
@@ -18,7 +17,7 @@
 struct flow {
 	struct df_reconcile *r;
 	struct df_resource resource;
-	struct df_objects_of of;
+	struct df_steps steps;
 	struct df_value *deployment; /* as it is; NULL: none */
 	struct df_value **pods;
 	size_t pod_count;
@@ -33,98 +32,9 @@ static const char *name_of(const struct flow *f, enum df_object_name which)
 	return df_object_name(which, DF_KIND_DATAFLOW, f->r->name, f->r->arena);
 }
 
-/* What df_ensure did becomes an Event: "Created ConfigMap df-f-spec". updated NULL: nobody needs to know. */
-static int ensure(struct flow *f, const struct df_kube_resource *kind, struct df_value *object, const char *created,
-		  const char *updated, const char *what, struct df_value **ret_live, struct df_error *err)
+static int look_at_maintenance(struct df_steps *s, struct df_error *err)
 {
-	enum df_ensured ensured = DF_ENSURED_SAME;
-	struct df_str name = df_kube_text(object, f->r->arena, "metadata", "name", NULL);
-	int code = df_ensure(f->r, &f->resource, kind, object, &ensured, ret_live, err);
-
-	if (code < 0)
-		return code;
-	if (ensured == DF_ENSURED_CREATED && created)
-		df_event(f->r, f->resource.object, false, created, "Created %s " DF_STR_FMT, what, DF_STR_ARG(name));
-	if (ensured == DF_ENSURED_UPDATED && updated)
-		df_event(f->r, f->resource.object, false, updated, "Updated %s " DF_STR_FMT, what, DF_STR_ARG(name));
-	return 0;
-}
-
-static int ensure_references(struct flow *f, struct df_error *err)
-{
-	return df_references_ensure(f->r, &f->resource, err);
-}
-
-static int ensure_spec(struct flow *f, struct df_error *err)
-{
-	struct df_value *object;
-	int code = df_object_spec_configmap(&f->of, &object, err);
-
-	return code < 0 ? code
-			: ensure(f, &df_kube_configmaps, object, "ConfigMapCreated", "ConfigMapUpdated", "ConfigMap",
-				 NULL, err);
-}
-
-static int ensure_checkpoint(struct flow *f, struct df_error *err)
-{
-	struct df_value *object;
-	int code;
-
-	if (!f->resource.checkpoint)
-		return 0; /* what an earlier spec had stays: it is the position */
-	code = df_object_checkpoint_configmap(&f->of, &object, err);
-	return code < 0 ? code
-			: ensure(f, &df_kube_configmaps, object, "CheckpointConfigMapCreated", NULL,
-				 "checkpoint ConfigMap", NULL, err);
-}
-
-/* Was the spec changed since the last status, or did something fail then? Only then can there be objects that are not
- * wanted any more; looking for them each time would cost a request each. */
-static bool is_news(const struct flow *f)
-{
-	const struct df_value *seen = df_kube_at(f->resource.object, "status", "observedGeneration", NULL);
-	const struct df_value *phase = df_kube_at(f->resource.object, "status", "phase", NULL);
-	int64_t generation;
-
-	return !seen || !df_value_to_int64(seen, &generation) || generation != f->resource.generation || !phase ||
-	       df_value_string_equal(phase, DF_STR("Error"));
-}
-
-/* What a processor may do, and the Lease: those of a checkpoint, and what only a position needs. In the order in which
- * they are made. */
-static const struct access {
-	const struct df_kube_resource *kind;
-	int (*make)(const struct df_objects_of *of, struct df_value **ret, struct df_error *err);
-	bool position;
-} accesses[] = {
-	{ &df_kube_leases, df_object_lease, true },
-	{ &df_kube_serviceaccounts, df_object_service_account, false },
-	{ &df_kube_roles, df_object_role, false },
-	{ &df_kube_rolebindings, df_object_role_binding, false },
-};
-
-static int ensure_access(struct flow *f, struct df_error *err)
-{
-	const char *name = name_of(f, DF_NAME_PROCESSOR);
-	int code = name ? 0 : df_error_no_memory(err);
-
-	for (size_t i = 0; code == 0 && i < DF_ARRAY_SIZE(accesses); i++) {
-		const struct access *a = &accesses[i];
-		bool wanted = a->position ? f->resource.position : f->resource.checkpoint;
-		struct df_value *object;
-
-		if (wanted)
-			code = a->make(&f->of, &object, err);
-		if (code == 0 && wanted)
-			code = df_ensure(f->r, &f->resource, a->kind, object, &(enum df_ensured){ 0 }, NULL, err);
-		else if (code == 0 && is_news(f))
-			code = df_ensure_gone(f->r, &f->resource, a->kind, name, NULL, err);
-	}
-	return code;
-}
-
-static int look_at_maintenance(struct flow *f, struct df_error *err)
-{
+	struct flow *f = DF_CONTAINER_OF(s, struct flow, steps);
 	const struct df_value *suspended;
 	bool paused, window;
 	int code = df_status_maintenance(f->r, &f->resource, &paused, &window, &f->maintenance, err);
@@ -137,8 +47,9 @@ static int look_at_maintenance(struct flow *f, struct df_error *err)
 	return 0;
 }
 
-static int reset(struct flow *f, struct df_error *err)
+static int reset(struct df_steps *s, struct df_error *err)
 {
+	struct flow *f = DF_CONTAINER_OF(s, struct flow, steps);
 	const struct df_value *generation;
 	enum df_reset state = DF_RESET_NONE;
 	int code = df_reset_checkpoint(f->r, &f->resource, df_flow_quiet(f->deployment, f->pods, f->pod_count), &state,
@@ -152,89 +63,46 @@ static int reset(struct flow *f, struct df_error *err)
 	return code;
 }
 
-static int ensure_deployment(struct flow *f, struct df_error *err)
+static int ensure_deployment(struct df_steps *s, struct df_error *err)
 {
+	struct flow *f = DF_CONTAINER_OF(s, struct flow, steps);
 	bool paused = f->facts.suspended || f->facts.in_window || f->facts.resetting, waits = false;
 	struct df_value *object, *live = NULL;
 	int code = df_upgrade_old_names(f->r, &f->resource, &waits, err);
 
 	if (code == 0 && waits) {
-		f->facts.waiting = "Waiting until the pods of an earlier version of the operator are gone";
+		s->waiting = "Waiting until the pods of an earlier version of the operator are gone";
 		df_reconcile_again(f->r, COLLECTING_NS);
 		return 0;
 	}
 	if (code == 0)
-		code = df_object_deployment(&f->of, paused ? 0 : df_resource_replicas(&f->resource), &object, err);
+		code = df_object_deployment(&s->of, paused ? 0 : df_resource_replicas(&f->resource), &object, err);
 	if (code == 0)
-		code = ensure(f, &df_kube_deployments, object, "DeploymentCreated", "DeploymentUpdated", "Deployment",
-			      &live, err);
+		code = df_step_ensure(s, &df_kube_deployments, object, "DeploymentCreated", "DeploymentUpdated",
+				      "Deployment", &live, err);
 	if (live)
 		f->deployment = live;
 	return code;
 }
 
-static const struct step {
-	const char *stage;  /* of the metric */
-	const char *reason; /* of the Event, and "Failed to <what>" there and in the status */
-	const char *event, *message;
-	int (*run)(struct flow *f, struct df_error *err);
-} steps[] = {
-	{ "references", "SecretResolutionFailed", "resolve secrets", "resolve secrets", ensure_references },
-	{ "configmap", "ConfigMapFailed", "create or update ConfigMap", "create ConfigMap", ensure_spec },
-	{ "checkpoint", "CheckpointConfigMapFailed", "create checkpoint ConfigMap", "create checkpoint ConfigMap",
-	  ensure_checkpoint },
-	{ "rbac", "ProcessorRBACFailed", "create processor RBAC", "create processor RBAC", ensure_access },
-	{ "maintenance", "InvalidSpec", "find the maintenance window", "find the maintenance window",
-	  look_at_maintenance },
-	{ "reset", "CheckpointConfigMapFailed", "reset checkpoint", "reset checkpoint", reset },
-	{ "deployment", "DeploymentFailed", "create or update Deployment", "create Deployment", ensure_deployment },
-};
-
-/* ---- a step that failed ---------------------------------------------------------------------------------- */
-
-/* Ours to show, or a matter of this process: a conflict with a cache that was behind, the end of the Lease. */
-static bool is_shown(const struct flow *f, int code, const struct df_error *err)
-{
-	return code != DF_ERR_CANCELED && code != DF_ERR_NO_MEMORY && !df_kube_is(err, "Conflict") &&
-	       !df_context_canceled(f->r->ctx);
-}
-
-/* It stands in the status and in an Event. Returns what the reconcile returns: 0 when it has set its own time. */
-static int show_failure(struct flow *f, const struct step *step, int code, struct df_error *err)
-{
-	if (df_kube_is(err, DF_COLLECTING)) {
-		f->facts.waiting = "Waiting until the objects of an earlier resource of this name are gone";
-		df_reconcile_again(f->r, COLLECTING_NS);
-		return 0;
-	}
-	f->facts.unresolved = step->run == ensure_references;
-	f->facts.failed = df_text(f->r->arena, "Failed to %s: %s", step->message, err->text);
-	if (!f->facts.failed)
-		return df_error_no_memory(err);
-	if (df_kube_is(err, DF_CONFLICT)) { /* df_ensure has told it */
-		df_reconcile_again(f->r, CONFLICT_NS);
-		return 0;
-	}
-	df_event(f->r, f->resource.object, true, step->reason, "Failed to %s: %s", step->event, err->text);
-	if (!f->facts.unresolved || df_code_retryable(code))
-		return code;
-	df_reconcile_again(f->r, REFERENCES_NS);
-	return 0;
-}
+static const struct df_step step_maintenance = { "maintenance", "InvalidSpec", "find the maintenance window",
+						 "find the maintenance window", look_at_maintenance };
+static const struct df_step step_reset = { "reset", "CheckpointConfigMapFailed", "reset checkpoint", "reset checkpoint",
+					   reset };
+static const struct df_step step_deployment = { "deployment", "DeploymentFailed", "create or update Deployment",
+						"create Deployment", ensure_deployment };
 
 static int run_steps(struct flow *f, struct df_error *err)
 {
-	for (size_t i = 0; i < DF_ARRAY_SIZE(steps); i++) {
-		int code;
+	static const struct df_step *const steps[] = { &df_step_references, &df_step_spec,     &df_step_checkpoint,
+						       &df_step_access,	    &step_maintenance, &step_reset,
+						       &step_deployment };
+	int code = df_steps_run(&f->steps, steps, DF_ARRAY_SIZE(steps), err);
 
-		f->r->stage = steps[i].stage;
-		code = steps[i].run(f, err);
-		if (code < 0)
-			return is_shown(f, code, err) ? show_failure(f, &steps[i], code, err) : code;
-		if (f->facts.waiting)
-			break;
-	}
-	return 0;
+	f->facts.failed = f->steps.failed;
+	f->facts.unresolved = f->steps.unresolved;
+	f->facts.waiting = f->steps.waiting;
+	return code;
 }
 
 /* ---- status ---------------------------------------------------------------------------------------------- */
@@ -451,7 +319,7 @@ static int clean_up(struct flow *f, struct df_error *err)
 		any = any || existed;
 	}
 	if (code < 0) {
-		if (is_shown(f, code, err))
+		if (df_step_shown(r, code, err))
 			df_event(r, f->resource.object, true, "CleanupFailed", "Failed to cleanup resources: %s",
 				 err->text);
 		return code;
@@ -492,7 +360,7 @@ static int reconcile(struct flow *f, struct df_error *err)
 		return code;
 	if (!invalid)
 		code = run_steps(f, &why);
-	if (code < 0 && !is_shown(f, code, &why)) {
+	if (code < 0 && !df_step_shown(f->r, code, &why)) {
 		*err = why;
 		return code;
 	}
@@ -521,7 +389,7 @@ int df_reconcile_flow(struct df_reconcile *r, struct df_error *err)
 		return 0;
 	}
 	code = df_resource_parse(DF_KIND_DATAFLOW, object, r->arena, &f.resource, err);
-	f.of = (struct df_objects_of){ r->settings, &f.resource, r->arena };
+	f.steps = (struct df_steps){ .r = r, .resource = &f.resource, .of = { r->settings, &f.resource, r->arena } };
 	if (code == 0)
 		code = reconcile(&f, err);
 	df_resource_done(&f.resource);

@@ -1,0 +1,158 @@
+#include "operator/steps.h"
+
+#include "operator/ensure.h"
+#include "operator/events.h"
+#include "operator/names.h"
+#include "operator/references.h"
+#include "operator/text.h"
+
+#define CONFLICT_NS (60 * DF_NS_PER_S)
+#define COLLECTING_NS (5 * DF_NS_PER_S)
+#define REFERENCES_NS (30 * DF_NS_PER_S)
+
+/* ---- objects --------------------------------------------------------------------------------------------- */
+
+int df_step_ensure(struct df_steps *s, const struct df_kube_resource *kind, struct df_value *object,
+		   const char *created, const char *updated, const char *what, struct df_value **ret_live,
+		   struct df_error *err)
+{
+	enum df_ensured ensured = DF_ENSURED_SAME;
+	struct df_str name = df_kube_text(object, s->r->arena, "metadata", "name", NULL);
+	int code = df_ensure(s->r, s->resource, kind, object, &ensured, ret_live, err);
+
+	if (code < 0)
+		return code;
+	if (ensured == DF_ENSURED_CREATED && created)
+		df_event(s->r, s->resource->object, false, created, "Created %s " DF_STR_FMT, what, DF_STR_ARG(name));
+	if (ensured == DF_ENSURED_UPDATED && updated)
+		df_event(s->r, s->resource->object, false, updated, "Updated %s " DF_STR_FMT, what, DF_STR_ARG(name));
+	return 0;
+}
+
+static int ensure_references(struct df_steps *s, struct df_error *err)
+{
+	return df_references_ensure(s->r, s->resource, err);
+}
+
+static int ensure_spec(struct df_steps *s, struct df_error *err)
+{
+	struct df_value *object;
+	int code = df_object_spec_configmap(&s->of, &object, err);
+
+	return code < 0 ? code
+			: df_step_ensure(s, &df_kube_configmaps, object, "ConfigMapCreated", "ConfigMapUpdated",
+					 "ConfigMap", NULL, err);
+}
+
+static int ensure_checkpoint(struct df_steps *s, struct df_error *err)
+{
+	struct df_value *object;
+	int code;
+
+	if (!s->resource->checkpoint)
+		return 0; /* what an earlier spec had stays: it is the position */
+	code = df_object_checkpoint_configmap(&s->of, &object, err);
+	return code < 0 ? code
+			: df_step_ensure(s, &df_kube_configmaps, object, "CheckpointConfigMapCreated", NULL,
+					 "checkpoint ConfigMap", NULL, err);
+}
+
+/* Was the spec changed since the last status, or did something fail then? Only then can there be objects that are not
+ * wanted any more; looking for them each time would cost a request each. */
+static bool is_news(const struct df_steps *s)
+{
+	const struct df_value *object = s->resource->object,
+			      *seen = df_kube_at(object, "status", "observedGeneration", NULL),
+			      *phase = df_kube_at(object, "status", "phase", NULL);
+	int64_t generation;
+
+	return !seen || !df_value_to_int64(seen, &generation) || generation != s->resource->generation || !phase ||
+	       df_value_string_equal(phase, DF_STR("Error")) || df_value_string_equal(phase, DF_STR("Failed"));
+}
+
+/* What a processor may do, and the Lease: those of a checkpoint, and what only a position needs. In the order in which
+ * they are made. */
+static const struct access {
+	const struct df_kube_resource *kind;
+	int (*make)(const struct df_objects_of *of, struct df_value **ret, struct df_error *err);
+	bool position;
+} accesses[] = {
+	{ &df_kube_leases, df_object_lease, true },
+	{ &df_kube_serviceaccounts, df_object_service_account, false },
+	{ &df_kube_roles, df_object_role, false },
+	{ &df_kube_rolebindings, df_object_role_binding, false },
+};
+
+static int ensure_access(struct df_steps *s, struct df_error *err)
+{
+	struct df_reconcile *r = s->r;
+	const char *name = df_object_name(DF_NAME_PROCESSOR, s->resource->kind, r->name, r->arena);
+	int code = name ? 0 : df_error_no_memory(err);
+
+	for (size_t i = 0; code == 0 && i < DF_ARRAY_SIZE(accesses); i++) {
+		const struct access *a = &accesses[i];
+		bool wanted = a->position ? s->resource->position : s->resource->checkpoint;
+		struct df_value *object;
+
+		if (wanted)
+			code = a->make(&s->of, &object, err);
+		if (code == 0 && wanted)
+			code = df_ensure(r, s->resource, a->kind, object, &(enum df_ensured){ 0 }, NULL, err);
+		else if (code == 0 && is_news(s))
+			code = df_ensure_gone(r, s->resource, a->kind, name, NULL, err);
+	}
+	return code;
+}
+
+const struct df_step df_step_references = { "references", "SecretResolutionFailed", "resolve secrets",
+					    "resolve secrets", ensure_references };
+const struct df_step df_step_spec = { "configmap", "ConfigMapFailed", "create or update ConfigMap", "create ConfigMap",
+				      ensure_spec };
+const struct df_step df_step_checkpoint = { "checkpoint", "CheckpointConfigMapFailed", "create checkpoint ConfigMap",
+					    "create checkpoint ConfigMap", ensure_checkpoint };
+const struct df_step df_step_access = { "rbac", "ProcessorRBACFailed", "create processor RBAC", "create processor RBAC",
+					ensure_access };
+
+/* ---- running --------------------------------------------------------------------------------------------- */
+
+bool df_step_shown(const struct df_reconcile *r, int code, const struct df_error *err)
+{
+	return code != DF_ERR_CANCELED && code != DF_ERR_NO_MEMORY && !df_kube_is(err, "Conflict") &&
+	       !df_context_canceled(r->ctx);
+}
+
+/* It stands in the status and in an Event. */
+static int show_failure(struct df_steps *s, const struct df_step *step, int code, struct df_error *err)
+{
+	if (df_kube_is(err, DF_COLLECTING)) {
+		s->waiting = "Waiting until the objects of an earlier resource of this name are gone";
+		df_reconcile_again(s->r, COLLECTING_NS);
+		return 0;
+	}
+	s->unresolved = step == &df_step_references;
+	s->failed = df_text(s->r->arena, "Failed to %s: %s", step->message, err->text);
+	if (!s->failed)
+		return df_error_no_memory(err);
+	if (df_kube_is(err, DF_CONFLICT)) { /* df_ensure has told it */
+		df_reconcile_again(s->r, CONFLICT_NS);
+		return 0;
+	}
+	df_event(s->r, s->resource->object, true, step->reason, "Failed to %s: %s", step->event, err->text);
+	if (!s->unresolved || df_code_retryable(code))
+		return code;
+	df_reconcile_again(s->r, REFERENCES_NS);
+	return 0;
+}
+
+int df_steps_run(struct df_steps *s, const struct df_step *const *steps, size_t n, struct df_error *err)
+{
+	for (size_t i = 0; i < n && !s->waiting; i++) {
+		int code;
+
+		s->r->stage = steps[i]->stage;
+		code = steps[i]->run(s, err);
+		if (code < 0)
+			return df_step_shown(s->r, code, err) ? show_failure(s, steps[i], code, err) : code;
+	}
+	return 0;
+}

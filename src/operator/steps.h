@@ -1,0 +1,41 @@
+/* The steps of a reconcile (kubernetes reference, section 4): how they are run and how a failure is told, and those
+ * that a DataFlow and a DataFlowCron share. */
+#ifndef DF_OPERATOR_STEPS_H
+#define DF_OPERATOR_STEPS_H
+
+#include "operator/objects.h"
+
+struct df_steps {
+	struct df_reconcile *r;
+	struct df_resource *resource;
+	struct df_objects_of of;
+
+	/* How it went. */
+	const char *failed;  /* "Failed to create ConfigMap: ..."; NULL: nothing did */
+	bool unresolved;     /* it was the step of the references */
+	const char *waiting; /* for what must be gone before anything starts; NULL: nothing */
+};
+
+struct df_step {
+	const char *stage;  /* of the metric */
+	const char *reason; /* of the Event, and "Failed to <what>" there and in the status */
+	const char *event, *message;
+	int (*run)(struct df_steps *s, struct df_error *err);
+};
+
+/* Secrets, spec ConfigMap, checkpoint ConfigMap, and what a processor may do. */
+extern const struct df_step df_step_references, df_step_spec, df_step_checkpoint, df_step_access;
+
+/* One after another until one fails or waits. Returns what the reconcile returns: 0 also when a failure has set its own
+ * time. A failure that is not for people (df_step_shown) is not in `failed`. */
+int df_steps_run(struct df_steps *s, const struct df_step *const *steps, size_t n, struct df_error *err) df_must_check;
+
+/* Is it for people, or a matter of this process: a conflict with a cache that was behind, the end of the Lease? */
+bool df_step_shown(const struct df_reconcile *r, int code, const struct df_error *err);
+
+/* What df_ensure did becomes an Event: "Created ConfigMap df-f-spec". Reasons NULL: nobody needs to know. */
+int df_step_ensure(struct df_steps *s, const struct df_kube_resource *kind, struct df_value *object,
+		   const char *created, const char *updated, const char *what, struct df_value **ret_live,
+		   struct df_error *err) df_must_check;
+
+#endif
