@@ -77,10 +77,11 @@ bool chain_run_unfinished(const struct chain_run *run)
 	return any;
 }
 
-/* It keeps another one from beginning. */
+/* It keeps another one from beginning: until its end can be seen in its Jobs, for whoever sees that sees all of them.
+ */
 static bool occupies(const struct chain_run *run)
 {
-	return !run->gated && (run->outcome == CHAIN_OPEN || chain_run_unfinished(run));
+	return !run->gated && (run->recorded == CHAIN_OPEN || chain_run_unfinished(run));
 }
 
 static int64_t deadline_of(const struct chain *c, const struct chain_run *run)
@@ -200,6 +201,12 @@ static struct df_chain_action *add(struct chain *c, enum df_chain_verb verb, con
 	return action;
 }
 
+static void guard(struct df_chain_action *action, const struct chain_job *job)
+{
+	action->guard = job ? job->name : NULL;
+	action->guard_version = job ? job->version : NULL;
+}
+
 static void tell(struct df_chain_action *action, bool warning, const char *reason, const char *note)
 {
 	action->warning = warning;
@@ -263,6 +270,8 @@ static bool settle(struct chain *c, struct chain_run *run)
 			continue;
 		action = add(c, DF_CHAIN_PATCH, run, job);
 		action->mark = chain_marks[run->outcome];
+		if (job != run->processor)
+			guard(action, run->processor);
 	}
 	if (action && (run->processor ? run->processor->mark : run->recorded) == CHAIN_OPEN)
 		tell(action, run->outcome == CHAIN_FAILED, event_of_end(run), run->text);
@@ -398,10 +407,7 @@ static void act_on_triggers(struct chain *c, struct chain_run *run)
 	action = add(c, DF_CHAIN_CREATE, run, memory_of(run, run->next));
 	action->processor_job = run->processor_name;
 	action->index = (unsigned)run->next;
-	if (run->at) {
-		action->after = run->at->name;
-		action->after_version = run->at->version;
-	}
+	guard(action, run->at);
 	tell(action, false, "TriggerStarted",
 	     chain_text(c, "Started trigger %s of run %s: Job %s", chain_trigger_words(c, run->next), run->id,
 			job ? job : ""));

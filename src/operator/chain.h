@@ -38,15 +38,15 @@ struct df_chain_action {
 	enum df_chain_verb verb;
 	bool late;			 /* to be done when the status was written, which was made from what goes now */
 	const char *job, *uid, *version; /* version NULL: whatever it is */
+	/* Another Job that must be of that version too, for the action follows from both; NULL: none. */
+	const char *guard, *guard_version;
 	const char *run_id;
 	/* PATCH */
 	enum df_chain_suspend suspend;
 	const char *mark; /* D/chain; NULL: as it is */
-	/* CREATE: trigger `index` of the run of that processor Job; after that trigger Job, likewise unless it is not
-	 * of that version any more. NULL: it is the first one. */
+	/* CREATE: trigger `index` of the run of that processor Job */
 	const char *processor_job;
 	unsigned index;
-	const char *after, *after_version;
 	/* DELETE: it stays, being deleted, until its pods are gone */
 	bool with_pods;
 	/* An Event to be told when it was done; reason NULL: none */

@@ -131,7 +131,7 @@ static const struct chain_run *newest(const struct chain *c)
 		const struct chain_run *run = &c->runs[i];
 
 		if (run->outcome == CHAIN_REPLACED)
-			ending |= chain_run_unfinished(run);
+			ending |= run->recorded == CHAIN_OPEN || chain_run_unfinished(run);
 		else if (!run->gated || run->release)
 			begun = run;
 		else if (!run->skip && !run->drop)

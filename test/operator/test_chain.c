@@ -134,8 +134,8 @@ static void render(const struct df_chain_action *a, const struct row *row, struc
 		assert_non_null(a->version);
 		break;
 	case DF_CHAIN_CREATE:
-		df_buf_printf(buf, "create %u of %s if %s%s%s", a->index, a->processor_job, a->job, a->after ? " " : "",
-			      a->after ? a->after : "");
+		df_buf_printf(buf, "create %u of %s if %s%s%s", a->index, a->processor_job, a->job, a->guard ? " " : "",
+			      a->guard ? a->guard : "");
 		assert_non_null(a->version);
 		break;
 	case DF_CHAIN_DELETE:
@@ -444,7 +444,13 @@ static const struct row gate_rows[] = {
 	  .policy = "Forbid",
 	  .triggers = 1,
 	  .jobs = "p begun complete@50 mark=trigger-0\np/0 complete@60\nq suspended",
-	  .actions = "patch p/0 done\npatch p done RunCompleted\npatch q release RunStarted\n",
+	  .actions = "patch p/0 done\npatch p done RunCompleted\n",
+	  .shown = "Completed p - -1 60 0: Run p completed" },
+	{ .what = "Forbid: the chain has ended",
+	  .policy = "Forbid",
+	  .triggers = 1,
+	  .jobs = "p begun complete@50 mark=done\np/0 complete@60 mark=done\nq suspended",
+	  .actions = "patch q release RunStarted\n",
 	  .shown = "Running q q -1 60 0: Job q is running" },
 	{ .what = "Forbid: the oldest first",
 	  .policy = "Forbid",
@@ -521,14 +527,14 @@ static const struct row gate_rows[] = {
 	  .policy = "Replace",
 	  .triggers = 2,
 	  .jobs = "p begun complete@50 mark=trigger-0\np/0 complete@60\nq suspended",
-	  .actions = "patch p/0 replaced\npatch p replaced RunReplaced\npatch q release RunStarted\n",
-	  .shown = "Running q q -1 0 0: Job q is running" },
+	  .actions = "patch p/0 replaced\npatch p replaced RunReplaced\n",
+	  .shown = "Running q q -1 0 0: Job q waits until the run that it replaces has ended" },
 	{ .what = "Replace: a run that has just ended is not replaced",
 	  .policy = "Replace",
 	  .triggers = 1,
 	  .jobs = "p begun complete@50 mark=trigger-0\np/0 complete@60\nq suspended",
-	  .actions = "patch p/0 done\npatch p done RunCompleted\npatch q release RunStarted\n",
-	  .shown = "Running q q -1 60 0: Job q is running" },
+	  .actions = "patch p/0 done\npatch p done RunCompleted\n",
+	  .shown = "Completed p - -1 60 0: Run p completed" },
 	{ .what = "Replace: a processor at work, of a run by hand",
 	  .policy = "Replace",
 	  .triggers = 1,

@@ -152,7 +152,7 @@ static void drop_job(struct world *w, struct kit_job *job)
 
 /* ---- what happens by itself ------------------------------------------------------------------------------ */
 
-static void add_run(struct world *w, const char *format)
+static void add_run(struct world *w, const char *prefix)
 {
 	struct truth *run = &w->runs[w->run_count];
 	struct kit_job *job;
@@ -162,7 +162,7 @@ static void add_run(struct world *w, const char *format)
 	w->run_count++;
 	w->now++; /* each in a second of its own */
 	job = add_job(w);
-	snprintf(job->name, sizeof(job->name), format, (long long)w->now);
+	snprintf(job->name, sizeof(job->name), "%s-%lld", prefix, (long long)w->now);
 	snprintf(run->processor, sizeof(run->processor), "%s", job->name);
 	df_run_id(run->processor, run->id);
 	job->suspended = w->gate;
@@ -190,12 +190,12 @@ static void tick(struct world *w)
 			drop_job(w, job);
 		}
 	}
-	add_run(w, "dfc-x-%lld");
+	add_run(w, "dfc-x");
 }
 
 static void by_hand(struct world *w)
 {
-	add_run(w, "dfc-x-manual-%lld");
+	add_run(w, "dfc-x-manual");
 }
 
 static void end_job(struct world *w, struct kit_job *job, enum kit_state state)
@@ -235,18 +235,30 @@ static void progress(struct world *w)
 	}
 }
 
-static bool remembered(struct world *w, const struct kit_job *job)
+/* Does a Job that is there tell that this trigger was begun? */
+static bool remembered(struct world *w, const struct truth *run, int index)
 {
 	char mark[24];
 
 	for (size_t i = 0; i < w->job_count; i++)
-		for (int n = job->index; n < TRIGGERS_MAX; n++) {
+		for (int n = index; n < TRIGGERS_MAX; n++) {
+			const struct kit_job *job = &w->jobs[i];
+
 			snprintf(mark, sizeof(mark), "trigger-%d", n);
-			if (w->jobs[i].there && truth_of_job(w, &w->jobs[i]) == truth_of_job(w, job) &&
-			    strcmp(w->jobs[i].mark, mark) == 0)
+			if (job->there && truth_of_job(w, job) == run &&
+			    (job->index == n || strcmp(job->mark, mark) == 0))
 				return true;
 		}
 	return false;
+}
+
+/* A trigger Job that was deleted when nothing told of it yet, or not any more (its processor Job was pruned before the
+ * operator looked): nobody can know of it. */
+static void forget(struct world *w, struct truth *run)
+{
+	for (int i = 0; i < TRIGGERS_MAX; i++)
+		if (!remembered(w, run, i))
+			run->created[i] = 0;
 }
 
 static void person_deletes(struct world *w)
@@ -256,11 +268,9 @@ static void person_deletes(struct world *w)
 	if (!w->people || !job || !job->there)
 		return;
 	truth_of_job(w, job)->deleted = true;
-	/* Deleted in the moment between being made and being remembered: nobody can know that it was. */
-	if (job->index >= 0 && !remembered(w, job))
-		truth_of_job(w, job)->created[job->index] = 0;
 	seen.deleted++;
 	drop_job(w, job);
+	forget(w, truth_of_job(w, job));
 }
 
 static bool has_trigger(struct world *w, const struct kit_job *processor)
@@ -285,6 +295,7 @@ static void prune(struct world *w)
 		/* Before any trigger was made: nothing is left that could tell of the run. */
 		truth_of_job(w, job)->deleted |= !has_trigger(w, job);
 		drop_job(w, job);
+		forget(w, truth_of_job(w, job));
 	}
 }
 
@@ -327,8 +338,11 @@ static void do_patch(struct world *w, const struct df_chain_action *a, struct ki
 	if (a->mark) {
 		bool settles = strncmp(a->mark, "trigger-", 8) != 0;
 
-		/* Never back, and never another end. */
-		assert_true(!*run->settled || strcmp(run->settled, a->mark) == 0);
+		/* Never back, and never another end; but when what told of its end was deleted before all did. */
+		if (settles)
+			assert_true(!*run->settled || run->deleted || strcmp(run->settled, a->mark) == 0);
+		else
+			assert_true(!*job->mark || strncmp(job->mark, "trigger-", 8) == 0);
 		snprintf(job->mark, sizeof(job->mark), "%s", a->mark);
 		if (settles)
 			snprintf(run->settled, sizeof(run->settled), "%s", a->mark);
@@ -392,7 +406,7 @@ static bool do_action(struct world *w, const struct df_chain_action *a, bool may
 		seen.crashes++;
 		return false;
 	}
-	if (!is_same(w, a->job, a->version) || (a->after && !is_same(w, a->after, a->after_version))) {
+	if (!is_same(w, a->job, a->version) || (a->guard && !is_same(w, a->guard, a->guard_version))) {
 		seen.refused++;
 		return false;
 	}
