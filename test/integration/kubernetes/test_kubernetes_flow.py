@@ -25,8 +25,10 @@ class Flow(cluster.Case):
     def objects(self):
         return [self.get(kind, name) for kind, name in OBJECTS]
 
-    def await_objects(self):
-        wait_until(lambda: all(self.objects()), 15, lambda: f"all objects, but {[o and o['kind'] for o in self.objects()]}")
+    def await_objects(self, but=()):
+        wanted = [(kind, name) for kind, name in OBJECTS if kind not in but]
+        missing = lambda: [(kind, name) for kind, name in wanted if not self.get(kind, name)]  # noqa: E731
+        wait_until(lambda: not missing(), 15, missing)
 
     def deployment(self):
         return self.get("deployment", "df-f")
@@ -316,6 +318,19 @@ class Flow(cluster.Case):
         self.assertEqual(self.get("dataflow", "f")["metadata"]["annotations"][D + "reset-checkpoint"], "2026-01-01")
         self.kubectl("annotate", "--overwrite", "dataflow", "f", D + "reset-checkpoint=2026-01-02")
         wait_until(lambda: "generate" not in json.loads(self.data()["checkpoint.json"]), 10, self.data)
+
+    def test_reset_ignored(self):
+        """The consumer group has the position; there is nothing to stop the pod for."""
+        self.operator()
+        self.apply(dataflow("f", source={"type": "kafka", "config": {"brokers": ["localhost:1"], "topic": "t"}}))
+        self.await_objects(but=["lease"])
+        self.write_checkpoint()
+        self.merge("dataflow", "f", {"spec": {"checkpointReset": True}, "metadata": {"annotations": {D + "reset-checkpoint": "true"}}})
+        wait_until(lambda: not self.get("dataflow", "f")["spec"]["checkpointReset"], 10, "it is cleared")
+        self.assertNotIn(D + "reset-checkpoint", self.get("dataflow", "f")["metadata"].get("annotations", {}))
+        self.assertIn("kafka", self.await_event("CheckpointResetIgnored"))
+        self.assertEqual(self.deployment()["metadata"]["generation"], 1)
+        self.assertNotIn("checkpoint.previous.json", self.data())
 
 
 if __name__ == "__main__":
