@@ -195,10 +195,12 @@ void df_generate_crd(enum df_manifest_kind kind, const struct df_registry *regis
 		      "            type: string\n"
 		      "          metadata:\n"
 		      "            type: object\n"
-		      "          spec:\n",
+		      "          spec:\n"
+		      "            description: \"What the pipeline shall be.\"\n",
 		      c->doc);
 	df_generate_openapi(c->table, registry, 12, buf);
 	df_buf_add_c(buf, "          status:\n"
+			  "            description: \"What the operator says about it.\"\n"
 			  "            type: object\n"
 			  "            properties:\n");
 	add_lines(c->status, 14, buf);

@@ -128,7 +128,7 @@ class Layout(unittest.TestCase):
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertEqual(2, len(json.loads(done.stdout)["Layers"]))
         for source in ("oci-archive", "docker-archive"):
-            done = subprocess.run(["skopeo", "copy", "--insecure-policy", f"{source}:{ARCHIVE}", f"dir:{HOLDER}/{source}"],
+            done = subprocess.run(["skopeo", "--insecure-policy", "copy", f"{source}:{ARCHIVE}", f"dir:{HOLDER}/{source}"],
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             self.assertEqual(0, done.returncode, done.stderr)
 
