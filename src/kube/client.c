@@ -379,6 +379,16 @@ int df_kube_patch(struct df_kube_client *client, struct df_context *ctx, const s
 }
 
 /* The DeleteOptions of the meta/v1 group. NULL: out of memory. */
+/* NULL is left out. False: out of memory. */
+static bool add_text(struct df_value *object, struct df_str key, const char *text, struct df_arena *arena)
+{
+	struct df_value *value = text ? df_value_string(arena, df_str_c(text)) : NULL;
+
+	if (value)
+		df_object_append(object, key, value);
+	return value || !text;
+}
+
 static struct df_value *delete_options(const struct df_kube_delete_options *options, struct df_arena *arena)
 {
 	struct df_value *body = df_value_new(arena, DF_OBJECT), *value;
@@ -397,13 +407,12 @@ static struct df_value *delete_options(const struct df_kube_delete_options *opti
 			return NULL;
 		df_object_append(body, DF_STR("gracePeriodSeconds"), value);
 	}
-	if (options && options->uid) {
+	if (options && (options->uid || options->version)) {
 		struct df_value *preconditions = df_value_new(arena, DF_OBJECT);
 
-		value = df_value_string(arena, df_str_c(options->uid));
-		if (!preconditions || !value)
+		if (!preconditions || !add_text(preconditions, DF_STR("uid"), options->uid, arena) ||
+		    !add_text(preconditions, DF_STR("resourceVersion"), options->version, arena))
 			return NULL;
-		df_object_append(preconditions, DF_STR("uid"), value);
 		df_object_append(body, DF_STR("preconditions"), preconditions);
 	}
 	return body;

@@ -85,6 +85,7 @@ int df_kube_patch(struct df_kube_client *client, struct df_context *ctx, const s
 
 struct df_kube_delete_options {
 	const char *uid;	 /* only when it is that object; NULL: whatever is there */
+	const char *version;	 /* only when it is as of that resourceVersion, else "Conflict"; NULL: as it is */
 	const char *propagation; /* "Background", "Foreground", "Orphan"; NULL: the server's default */
 	int64_t grace_seconds;	 /* -1: the object's own */
 };

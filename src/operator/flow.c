@@ -107,77 +107,19 @@ static int run_steps(struct flow *f, struct df_error *err)
 
 /* ---- status ---------------------------------------------------------------------------------------------- */
 
-/* The same text as in the status that is there? */
-static bool is_known(const struct flow *f, const char *message)
-{
-	const struct df_value *old = df_kube_at(f->resource.object, "status", "message", NULL);
-
-	return old && df_value_string_equal(old, df_str_c(message));
-}
-
-static bool was_in_window(const struct flow *f)
-{
-	const struct df_value *was =
-		df_kube_at(f->resource.object, "status", "maintenanceStatus", "inMaintenance", NULL);
-
-	return was && was->kind == DF_TRUE;
-}
-
 /* What is news is also told as an Event. */
 static void tell(struct flow *f, const struct df_flow_phase *phase)
 {
 	struct df_reconcile *r = f->r;
 	const struct df_value *object = f->resource.object;
 
-	if (f->maintenance && f->facts.in_window && !was_in_window(f))
-		df_event(r, object, false, "MaintenanceStarted", "The maintenance window begins: the processor stops");
-	if (f->maintenance && !f->facts.in_window && was_in_window(f))
-		df_event(r, object, false, "MaintenanceEnded", "The maintenance window is over");
-	if (is_known(f, phase->message))
+	if (!df_steps_tell(&f->steps, phase->phase, phase->message, f->maintenance))
 		return;
-	df_info(&r->logger, "%s: %s", phase->phase, phase->message);
-	if (f->facts.invalid)
-		df_event(r, object, true, f->facts.refused ? "SecretReferenceDenied" : "InvalidSpec", "%s",
-			 f->facts.invalid);
 	if (phase->processor_failed)
 		df_event(r, object, true, "ProcessorFailed", "%s", phase->processor_failed);
 	if (f->facts.mount_failure && strcmp(phase->phase, "Error") == 0)
 		df_event(r, object, true, "SecretResolutionFailed", "Failed to resolve secrets: %s",
 			 f->facts.mount_failure);
-}
-
-static int add(struct df_value *status, const char *key, struct df_value *value, struct df_error *err)
-{
-	if (!value)
-		return df_error_no_memory(err);
-	df_object_set(status, df_str_c(key), value);
-	return 0;
-}
-
-static int make_status(struct flow *f, const struct df_flow_phase *phase, struct df_value *status, struct df_error *err)
-{
-	struct df_arena *arena = f->r->arena;
-	const struct df_value *object = f->resource.object;
-	int code = add(status, "phase", df_value_string(arena, df_str_c(phase->phase)), err);
-
-	if (code == 0)
-		code = add(status, "message", df_value_string(arena, df_str_c(phase->message)), err);
-	if (code == 0)
-		code = add(status, "observedGeneration", df_value_int64(arena, f->resource.generation), err);
-	if (code == 0)
-		code = add(status, "conditions",
-			   df_status_conditions(object, phase->conditions, DF_FLOW_CONDITIONS, f->resource.generation,
-						f->r->now, arena),
-			   err);
-	if (code == 0 && !f->resource.diags.errors) {
-		const char *guarantee = df_status_guarantee(&f->resource, arena);
-
-		code = add(status, "deliveryGuarantee", guarantee ? df_value_string(arena, df_str_c(guarantee)) : NULL,
-			   err);
-	}
-	if (code == 0 && f->maintenance)
-		code = add(status, "maintenanceStatus", f->maintenance, err);
-	return code;
 }
 
 /* A pod whose volume cannot be made says nothing itself; the kubelet's Events do. */
@@ -220,7 +162,8 @@ static int write_status(struct flow *f, struct df_error *err)
 	if (code == 0)
 		code = df_flow_phase(&f->facts, r->arena, &phase, err);
 	if (code == 0)
-		code = make_status(f, &phase, status, err);
+		code = df_steps_status(&f->steps, phase.phase, phase.message, phase.conditions, DF_FLOW_CONDITIONS,
+				       f->maintenance, status, err);
 	if (code == 0)
 		code = df_status_write(r, f->resource.object, status, err);
 	if (code < 0 && df_kube_is(err, "Conflict")) { /* our own last write is not in the cache yet, or somebody's */
@@ -257,77 +200,24 @@ static int scale_down(struct flow *f, struct df_error *err)
 					err);
 }
 
-/* Copies of that Secret go as well. What stands in the way of that must not hide why. */
-static void drop_mirrors(struct flow *f)
-{
-	struct df_error why = DF_ERROR_INIT;
-
-	if (df_references_ensure(f->r, &f->resource, &why) < 0)
-		df_log_error(&f->r->logger, DF_LOG_WARN, &why, "a reference is refused; looking after the others");
-}
-
 /* *ret: it is invalid, and that is all there is to be done about it. */
 static int check(struct flow *f, bool *ret, struct df_error *err)
 {
-	struct df_diags refused = { 0 };
-	int code = 0;
+	int code = df_steps_check(&f->steps, err);
 
-	f->r->stage = "validate";
-	if (!f->resource.diags.errors)
-		df_references_check(f->r->settings, &f->resource, &refused);
-	*ret = f->resource.diags.errors > 0 || refused.errors > 0;
-	f->facts.refused = refused.errors > 0;
-	if (*ret) {
-		f->facts.invalid = df_flow_invalid(f->facts.refused ? &refused : &f->resource.diags, f->r->arena);
-		if (!f->facts.invalid)
-			code = df_error_no_memory(err);
-	}
-	if (code == 0 && f->facts.refused)
-		code = scale_down(f, err);
-	if (code == 0 && f->facts.refused)
-		drop_mirrors(f);
-	df_diags_done(&refused);
-	return code;
+	f->facts.invalid = f->steps.invalid;
+	f->facts.refused = f->steps.refused;
+	*ret = f->facts.invalid != NULL;
+	return code == 0 && f->facts.refused ? scale_down(f, err) : code;
 }
 
-/* ---- the end --------------------------------------------------------------------------------------------- */
-
-static void forget(struct df_reconcile *r)
-{
-	df_verified_forget(r->op->verified, r->kind, r->namespace, r->name);
-	df_operator_metrics_phase(r->op->metrics, r->namespace, r->name, NULL);
-}
-
-/* Somebody's finalizer lets us see the deletion; without one garbage collection does the same. */
 static int clean_up(struct flow *f, struct df_error *err)
 {
-	static const struct {
-		const struct df_kube_resource *kind;
-		enum df_object_name name;
-	} objects[] = { { &df_kube_deployments, DF_NAME_WORKLOAD }, { &df_kube_configmaps, DF_NAME_SPEC } };
-	struct df_reconcile *r = f->r;
-	bool any = false;
-	int code = 0;
+	int code = df_steps_clean_up(&f->steps, &df_kube_deployments, "Deployment", err);
 
-	r->stage = "cleanup";
-	for (size_t i = 0; code == 0 && i < DF_ARRAY_SIZE(objects); i++) {
-		const char *name = name_of(f, objects[i].name);
-		bool existed = false;
-
-		code = name ? df_ensure_gone(r, &f->resource, objects[i].kind, name, &existed, err)
-			    : df_error_no_memory(err);
-		any = any || existed;
-	}
-	if (code < 0) {
-		if (df_step_shown(r, code, err))
-			df_event(r, f->resource.object, true, "CleanupFailed", "Failed to cleanup resources: %s",
-				 err->text);
-		return code;
-	}
-	if (any)
-		df_event(r, f->resource.object, false, "ResourcesDeleted", "Deleted Deployment and ConfigMap");
-	code = write_status(f, err);
-	return code < 0 ? code : df_upgrade_finalizers(r, f->resource.object, err);
+	if (code == 0)
+		code = write_status(f, err);
+	return code < 0 ? code : df_upgrade_finalizers(f->r, f->resource.object, err);
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------- */
@@ -385,7 +275,7 @@ int df_reconcile_flow(struct df_reconcile *r, struct df_error *err)
 	if (code < 0)
 		return code;
 	if (!object) {
-		forget(r);
+		df_steps_forget(r);
 		return 0;
 	}
 	code = df_resource_parse(DF_KIND_DATAFLOW, object, r->arena, &f.resource, err);

@@ -2,8 +2,10 @@
 
 #include "operator/ensure.h"
 #include "operator/events.h"
+#include "operator/internal.h"
 #include "operator/names.h"
 #include "operator/references.h"
+#include "operator/status_phase.h"
 #include "operator/text.h"
 
 #define CONFLICT_NS (60 * DF_NS_PER_S)
@@ -155,4 +157,142 @@ int df_steps_run(struct df_steps *s, const struct df_step *const *steps, size_t 
 			return df_step_shown(s->r, code, err) ? show_failure(s, steps[i], code, err) : code;
 	}
 	return 0;
+}
+
+/* ---- the spec -------------------------------------------------------------------------------------------- */
+
+/* What stands in the way of that must not hide why. */
+static void drop_mirrors(struct df_steps *s)
+{
+	struct df_error why = DF_ERROR_INIT;
+
+	if (df_references_ensure(s->r, s->resource, &why) < 0)
+		df_log_error(&s->r->logger, DF_LOG_WARN, &why, "a reference is refused; looking after the others");
+}
+
+int df_steps_check(struct df_steps *s, struct df_error *err)
+{
+	struct df_diags refused = { 0 };
+	const struct df_diags *why = &s->resource->diags;
+	int code = 0;
+
+	s->r->stage = "validate";
+	if (!why->errors)
+		df_references_check(s->r->settings, s->resource, &refused);
+	s->refused = refused.errors > 0;
+	if (s->refused)
+		why = &refused;
+	if (why->errors) {
+		s->invalid = df_flow_invalid(why, s->r->arena);
+		code = s->invalid ? 0 : df_error_no_memory(err);
+	}
+	if (code == 0 && s->refused)
+		drop_mirrors(s);
+	df_diags_done(&refused);
+	return code;
+}
+
+/* ---- the end --------------------------------------------------------------------------------------------- */
+
+void df_steps_forget(struct df_reconcile *r)
+{
+	df_verified_forget(r->op->verified, r->kind, r->namespace, r->name);
+	df_operator_metrics_phase(r->op->metrics, r->namespace, r->name, NULL);
+}
+
+int df_steps_clean_up(struct df_steps *s, const struct df_kube_resource *workload, const char *what,
+		      struct df_error *err)
+{
+	const struct {
+		const struct df_kube_resource *kind;
+		enum df_object_name name;
+	} objects[] = { { workload, DF_NAME_WORKLOAD }, { &df_kube_configmaps, DF_NAME_SPEC } };
+	struct df_reconcile *r = s->r;
+	bool any = false;
+	int code = 0;
+
+	r->stage = "cleanup";
+	for (size_t i = 0; code == 0 && i < DF_ARRAY_SIZE(objects); i++) {
+		const char *name = df_object_name(objects[i].name, s->resource->kind, r->name, r->arena);
+		bool existed = false;
+
+		code = name ? df_ensure_gone(r, s->resource, objects[i].kind, name, &existed, err)
+			    : df_error_no_memory(err);
+		any = any || existed;
+	}
+	if (code < 0 && df_step_shown(r, code, err))
+		df_event(r, s->resource->object, true, "CleanupFailed", "Failed to cleanup resources: %s", err->text);
+	if (code == 0 && any)
+		df_event(r, s->resource->object, false, "ResourcesDeleted", "Deleted %s and ConfigMap", what);
+	return code;
+}
+
+/* ---- status ---------------------------------------------------------------------------------------------- */
+
+struct df_condition df_steps_valid(const struct df_steps *s)
+{
+	const char *reason = !s->invalid ? "Valid" : s->refused ? "SecretReferenceDenied" : "InvalidSpec";
+
+	return (struct df_condition){ "SpecValid", !s->invalid, reason, s->invalid ? s->invalid : "" };
+}
+
+int df_status_add(struct df_value *status, const char *key, struct df_value *value, struct df_error *err)
+{
+	if (!value)
+		return df_error_no_memory(err);
+	df_object_set(status, df_str_c(key), value);
+	return 0;
+}
+
+int df_steps_status(const struct df_steps *s, const char *phase, const char *message,
+		    const struct df_condition *conditions, size_t n, struct df_value *maintenance,
+		    struct df_value *status, struct df_error *err)
+{
+	struct df_arena *arena = s->r->arena;
+	const struct df_resource *resource = s->resource;
+	const char *guarantee;
+	int code = df_status_add(status, "phase", df_value_string(arena, df_str_c(phase)), err);
+
+	if (code == 0)
+		code = df_status_add(status, "message", df_value_string(arena, df_str_c(message)), err);
+	if (code == 0)
+		code = df_status_add(status, "observedGeneration", df_value_int64(arena, resource->generation), err);
+	if (code == 0)
+		code = df_status_add(
+			status, "conditions",
+			df_status_conditions(resource->object, conditions, n, resource->generation, s->r->now, arena),
+			err);
+	if (code == 0 && !resource->diags.errors) {
+		guarantee = df_status_guarantee(resource, arena);
+		code = df_status_add(status, "deliveryGuarantee",
+				     guarantee ? df_value_string(arena, df_str_c(guarantee)) : NULL, err);
+	}
+	if (code == 0 && maintenance)
+		code = df_status_add(status, "maintenanceStatus", maintenance, err);
+	return code;
+}
+
+static bool in_window(const struct df_value *maintenance)
+{
+	const struct df_value *v = maintenance ? df_kube_at(maintenance, "inMaintenance", NULL) : NULL;
+
+	return v && v->kind == DF_TRUE;
+}
+
+bool df_steps_tell(struct df_steps *s, const char *phase, const char *message, const struct df_value *maintenance)
+{
+	const struct df_value *object = s->resource->object, *old = df_kube_at(object, "status", "message", NULL);
+	bool was = in_window(df_kube_at(object, "status", "maintenanceStatus", NULL)), is = in_window(maintenance);
+
+	if (maintenance && is && !was)
+		df_event(s->r, object, false, "MaintenanceStarted",
+			 "The maintenance window begins: the processor stops");
+	if (maintenance && !is && was)
+		df_event(s->r, object, false, "MaintenanceEnded", "The maintenance window is over");
+	if (old && df_value_string_equal(old, df_str_c(message)))
+		return false;
+	df_info(&s->r->logger, "%s: %s", phase, message);
+	if (s->invalid)
+		df_event(s->r, object, true, s->refused ? "SecretReferenceDenied" : "InvalidSpec", "%s", s->invalid);
+	return true;
 }

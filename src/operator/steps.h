@@ -4,6 +4,7 @@
 #define DF_OPERATOR_STEPS_H
 
 #include "operator/objects.h"
+#include "operator/status.h"
 
 struct df_steps {
 	struct df_reconcile *r;
@@ -11,6 +12,8 @@ struct df_steps {
 	struct df_objects_of of;
 
 	/* How it went. */
+	const char *invalid; /* "Invalid spec: ..."; NULL: it is valid */
+	bool refused;	     /* a reference is, which is why `invalid` is set */
 	const char *failed;  /* "Failed to create ConfigMap: ..."; NULL: nothing did */
 	bool unresolved;     /* it was the step of the references */
 	const char *waiting; /* for what must be gone before anything starts; NULL: nothing */
@@ -29,6 +32,29 @@ extern const struct df_step df_step_references, df_step_spec, df_step_checkpoint
 /* One after another until one fails or waits. Returns what the reconcile returns: 0 also when a failure has set its own
  * time. A failure that is not for people (df_step_shown) is not in `failed`. */
 int df_steps_run(struct df_steps *s, const struct df_step *const *steps, size_t n, struct df_error *err) df_must_check;
+
+/* Sets `invalid` and `refused`. Mirrors of refused references go. */
+int df_steps_check(struct df_steps *s, struct df_error *err) df_must_check;
+
+/* Being deleted, as somebody's finalizer lets us see (without one garbage collection does the same): the workload and
+ * the spec's ConfigMap go. what: "Deployment". */
+int df_steps_clean_up(struct df_steps *s, const struct df_kube_resource *workload, const char *what,
+		      struct df_error *err) df_must_check;
+/* The resource is gone. */
+void df_steps_forget(struct df_reconcile *r);
+
+/* Adds to `status` what both kinds have in the same way: message, observedGeneration, conditions, deliveryGuarantee,
+ * and maintenanceStatus unless it is NULL. */
+int df_steps_status(const struct df_steps *s, const char *phase, const char *message,
+		    const struct df_condition *conditions, size_t n, struct df_value *maintenance,
+		    struct df_value *status, struct df_error *err) df_must_check;
+/* Adds a member; value NULL: DF_ERR_NO_MEMORY. */
+int df_status_add(struct df_value *status, const char *key, struct df_value *value, struct df_error *err) df_must_check;
+/* Events of what the new status says and the old one did not: windows (maintenance as above), an invalid spec. True:
+ * the message is another one. */
+bool df_steps_tell(struct df_steps *s, const char *phase, const char *message, const struct df_value *maintenance);
+/* SpecValid of the conditions. */
+struct df_condition df_steps_valid(const struct df_steps *s);
 
 /* Is it for people, or a matter of this process: a conflict with a cache that was behind, the end of the Lease? */
 bool df_step_shown(const struct df_reconcile *r, int code, const struct df_error *err);
