@@ -331,30 +331,57 @@ static int give_up_old(struct mirror *m, struct df_error *err)
 
 /* ---- all ------------------------------------------------------------------------------------------------- */
 
-static int ensure_or_drop(struct mirror *m, const struct df_secret_use *use, struct df_error *err)
+static int one(struct mirror *m, const struct df_secret_use *use, bool allowed, struct df_error *err)
 {
 	struct df_reconcile *r = m->r;
 
+	if (df_operator_allows(r->settings, df_str_c(r->namespace), df_str_c(use->namespace), df_str_c(use->name)) !=
+	    allowed)
+		return 0;
 	m->name = df_mirror_name(use->namespace, use->name, r->arena);
 	if (!m->name)
 		return df_error_no_memory(err);
-	if (!df_operator_allows(r->settings, df_str_c(r->namespace), df_str_c(use->namespace), df_str_c(use->name)))
+	if (!allowed)
 		return drop(m, err);
 	df_reconcile_again(r, AGAIN_NS);
 	return ensure(m, use, err);
 }
 
+/* Those of the references that are allowed, or those that are not. */
+static int each(struct mirror *m, bool allowed, struct df_error *err)
+{
+	int code = m->manager ? 0 : df_error_no_memory(err);
+
+	for (size_t i = 0; code == 0 && i < m->resource->secret_count; i++)
+		if (m->resource->secrets[i].namespace)
+			code = one(m, &m->resource->secrets[i], allowed, err);
+	return code;
+}
+
+static struct mirror mirror_of(struct df_reconcile *r, const struct df_resource *resource)
+{
+	return (struct mirror){ r, resource, NULL, manager_of(resource->kind, resource->name, r->arena) };
+}
+
 int df_mirrors_ensure(struct df_reconcile *r, const struct df_resource *resource, struct df_error *err)
 {
-	struct mirror m = { r, resource, NULL, manager_of(resource->kind, resource->name, r->arena) };
+	struct mirror m = mirror_of(r, resource);
 	struct df_error why = DF_ERROR_INIT; /* err may be NULL, and reasons are looked at */
-	int code = m.manager ? 0 : df_error_no_memory(&why);
+	int code = each(&m, true, &why);
 
-	for (size_t i = 0; code == 0 && i < resource->secret_count; i++)
-		if (resource->secrets[i].namespace)
-			code = ensure_or_drop(&m, &resource->secrets[i], &why);
 	if (code == 0)
 		code = give_up_old(&m, &why);
+	if (code < 0 && err)
+		*err = why;
+	return code;
+}
+
+int df_mirrors_revoke(struct df_reconcile *r, const struct df_resource *resource, struct df_error *err)
+{
+	struct mirror m = mirror_of(r, resource);
+	struct df_error why = DF_ERROR_INIT;
+	int code = each(&m, false, &why);
+
 	if (code < 0 && err)
 		*err = why;
 	return code;

@@ -12,6 +12,9 @@ int df_references_keys(const struct df_secret_use *use, const char *namespace, c
 /* Makes those of allowed references current; takes what the resource no longer uses out of others. */
 int df_mirrors_ensure(struct df_reconcile *r, const struct df_resource *resource, struct df_error *err) df_must_check;
 
+/* Deletes those of references that are not allowed. */
+int df_mirrors_revoke(struct df_reconcile *r, const struct df_resource *resource, struct df_error *err) df_must_check;
+
 /* Does the mirror hold exactly these keys of ours with these values, and is it ours to keep? Pure. */
 bool df_mirror_is_current(const struct df_value *mirror, const struct df_value *data, const char *uid,
 			  const char *manager);

@@ -103,7 +103,7 @@ static int check_own(struct df_reconcile *r, const struct df_secret_use *use, st
 
 int df_references_ensure(struct df_reconcile *r, const struct df_resource *resource, struct df_error *err)
 {
-	int code = 0;
+	int code = df_mirrors_revoke(r, resource, err);
 
 	for (size_t i = 0; code == 0 && i < resource->secret_count; i++)
 		if (!resource->secrets[i].namespace)

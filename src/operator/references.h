@@ -11,9 +11,9 @@ void df_references_check(const struct df_operator_settings *settings, const stru
 			 struct df_diags *diags);
 
 /*
- * Step 3 of a reconcile: mirrors of allowed references are made and kept current, those no longer used are deleted;
- * where the operator may `get` a Secret, missing keys are found before anything else is touched. Asks to come back in 5
- * min when there are mirrors. Error: the text for the status names Secret and key.
+ * Step 3 of a reconcile: mirrors of allowed references are made and kept current, those no longer used or no longer
+ * allowed are deleted; where the operator may `get` a Secret, missing keys are found before anything else is touched.
+ * Asks to come back in 5 min when there are mirrors. Error: the text for the status names Secret and key.
  */
 int df_references_ensure(struct df_reconcile *r, const struct df_resource *resource,
 			 struct df_error *err) df_must_check;

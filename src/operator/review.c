@@ -43,8 +43,10 @@ static int read_request(struct review *r, struct df_str text, struct df_error *e
 	struct df_value *review;
 	int code = df_value_parse_text(text, r->arena, &review, err);
 
-	if (code < 0)
-		return df_error_prefix(err, "the review");
+	if (code < 0) {
+		df_error_prefix(err, "the review");
+		return code;
+	}
 	if (!is_text(review, "apiVersion", REVIEW_VERSION) || !is_text(review, "kind", "AdmissionReview"))
 		return df_error_set(err, DF_ERR_INVALID_DATA, "not an AdmissionReview of " REVIEW_VERSION);
 	r->request = df_object_get_c(review, "request");
