@@ -200,6 +200,52 @@ class Flow(cluster.Case):
         self.assertEqual(self.condition("f", "SpecValid")["reason"], "SecretReferenceDenied")
         wait_until(lambda: self.replicas() == 0, 10, "nobody reads that Secret on")
 
+    SECRET = {"type": "postgresql", "config": {"table": "t", "connectionStringSecretRef": {"name": "db", "key": "url"}}}
+
+    def create_secret(self):
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"url": "postgresql://canary-7@h/d"}})
+
+    def test_missing_secret(self):
+        """Where the operator may look it says so before anything is made."""
+        self.operator()
+        self.apply(dataflow("f", source=self.SECRET))
+        status = self.await_phase("f", "Error", message="Failed to resolve secrets: there is no Secret db")
+        self.assertEqual(self.condition("f", "SpecResolved")["status"], "False")
+        self.assertIn("there is no Secret db", self.await_event("SecretResolutionFailed"))
+        self.assertIsNone(self.deployment())
+        self.create_secret()
+        self.merge("dataflow", "f", {"metadata": {"labels": {"wake": "up"}}})
+        self.await_phase("f", "Pending")
+        self.assertEqual(self.condition("f", "SpecResolved")["status"], "True")
+        self.assertNotIn("canary-7", json.dumps([self.get("dataflow", "f"), self.items("event"), *self.objects()]))
+        self.assertEqual(status["observedGeneration"], 1)
+
+    def test_missing_secret_found_by_the_kubelet(self):
+        """Where it may not, the kubelet finds out, and tells it in an Event of the pod."""
+        everything = ["get", "list", "watch", "create", "patch", "update", "delete"]
+        groups = {"": ["configmaps", "pods", "serviceaccounts", "events"], "apps": ["deployments"], "batch": ["cronjobs", "jobs"],
+                  "rbac.authorization.k8s.io": ["roles", "rolebindings"], "coordination.k8s.io": ["leases"], "events.k8s.io": ["events"],
+                  cluster.GROUP: ["dataflows", "dataflowcrons", "dataflows/status"]}
+        rbac = "rbac.authorization.k8s.io"
+        self.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "op"}},
+                   {"apiVersion": rbac + "/v1", "kind": "Role", "metadata": {"name": "op"},
+                    "rules": [{"apiGroups": [group], "resources": names, "verbs": everything} for group, names in groups.items()]},
+                   {"apiVersion": rbac + "/v1", "kind": "RoleBinding", "metadata": {"name": "op"},
+                    "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "op"}, "subjects": [{"kind": "ServiceAccount", "name": "op"}]})
+        self.operator(kubeconfig=cluster.service_account(self.namespace, "op", self.dir))
+        self.apply(dataflow("f", source=self.SECRET))
+        pod = self.await_pod("f")
+        involved = {"kind": "Pod", "name": pod, "namespace": self.namespace, "uid": self.get("pod", pod)["metadata"]["uid"]}
+        cluster.request("POST", f"/api/v1/namespaces/{self.namespace}/events",
+                        {"metadata": {"name": "mount"}, "involvedObject": involved, "reason": "FailedMount", "type": "Warning",
+                         "message": 'MountVolume.SetUp failed for volume "spec": secret "db" not found'})
+        self.container(pod, {"waiting": {"reason": "ContainerCreating"}})
+        self.await_phase("f", "Error", message='Failed to resolve secrets: MountVolume.SetUp failed for volume "spec": secret "db" not found')
+        self.assertEqual(self.condition("f", "SpecResolved")["reason"], "ResolutionFailed")
+        self.await_event("SecretResolutionFailed")
+        self.make_ready(pod)
+        self.await_phase("f", "Running")
+
     def test_foreign_object(self):
         self.operator()
         self.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "df-f-spec"}, "data": {"theirs": "1"}}, dataflow("f"))
