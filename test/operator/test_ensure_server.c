@@ -733,7 +733,16 @@ static void test_ownership_events(void **state)
 	assert_string_equal(text_in(seen.last, "regarding kind"), "DataFlowCron");
 }
 
-/* The API server is away: nobody waits for Events, and stopping takes no longer than it may. */
+static int lines;
+
+static void count_line(void *arg)
+{
+	(void)arg;
+	lines++;
+}
+
+/* The API server is away: nobody waits for Events, stopping takes no longer than it may, and says in few lines what is
+ * lost. */
 static void test_events_without_a_server(void **state)
 {
 	struct df_recorder_options o = { .client = options(&nowhere), .instance = "test" };
@@ -748,8 +757,11 @@ static void test_events_without_a_server(void **state)
 	for (int i = 0; i < 5000; i++)
 		df_event(&reconcile, object, true, "Away", "%d", i);
 	assert_true(df_clock_monotonic() - began_ns < DF_NS_PER_S);
+	df_log_set_hook(count_line, NULL, NULL);
 	df_recorder_stop(reconcile.events);
+	df_log_set_hook(NULL, NULL, NULL);
 	assert_true(df_clock_monotonic() - began_ns < 4 * DF_NS_PER_S);
+	assert_in_range(lines, 1, 5);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- */
