@@ -87,23 +87,19 @@ static bool same_quantity(struct df_str a, struct df_str b)
 
 /* ---- lists ----------------------------------------------------------------------------------------------- */
 
-/* Lists that several may fill (listType=map): ours are found by a key, more may stand beside them. Every other list is
- * whole: of the same length, element by element. */
-static const struct {
-	const char *list, *key;
-} merged[] = {
-	{ "containers", "name" },	 { "initContainers", "name" },
-	{ "volumes", "name" },		 { "env", "name" },
-	{ "volumeMounts", "mountPath" }, { "ports", "containerPort" },
-	{ "imagePullSecrets", "name" },	 { "ownerReferences", "uid" },
+/* Lists that several may fill (listType=map): more may stand beside ours. Every other list is whole: of the same
+ * length, element by element. */
+static const char *const merged[] = {
+	"containers",	"initContainers", "volumes",	      "env",
+	"volumeMounts", "ports",	  "imagePullSecrets", "ownerReferences",
 };
 
-static const char *merge_key(struct df_str list)
+static bool is_merged(struct df_str list)
 {
 	for (size_t i = 0; i < DF_ARRAY_SIZE(merged); i++)
-		if (df_str_equal_c(list, merged[i].list))
-			return merged[i].key;
-	return NULL;
+		if (df_str_equal_c(list, merged[i]))
+			return true;
+	return false;
 }
 
 /* What the members of an object, or a value, are. */
@@ -119,20 +115,15 @@ static bool is_quantity(struct df_str key)
 
 static bool contains(const struct df_value *live, const struct df_value *wanted, bool quantities);
 
-static bool contains_merged(const struct df_value *live, const struct df_value *wanted, const char *key)
+/* The key, a name for most, is among what an element must hold. */
+static bool contains_merged(const struct df_value *live, const struct df_value *wanted)
 {
 	df_for_each (w, wanted) {
-		const struct df_value *id = df_object_get_c(w, key);
-		bool found = false;
+		const struct df_value *l = live->first;
 
-		df_for_each (l, live) {
-			const struct df_value *other = df_object_get_c(l, key);
-
-			found = id && other && df_value_equal(id, other) && contains(l, w, false);
-			if (found)
-				break;
-		}
-		if (!found)
+		while (l && !contains(l, w, false))
+			l = l->next;
+		if (!l)
 			return false;
 	}
 	return true;
@@ -178,7 +169,7 @@ static bool same_scalar(const struct df_value *live, const struct df_value *want
 
 	if (df_value_equal(live, wanted))
 		return true;
-	if ((live->kind == wanted->kind && !quantity) || (live->kind != DF_NUMBER && live->kind != DF_STRING) ||
+	if ((live->kind != DF_NUMBER && live->kind != DF_STRING) ||
 	    (wanted->kind != DF_NUMBER && wanted->kind != DF_STRING))
 		return false;
 	df_arena_init(&arena, NULL);
@@ -193,12 +184,12 @@ static bool same_scalar(const struct df_value *live, const struct df_value *want
 static bool contains(const struct df_value *live, const struct df_value *wanted, bool quantities)
 {
 	struct df_str key = df_value_key(wanted);
-	const char *by = merge_key(key);
 
 	if (wanted->kind == DF_OBJECT)
 		return live->kind == DF_OBJECT && contains_object(live, wanted, holds_quantities(key));
 	if (wanted->kind == DF_ARRAY)
-		return live->kind == DF_ARRAY && (by ? contains_merged(live, wanted, by) : contains_list(live, wanted));
+		return live->kind == DF_ARRAY &&
+		       (is_merged(key) ? contains_merged(live, wanted) : contains_list(live, wanted));
 	return same_scalar(live, wanted, quantities || is_quantity(key));
 }
 

@@ -52,7 +52,7 @@ void df_verified_note(struct df_verified *v, const struct df_verified_key *key, 
 
 /*
  * Does the live value hold everything of the wanted one? Objects by member; lists that Kubernetes merges by a key
- * (containers, env, volumes ...) by that key, others by element, in order and of the same length; quantities by value.
+ * (containers, env, volumes ...) by element, others too, but in order and of the same length; quantities by value.
  * What is wanted empty may be missing, as the server leaves that out. Pure.
  */
 bool df_contains(const struct df_value *live, const struct df_value *wanted);

@@ -69,6 +69,7 @@ static const struct {
 	{ "{'requests':{'memory':'1G'}}", "{'requests':{'memory':'1Gi'}}", false },
 	{ "{'requests':{'memory':'8Ei'}}", "{'requests':{'memory':'8192Pi'}}", true },
 	{ "{'requests':{'x':'100n'}}", "{'requests':{'x':'0.1u'}}", true },
+	{ "{'requests':{'x':'1'}}", "{'requests':{'x':'1.0000000001'}}", false }, /* finer than they are kept */
 	{ "{'requests':{'x':'-1'}}", "{'requests':{'x':'1'}}", false },
 	{ "{'requests':{'x':'1X'}}", "{'requests':{'x':'1.0X'}}", false },
 	{ "{'requests':{'x':'99999999999999999999999999999E'}}",

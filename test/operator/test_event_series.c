@@ -98,17 +98,25 @@ static void test_bucket(void **state)
 	assert_int_equal(add("u1", "d", 10000 * MINUTE), DF_EVENT_DROP);
 }
 
-/* Many objects: memory stays, each is still told once, and the newest series is still known. */
+/* Many objects, in a table of fixed size: each is told once, and what goes on, or has told too much, stays known. */
 static void test_many(void **state)
 {
-	char object[16];
+	char text[16];
 
 	(void)state;
+	for (int i = 0; i < DF_EVENT_BURST; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		assert_int_equal(add("loud", text, 0), DF_EVENT_CREATE);
+	}
+	assert_int_equal(add("steady", "x", 0), DF_EVENT_CREATE);
 	for (int i = 0; i < 50000; i++) {
-		snprintf(object, sizeof(object), "u%d", i);
-		assert_int_equal(add(object, "x", i), DF_EVENT_CREATE);
-		assert_int_equal(add(object, "x", i), DF_EVENT_RAISE);
-		assert_int_equal(count, 2);
+		snprintf(text, sizeof(text), "u%d", i);
+		assert_int_equal(add(text, "x", i), DF_EVENT_CREATE);
+		if (i % 1000)
+			continue;
+		assert_int_equal(add("loud", "more", i), DF_EVENT_DROP);
+		if (i < 20000)
+			assert_int_equal(add("steady", "x", i), DF_EVENT_RAISE);
 	}
 }
 
