@@ -189,6 +189,9 @@ static int look(struct reset *s, bool *ret, struct df_error *err)
 	if (*ret || !s->wish.token.ptr)
 		return 0;
 	code = df_watched_get(s->r, DF_WATCH_CONFIGMAPS, s->configmap.namespace, s->configmap.name, &configmap, err);
+	/* Just made: a new resource with a token begins where that wants it, without starting twice. */
+	if (code == 0 && !configmap && s->resource->checkpoint)
+		code = df_kube_get(s->r->client, s->r->ctx, &s->configmap, s->r->arena, &configmap, err);
 	/* Without a checkpoint there is nothing to be reset, and nowhere to remember that. */
 	*ret = configmap && !has_token(configmap, s->wish.token, s->r->arena);
 	return code;

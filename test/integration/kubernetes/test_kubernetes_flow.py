@@ -365,6 +365,16 @@ class Flow(cluster.Case):
         self.kubectl("annotate", "--overwrite", "dataflow", "f", D + "reset-checkpoint=2026-01-02")
         wait_until(lambda: "generate" not in json.loads(self.data()["checkpoint.json"]), 10, self.data)
 
+    def test_reset_from_the_start(self):
+        """A manifest that has a token when it is new: it is noted before a pod is made."""
+        self.operator()
+        manifest = dataflow("f")
+        manifest["metadata"]["annotations"] = {D + "reset-checkpoint": "2026-01-01"}
+        self.apply(manifest)
+        self.await_objects()
+        self.assertEqual(self.annotations()[D + "checkpoint-reset-token"], "2026-01-01")
+        cluster.stays(lambda: self.deployment()["metadata"]["generation"] == 1, 1, self.deployment)
+
     def test_reset_ignored(self):
         """The consumer group has the position; there is nothing to stop the pod for."""
         self.operator()
