@@ -381,6 +381,8 @@ int df_flow_run(const struct df_flow_options *options)
 		exit_code = DF_EXIT_USAGE;
 		if (df_diags_error(&diags, &err) == 0)
 			df_error_no_memory(&err);
+	} else if (r == DF_ERR_CANCELED && df_context_canceled(f.stop) && !f.fenced) {
+		df_info(&f.logger, "stopped before it began");
 	} else if (r < 0) {
 		df_log_error(&f.logger, DF_LOG_ERROR, &err, "cannot start");
 		exit_code = DF_EXIT_FAILED;
