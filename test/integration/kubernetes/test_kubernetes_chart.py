@@ -80,10 +80,10 @@ class Chart(cluster.Case):
             path = cluster.path_of(manifest["kind"].lower(), namespace, manifest["metadata"]["name"])
             cluster.request("PATCH", path + "?fieldManager=test&force=true", manifest, "application/apply-patch+yaml")
 
-    def refusals(self, mark):
-        """Requests of the operator's that were refused."""
-        return [entry for entry in cluster.audited(mark, None, verbs=(*READS, *cluster.WRITES), ignore=())
-                if entry[3] in (401, 403) and "kubectl" not in entry[4]]
+    def refusals(self, mark, *namespaces):
+        """Requests of the operator's that were refused there, and beside it. (In a namespace of an earlier test, which ends, all are.)"""
+        return [entry for namespace in (self.namespace, *namespaces) for entry in
+                cluster.audited(mark, namespace, verbs=(*READS, *cluster.WRITES), ignore=()) if entry[3] in (401, 403) and "kubectl" not in entry[4]]
 
     def await_objects(self, namespace, flow="f", cron="c"):
         wanted = [("deployment", f"df-{flow}"), ("lease", f"df-{flow}-processor"), ("rolebinding", f"df-{flow}-processor"), ("cronjob", f"dfc-{cron}")]
@@ -120,8 +120,7 @@ class Chart(cluster.Case):
         wait_until(lambda: self.events(), 20, "Events")
         self.namespace = namespace
 
-        self.assertEqual([], self.refusals(mark))
-        self.assertNotIn("forbidden", operator.log())
+        self.assertEqual([], self.refusals(mark, flows))
         self.assertEqual(0, operator.stop())
 
     def finish_job(self, name):
@@ -144,7 +143,7 @@ class Chart(cluster.Case):
         self.apply_in(watched, dataflow("f"), dataflowcron("c"))
         self.await_objects(watched)
         self.assertIsNone(cluster.get("deployment", other, "df-f"))
-        self.assertEqual([], self.refusals(mark))
+        self.assertEqual([], self.refusals(mark, watched, other))
         self.assertNotIn("forbidden", operator.log())
         for verb, resource, group in (("get", "dataflows", cluster.GROUP), ("list", "pods", ""), ("create", "deployments", "apps"), ("get", "configmaps", "")):
             self.assertTrue(may(self.user, verb, resource, watched, group=group), (verb, resource))
@@ -170,7 +169,7 @@ class Chart(cluster.Case):
         self.assertIsNone(cluster.get("deployment", flows, "df-g"))
         cluster.request("DELETE", cluster.path_of("dataflow", flows, "f"))
         # It looks for a copy of what is not allowed (any more), which the chart's roles do not let it see either.
-        self.assertEqual(set(), {entry[:3] for entry in self.refusals(mark)} - {("get", "secrets", f"dataflow-mirror.{databases}.another")})
+        self.assertEqual(set(), {entry[:3] for entry in self.refusals(mark, flows, databases)} - {("get", "secrets", f"dataflow-mirror.{databases}.another")})
         self.assertTrue(may(self.user, "get", "secrets", databases, "db"))
         for verb, namespace, name in (("get", databases, "another"), ("get", databases, None), ("list", databases, None), ("watch", flows, None),
                                       ("get", flows, "another"), ("create", flows, None), ("delete", databases, "db"), ("patch", databases, "db"),
