@@ -325,7 +325,7 @@ static int follow(struct df_kube_cache *c, struct df_retry *retry, struct df_err
 static void *run(void *arg)
 {
 	static const struct df_retry_policy policy = {
-		.first_ns = 500 * DF_NS_PER_MS, .cap_ns = 30 * DF_NS_PER_S, .factor = 2, .jitter = 0.5
+		.first_ns = 500 * DF_NS_PER_MS, .cap_ns = 5 * DF_NS_PER_S, .factor = 2, .jitter = 0.5
 	};
 	struct df_kube_cache *c = arg;
 	struct df_retry retry;

@@ -342,22 +342,27 @@ static int reconcile(struct df_operator *op, struct df_reconcile *r, struct df_e
 	return code;
 }
 
-#define CONFLICT_NS (50 * DF_NS_PER_MS)
+/* What is tried again soon, and no later each time: the cache was behind; the API server is away, and comes back. */
+static int64_t soon_ns(int code, const struct df_error *why)
+{
+	if (code < 0 && df_kube_is(why, "Conflict"))
+		return 50 * DF_NS_PER_MS;
+	return code == DF_ERR_CONNECTION ? 2 * DF_NS_PER_S : 0;
+}
 
 /* Gives the key back: done, or when it is tried again. */
 static void give_back(struct df_operator *op, struct df_kube_client *client, char *key, int code, int64_t again_ns,
 		      const struct df_error *why)
 {
 	struct df_error err = DF_ERROR_INIT;
+	int64_t soon = soon_ns(code, why);
 	char *copy = strdup(key);
 
-	if (code < 0 && !df_kube_is(why, "Conflict")) {
+	if (code < 0 && !soon) {
 		df_kube_queue_retry(op->queue, key, df_kube_retry_after_ns(client));
 		again_ns = 0;
 	} else {
-		/* A conflict: the cache was behind. */
-		if (code < 0)
-			again_ns = CONFLICT_NS;
+		again_ns = soon ? soon : again_ns;
 		df_kube_queue_done(op->queue, key);
 	}
 	if (again_ns > 0 && (!copy || df_kube_queue_add_after(op->queue, df_str_c(copy), again_ns, &err) < 0))
