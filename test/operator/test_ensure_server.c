@@ -756,11 +756,12 @@ static void test_events_without_a_server(void **state)
 	ok(df_recorder_start(&o, &reconcile.events, &err));
 	for (int i = 0; i < 5000; i++)
 		df_event(&reconcile, object, true, "Away", "%d", i);
-	assert_true(df_clock_monotonic() - began_ns < DF_NS_PER_S);
+	assert_true(df_clock_monotonic() - began_ns < 20 * DF_NS_PER_S); /* the tries for one would take 15 s */
 	df_log_set_hook(count_line, NULL, NULL);
+	began_ns = df_clock_monotonic();
 	df_recorder_stop(reconcile.events);
 	df_log_set_hook(NULL, NULL, NULL);
-	assert_true(df_clock_monotonic() - began_ns < 4 * DF_NS_PER_S);
+	assert_true(df_clock_monotonic() - began_ns < 5 * DF_NS_PER_S);
 	assert_in_range(lines, 1, 5);
 }
 
