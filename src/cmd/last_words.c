@@ -37,15 +37,15 @@ static void add_time(int64_t ns, struct df_buf *buf)
 void df_last_words(const struct df_flow_end *end, struct df_buf *buf)
 {
 	const struct df_processor_stats *s = &end->stats;
+	const uint64_t processed = s->written + s->filtered + s->dropped, errors = s->error_sinked + s->failed;
 
 	/* What must be escaped takes up to six times its room. */
 	for (size_t max = DF_ERROR_TEXT_MAX;; max /= 2) {
 		buf->len = 0;
 		df_buf_printf(buf, "{\"exit\":%d", end->exit_code);
 		add_error(end, max, buf);
-		df_buf_printf(buf, ",\"processed\":%llu,\"errors\":%llu",
-			      (unsigned long long)(s->written + s->filtered + s->dropped),
-			      (unsigned long long)(s->error_sinked + s->failed));
+		df_buf_printf(buf, ",\"processed\":%llu,\"errors\":%llu", (unsigned long long)processed,
+			      (unsigned long long)errors);
 		add_time(s->last_processed, buf);
 		df_buf_add_c(buf, "}");
 		if (buf->failed || buf->len <= DF_LAST_WORDS_MAX)
