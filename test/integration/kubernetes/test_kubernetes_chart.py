@@ -245,6 +245,49 @@ class Chart(cluster.Case):
         wait_until(lambda: self.items("pod", "app.kubernetes.io/name=dataflow-operator"), 20, "a pod of the operator")
 
 
+class Release(cluster.Case):
+    """Helm itself: install beside CRDs that are there already, upgrade, uninstall."""
+
+    def helm(self, *arguments):
+        done = subprocess.run([HELM, "--kubeconfig", cluster.ENV["KUBECONFIG"], "--namespace", self.namespace, *map(str, arguments)],
+                              capture_output=True, text=True, timeout=120, env=dict(os.environ, HELM_CACHE_HOME=str(self.dir), HELM_CONFIG_HOME=str(self.dir)))
+        self.assertEqual(0, done.returncode, done.stderr)
+        return done.stdout
+
+    def webhook(self):
+        return cluster.get("webhook", None, self.namespace)["webhooks"]
+
+    def test_install_upgrade_uninstall(self):
+        crds = [f"crd/{plural}.{cluster.GROUP}" for plural in ("dataflows", "dataflowcrons")]
+        owner = [f"meta.helm.sh/release-name={self.namespace}", f"meta.helm.sh/release-namespace={self.namespace}"]
+        self.addCleanup(cluster.use)  # as they were
+        self.addCleanup(cluster.kubectl, "label", *crds, "app.kubernetes.io/managed-by-")
+        self.addCleanup(cluster.kubectl, "annotate", *crds, *(entry.partition("=")[0] + "-" for entry in owner))
+        cluster.kubectl("label", "--overwrite", *crds, "app.kubernetes.io/managed-by=Helm")
+        cluster.kubectl("annotate", "--overwrite", *crds, *owner)
+        self.addCleanup(cluster.kubectl, "delete", "validatingwebhookconfiguration", self.namespace, "--ignore-not-found")
+        # Ignore: nobody serves the webhook here.
+        values = ("--set", f"fullnameOverride={self.namespace},webhook.enabled=true,webhook.selfSigned=true,webhook.failurePolicy=Ignore")
+        self.helm("install", self.namespace, CHART, *values)
+        self.assertEqual(["vdataflow.dataflow.dataflow.io", "vdataflowcron.dataflow.dataflow.io"], [w["name"] for w in self.webhook()])
+        self.assertNotIn("caBundle", self.webhook()[0]["clientConfig"])
+
+        # The operator fills it; an upgrade leaves it.
+        cluster.request("PATCH", cluster.path_of("webhook", None, self.namespace), [
+            {"op": "add", "path": f"/webhooks/{i}/clientConfig/caBundle", "value": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg=="} for i in (0, 1)],
+            "application/json-patch+json")
+        uid = self.get("deployment", self.namespace)["metadata"]["uid"]
+        self.helm("upgrade", self.namespace, CHART, *values, "--set", "replicaCount=2,webhook.timeoutSeconds=9")
+        self.assertEqual([9, 9], [w["timeoutSeconds"] for w in self.webhook()])
+        self.assertTrue(all("caBundle" in w["clientConfig"] for w in self.webhook()))
+        self.assertEqual((uid, 2), (self.get("deployment", self.namespace)["metadata"]["uid"], self.get("deployment", self.namespace)["spec"]["replicas"]))
+
+        self.apply(dataflow("f"))
+        self.assertIn("kept due to the resource policy", self.helm("uninstall", self.namespace))
+        self.assertIsNone(self.get("deployment", self.namespace))
+        self.assertIsNotNone(self.get("dataflow", "f"))
+
+
 class Manifests(cluster.Case):
     def dry_run(self, *files, text=None):
         return self.kubectl("apply", "--server-side", "--dry-run=server", *(part for file in files for part in ("-f", str(file))), text=text)
