@@ -216,26 +216,38 @@ static void tell(struct df_chain_action *action, bool warning, const char *reaso
 
 /* ---- the end of a run ------------------------------------------------------------------------------------ */
 
-static void words_of_end(struct chain *c, struct chain_run *run)
+const struct chain_job *chain_failed_job(const struct chain_run *run)
 {
+	if (run->processor && run->processor->failed)
+		return run->processor;
+	return run->at && run->at->failed ? run->at : NULL;
+}
+
+static const char *words_of_failure(struct chain *c, const struct chain_run *run)
+{
+	const struct chain_job *job = chain_failed_job(run);
 	const char *trigger = chain_trigger_words(c, run->position), *last;
 
-	if (run->outcome == CHAIN_DONE) {
-		run->text = chain_text(c, "Run %s completed", run->id);
-	} else if (run->outcome == CHAIN_REPLACED) {
-		run->text = chain_text(c, "Run %s was replaced by a newer one", run->id);
-	} else if (run->processor && run->processor->failed) {
-		last = chain_last_words(c, run->processor->name);
-		run->text = chain_text(c, "%s%sJob %s failed: %s", last ? last : "", last ? "; " : "",
-				       run->processor->name, run->processor->why);
-	} else if (run->at && !run->at->failed) {
-		run->text = chain_text(c, "Run %s failed: a trigger Job was deleted", run->id);
-	} else if (!run->at) {
-		run->text = chain_text(c, "Trigger %s failed: trigger Job %s was deleted", trigger,
-				       df_trigger_job_name(c->in->name, run->id, (unsigned)run->position, c->arena));
-	} else {
-		run->text = chain_text(c, "Trigger %s failed: Job %s: %s", trigger, run->at->name, run->at->why);
+	if (job && job == run->processor) {
+		last = chain_last_words(c, job->name);
+		return chain_text(c, "%s%sJob %s failed: %s", last ? last : "", last ? "; " : "", job->name, job->why);
 	}
+	if (job)
+		return chain_text(c, "Trigger %s failed: Job %s: %s", trigger, job->name, job->why);
+	if (run->position < 0 || run->at)
+		return chain_text(c, "Run %s failed: a trigger Job was deleted", run->id);
+	return chain_text(c, "Trigger %s failed: trigger Job %s was deleted", trigger,
+			  df_trigger_job_name(c->in->name, run->id, (unsigned)run->position, c->arena));
+}
+
+static void words_of_end(struct chain *c, struct chain_run *run)
+{
+	if (run->outcome == CHAIN_DONE)
+		run->text = chain_text(c, "Run %s completed", run->id);
+	else if (run->outcome == CHAIN_REPLACED)
+		run->text = chain_text(c, "Run %s was replaced by a newer one", run->id);
+	else
+		run->text = words_of_failure(c, run);
 }
 
 static const char *event_of_end(const struct chain_run *run)

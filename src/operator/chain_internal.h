@@ -75,6 +75,9 @@ const char *chain_trigger_words(struct chain *c, int64_t index);
 /* One of its Jobs is at work, or waits. */
 bool chain_run_unfinished(const struct chain_run *run);
 
+/* The Job with which a run failed; NULL: none has. */
+const struct chain_job *chain_failed_job(const struct chain_run *run);
+
 /* chain_status.c */
 void chain_status(struct chain *c);
 

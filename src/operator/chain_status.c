@@ -39,9 +39,13 @@ static int64_t max(int64_t a, int64_t b)
 /* When the run ended, by the Job it ended with; 0: that one is gone. */
 static int64_t end_of(const struct chain_run *run)
 {
-	if (run->processor && (run->processor->failed || run->position < 0))
+	const struct chain_job *failed = chain_failed_job(run);
+
+	if (failed || run->outcome == CHAIN_FAILED)
+		return failed ? failed->ended : 0;
+	if (run->processor && run->position < 0)
 		return run->processor->ended;
-	return run->at && (run->at->failed || run->outcome != CHAIN_FAILED) ? run->at->ended : 0;
+	return run->at ? run->at->ended : 0;
 }
 
 static void add_times(struct chain *c, const struct chain_run *run)
@@ -91,16 +95,18 @@ static void show_trigger(struct chain *c, const struct chain_run *run, struct df
 	s->message = chain_text(c, "Trigger %s is running", words);
 }
 
-static void show_failure(const struct chain_run *run, struct chain *c, struct df_chain_status *s)
+static void show_failure(struct chain *c, const struct chain_run *run, struct df_chain_status *s)
 {
+	const struct chain_job *job = chain_failed_job(run);
+
 	s->phase = FAILED;
-	if (run->processor && run->processor->failed) {
-		s->active_job = run->processor->name;
-		return;
+	if (job) {
+		s->active_job = job->name;
+		s->trigger_index = job->index;
+	} else if (run->position >= 0 && !run->at) {
+		s->trigger_index = run->position;
+		s->active_job = df_trigger_job_name(c->in->name, run->id, (unsigned)run->position, c->arena);
 	}
-	s->trigger_index = run->position;
-	s->active_job = run->at ? run->at->name
-				: df_trigger_job_name(c->in->name, run->id, (unsigned)max(run->position, 0), c->arena);
 }
 
 static void show(struct chain *c, const struct chain_run *run)
@@ -112,7 +118,7 @@ static void show(struct chain *c, const struct chain_run *run)
 	if (run->outcome == CHAIN_DONE)
 		s->phase = COMPLETED;
 	else if (run->outcome == CHAIN_FAILED)
-		show_failure(run, c, s);
+		show_failure(c, run, s);
 	else if (chain_unfinished(run->processor))
 		show_processor(c, run, s);
 	else
@@ -193,7 +199,7 @@ static void show_ended(struct chain *c)
 	const struct df_value *index = df_object_get_c(c->in->status, "currentTriggerIndex");
 	const char *job = old_text(c, "activeJobName");
 
-	if (s->last_failed <= s->last_successful) {
+	if (!speaks_of_run(c) && s->last_failed <= s->last_successful) {
 		s->phase = s->last_successful ? COMPLETED : PENDING;
 		s->message = s->last_successful ? chain_text(c, "Run %s completed", s->run_id) : s->message;
 		return;
@@ -212,10 +218,11 @@ static bool was_under_way(struct chain *c)
 	return strcmp(phase, RUNNING) == 0 || strcmp(phase, RUNNING_TRIGGERS) == 0;
 }
 
-/* Pruned, ended, and the status says so: its trigger Jobs are about to go, and know less. */
+/* Ended, and the status says so and why, which its Jobs do not tell any more: pruned, or a trigger Job was deleted. */
 static bool told(struct chain *c, const struct chain_run *run, const char *old)
 {
-	return !run->processor && run->recorded != CHAIN_OPEN && strcmp(run->id, old) == 0 && !was_under_way(c);
+	return run->recorded != CHAIN_OPEN && strcmp(run->id, old) == 0 && !was_under_way(c) &&
+	       (!run->processor || (run->outcome == CHAIN_FAILED && !chain_failed_job(run)));
 }
 
 static bool replaces(const struct chain *c)

@@ -1,9 +1,377 @@
-/* DataFlowCron resources. */
-#include "operator/reconcile.h"
+/* One reconcile of a DataFlowCron: its objects, step by step, its runs, its status (kubernetes reference, sections 4
+ * and 7). */
+#include "kube/build.h"
+#include "operator/internal.h"
+#include "operator/names.h"
+#include "operator/reset.h"
+#include "operator/runs.h"
+#include "operator/steps.h"
+
+#define BEHIND_NS (200 * DF_NS_PER_MS)
+#define RESYNC_NS (30 * 60 * DF_NS_PER_S)
+
+struct cron {
+	struct df_reconcile *r;
+	struct df_resource resource;
+	struct df_steps steps;
+	struct df_value *cronjob; /* as it is; NULL: none */
+	struct df_value **jobs, **pods;
+	size_t job_count, pod_count;
+	struct df_value *maintenance; /* of the status; NULL: it did not come so far */
+	bool paused, in_window, resetting;
+	struct df_chain_result chain;
+	bool behind; /* the Jobs are not as they were seen: look again */
+};
+
+/* ---- steps ----------------------------------------------------------------------------------------------- */
+
+static int look_at_maintenance(struct df_steps *s, struct df_error *err)
+{
+	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
+
+	return df_status_maintenance(c->r, &c->resource, &c->paused, &c->in_window, &c->maintenance, err);
+}
+
+static int reset(struct df_steps *s, struct df_error *err)
+{
+	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
+	bool quiet = df_chain_quiet(c->jobs, c->job_count, c->pods, c->pod_count);
+	const struct df_value *generation;
+	enum df_reset state = DF_RESET_NONE;
+	int code = df_reset_checkpoint(c->r, &c->resource, quiet, &state, err);
+
+	c->resetting = state == DF_RESET_WAITING;
+	/* Clearing the field makes another one. */
+	generation = df_kube_at(c->resource.object, "metadata", "generation", NULL);
+	if (generation)
+		(void)df_value_to_int64(generation, &c->resource.generation);
+	return code;
+}
+
+static int ensure_cronjob(struct df_steps *s, struct df_error *err)
+{
+	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
+	bool suspended = c->resource.spec.suspend || c->paused || c->resetting;
+	struct df_value *object, *live = NULL;
+	int code = df_object_cronjob(&s->of, suspended, &object, err);
+
+	if (code == 0)
+		code = df_step_ensure(s, &df_kube_cronjobs, object, "CronJobCreated", "CronJobUpdated", "CronJob",
+				      &live, err);
+	if (live)
+		c->cronjob = live;
+	return code;
+}
+
+static int look_at_runs(struct cron *c, bool valid, struct df_error *err)
+{
+	struct df_chain_input in = {
+		.name = c->r->name,
+		.spec = valid ? &c->resource.spec : NULL,
+		.status = df_object_get_c(c->resource.object, "status"),
+		.jobs = c->jobs,
+		.job_count = c->job_count,
+		.pods = c->pods,
+		.pod_count = c->pod_count,
+		.paused = c->paused,
+		.held = c->resetting,
+		.now = c->r->now,
+	};
+
+	return df_chain(&in, c->r->arena, &c->chain, err);
+}
+
+static int act_on_runs(struct df_steps *s, struct df_error *err)
+{
+	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
+	int code = look_at_runs(c, true, err);
+
+	return code < 0 ? code : df_runs_act(c->r, &s->of, &c->chain, false, &c->behind, err);
+}
+
+#define FIND "find the maintenance window"
+#define RESET "reset checkpoint"
+#define JOBS "manage the Jobs of a run"
+
+static const struct df_step step_maintenance = { "maintenance", "InvalidSpec", FIND, FIND, look_at_maintenance };
+static const struct df_step step_reset = { "reset", "CheckpointConfigMapFailed", RESET, RESET, reset };
+static const struct df_step step_cronjob = { "cronjob", "CronJobFailed", "create or update CronJob", "create CronJob",
+					     ensure_cronjob };
+static const struct df_step step_runs = { "jobs", "CronJobFailed", JOBS, JOBS, act_on_runs };
+
+static const struct df_step *const steps[] = { &df_step_references, &df_step_spec, &df_step_checkpoint, &df_step_access,
+					       &step_maintenance,   &step_reset,   &step_cronjob,	&step_runs };
+
+/* ---- an invalid one -------------------------------------------------------------------------------------- */
+
+/* A reference that is not allowed (any more): nobody reads that Secret on. No further run, and what runs is stopped. */
+static int stop(struct cron *c, struct df_error *err)
+{
+	struct df_reconcile *r = c->r;
+	const struct df_value *suspended = df_kube_at(c->cronjob, "spec", "suspend", NULL);
+	struct df_kube_ref ref = { .resource = &df_kube_cronjobs,
+				   .namespace = r->namespace,
+				   .name = df_object_name(DF_NAME_WORKLOAD, c->resource.kind, r->name, r->arena) };
+	struct df_value *patch;
+	int code = 0;
+
+	c->paused = true;
+	if (c->cronjob && (!suspended || suspended->kind != DF_TRUE)) {
+		code = df_kube_build(r->arena, &patch, err, "{'spec':{'suspend':true}}");
+		if (code == 0)
+			code = df_kube_patch(r->client, r->ctx, &ref, DF_KUBE_MERGE_PATCH, patch, r->arena, NULL, err);
+	}
+	return code < 0 ? code : act_on_runs(&c->steps, err);
+}
+
+/* What an invalid one has begun may end, and is told; nothing begins. */
+static int work_on_invalid(struct cron *c, struct df_error *err)
+{
+	int code;
+
+	c->r->stage = "jobs";
+	if (c->steps.refused)
+		return stop(c, err);
+	code = look_at_runs(c, false, err);
+	return code < 0 ? code : df_runs_act(c->r, &c->steps.of, &c->chain, false, &c->behind, err);
+}
+
+/* ---- status ---------------------------------------------------------------------------------------------- */
+
+struct shown {
+	const char *phase, *message;
+	struct df_condition ready;
+};
+
+static bool is(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+
+/* Why no run begins by itself; NULL: one does. */
+static const char *stopped(const struct cron *c)
+{
+	const struct df_value *suspended = c->maintenance ? df_kube_at(c->maintenance, "suspended", NULL) : NULL;
+
+	if (suspended && suspended->kind == DF_TRUE)
+		return "Processor suspended manually";
+	if (c->in_window)
+		return "Processor paused for scheduled maintenance window";
+	if (c->resetting)
+		return "Resetting checkpoint";
+	return !c->steps.invalid && c->resource.spec.suspend ? "Schedule suspended" : NULL;
+}
+
+/* The runs say the phase; what keeps them from running says why, when none is under way. */
+static void make_shown(const struct cron *c, struct shown *ret)
+{
+	const struct df_chain_status *s = &c->chain.status;
+	const char *why = c->steps.invalid ? c->steps.invalid : c->steps.failed, *stop = stopped(c);
+	bool under_way = is(s->phase, "Running") || is(s->phase, "RunningTriggers");
+
+	ret->phase = s->phase;
+	ret->message = s->message;
+	if (c->resource.deleting) {
+		ret->phase = "Stopped";
+		ret->message = "DataFlowCron resources are cleaned up";
+	} else if (why) {
+		ret->phase = under_way ? s->phase : "Failed";
+		ret->message = why;
+	} else if (c->steps.waiting) {
+		ret->message = c->steps.waiting;
+	} else if (stop && !under_way && !is(s->phase, "Failed")) {
+		ret->message = stop;
+	}
+	ret->ready = (struct df_condition){ "Ready", false,
+					    why	   ? "Error"
+					    : stop ? "Stopped"
+						   : ret->phase,
+					    ret->message };
+	ret->ready.holds = !why && !stop && !c->steps.waiting && !is(ret->phase, "Failed") && !c->resource.deleting;
+}
+
+/* A member, or null: it goes. */
+static int add(struct df_value *status, const char *key, struct df_value *value, bool given, struct df_arena *arena,
+	       struct df_error *err)
+{
+	return df_status_add(status, key, given ? value : df_value_new(arena, DF_NULL), err);
+}
+
+static int add_text(struct df_value *status, const char *key, const char *text, struct df_arena *arena,
+		    struct df_error *err)
+{
+	return add(status, key, df_value_string(arena, df_str_c(text)), text != NULL, arena, err);
+}
+
+static int add_time(struct df_value *status, const char *key, int64_t seconds, struct df_arena *arena,
+		    struct df_error *err)
+{
+	return seconds ? df_status_add(status, key, df_status_time(seconds, arena), err) : 0;
+}
+
+static int add_run(struct cron *c, struct df_value *status, struct df_error *err)
+{
+	struct df_arena *arena = c->r->arena;
+	const struct df_chain_status *s = &c->chain.status;
+	struct df_value *scheduled = c->cronjob ? df_kube_at(c->cronjob, "status", "lastScheduleTime", NULL) : NULL;
+	int code = add_text(status, "currentRunID", s->run_id, arena, err);
+
+	if (code == 0)
+		code = add_text(status, "activeJobName", s->active_job, arena, err);
+	if (code == 0)
+		code = add(status, "currentTriggerIndex", df_value_int64(arena, s->trigger_index),
+			   s->trigger_index >= 0, arena, err);
+	if (code == 0 && scheduled)
+		code = df_status_add(status, "lastScheduleTime", df_value_clone(scheduled, arena), err);
+	if (code == 0)
+		code = add_time(status, "lastSuccessfulTime", s->last_successful, arena, err);
+	return code < 0 ? code : add_time(status, "lastFailedTime", s->last_failed, arena, err);
+}
+
+static void set_timers(struct cron *c)
+{
+	if (c->chain.again_at)
+		df_reconcile_again(c->r,
+				   (c->chain.again_at > c->r->now ? c->chain.again_at - c->r->now : 1) * DF_NS_PER_S);
+	df_reconcile_again(c->r, RESYNC_NS);
+}
+
+static int put_status(struct cron *c, const struct shown *shown, struct df_error *err)
+{
+	struct df_value *status = df_value_new(c->r->arena, DF_OBJECT);
+	struct df_condition conditions[] = { shown->ready, df_steps_valid(&c->steps) };
+	int code = status ? df_steps_status(&c->steps, shown->phase, shown->message, conditions,
+					    DF_ARRAY_SIZE(conditions), c->maintenance, status, err)
+			  : df_error_no_memory(err);
+
+	if (code == 0)
+		code = add_run(c, status, err);
+	return code < 0 ? code : df_status_write(c->r, c->resource.object, status, err);
+}
+
+/* *ret_behind: it was not written, for the resource is not as it was seen. */
+static int write_status(struct cron *c, bool *ret_behind, struct df_error *err)
+{
+	struct df_reconcile *r = c->r;
+	struct shown shown;
+	int code = 0;
+
+	/* What has not come so far cannot be told as done. */
+	if (c->steps.failed || c->steps.waiting || c->resource.deleting)
+		code = look_at_runs(c, false, err);
+	*ret_behind = false;
+	if (code < 0)
+		return code;
+	r->stage = "status";
+	make_shown(c, &shown);
+	code = put_status(c, &shown, err);
+	if (code < 0 && df_kube_is(err, "Conflict")) {
+		*ret_behind = true;
+		return 0;
+	}
+	if (code < 0)
+		return code;
+	(void)df_steps_tell(&c->steps, shown.phase, shown.message, c->maintenance);
+	if (c->chain.status.vanished)
+		df_event(r, c->resource.object, true, "RunFailed", "%s", c->chain.status.message);
+	df_operator_metrics_phase(r->op->metrics, r->namespace, r->name, shown.phase);
+	set_timers(c);
+	return 0;
+}
+
+/* The status, and then what it was made from may go. */
+static int conclude(struct cron *c, bool worked, struct df_error *err)
+{
+	bool behind = c->behind;
+	int code = 0;
+
+	if (!behind)
+		code = write_status(c, &behind, err);
+	if (code == 0 && !behind && worked) {
+		c->r->stage = "jobs";
+		code = df_runs_act(c->r, &c->steps.of, &c->chain, true, &behind, err);
+	}
+	if (behind)
+		df_reconcile_again(c->r, BEHIND_NS);
+	return code;
+}
+
+/* ---- all ------------------------------------------------------------------------------------------------- */
+
+static int gather(struct cron *c, struct df_error *err)
+{
+	struct df_reconcile *r = c->r;
+	const char *name = df_object_name(DF_NAME_WORKLOAD, DF_KIND_DATAFLOWCRON, r->name, r->arena);
+	int code = name ? df_watched_get(r, DF_WATCH_CRONJOBS, r->namespace, name, &c->cronjob, err)
+			: df_error_no_memory(err);
+
+	if (code == 0)
+		code = df_watched_of(r, DF_WATCH_JOBS, &c->jobs, &c->job_count, err);
+	return code < 0 ? code : df_watched_of(r, DF_WATCH_PODS, &c->pods, &c->pod_count, err);
+}
+
+static int clean_up(struct cron *c, struct df_error *err)
+{
+	int code = df_steps_clean_up(&c->steps, &df_kube_cronjobs, "CronJob", err);
+
+	if (code == 0)
+		code = conclude(c, false, err);
+	return code < 0 ? code : df_upgrade_finalizers(c->r, c->resource.object, err);
+}
+
+static int work(struct cron *c, struct df_error *err)
+{
+	return c->steps.invalid ? work_on_invalid(c, err) : df_steps_run(&c->steps, steps, DF_ARRAY_SIZE(steps), err);
+}
+
+static int reconcile(struct cron *c, struct df_error *err)
+{
+	struct df_error why = DF_ERROR_INIT;
+	const char *stage;
+	int code = gather(c, err), status;
+
+	if (code < 0)
+		return code;
+	if (c->resource.deleting)
+		return clean_up(c, err);
+	c->r->stage = "finalizers";
+	code = df_upgrade_finalizers(c->r, c->resource.object, err);
+	if (code == 0)
+		code = df_steps_check(&c->steps, err);
+	if (code < 0)
+		return code;
+	code = work(c, &why);
+	stage = c->r->stage;
+	if (code < 0 && !df_step_shown(c->r, code, &why)) {
+		*err = why;
+		return code;
+	}
+	status = conclude(c, code == 0 && !c->steps.failed && !c->steps.waiting, err);
+	if (code < 0) { /* what failed first is what it is about */
+		*err = why;
+		c->r->stage = stage;
+	}
+	return code < 0 ? code : status;
+}
 
 int df_reconcile_cron(struct df_reconcile *r, struct df_error *err)
 {
-	(void)r;
-	(void)err;
-	return 0;
+	struct cron c = { .r = r };
+	struct df_value *object;
+	int code;
+
+	r->stage = "get";
+	code = df_watched_get(r, DF_WATCH_DATAFLOWCRONS, r->namespace, r->name, &object, err);
+	if (code < 0)
+		return code;
+	if (!object) {
+		df_steps_forget(r);
+		return 0;
+	}
+	code = df_resource_parse(DF_KIND_DATAFLOWCRON, object, r->arena, &c.resource, err);
+	c.steps = (struct df_steps){ .r = r, .resource = &c.resource, .of = { r->settings, &c.resource, r->arena } };
+	if (code == 0)
+		code = reconcile(&c, err);
+	df_resource_done(&c.resource);
+	return code;
 }
