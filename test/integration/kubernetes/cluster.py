@@ -11,9 +11,15 @@
             self.apply(cluster.dataflow("f"))
             cluster.wait_until(lambda: self.get("deployment", "df-f"), 10, "a Deployment")
 
+Tests wait most of the time. A module whose tests do not mind says so, and they run beside each other:
+
+    load_tests = cluster.beside_each_other
+
 kubectl is for what a person would type. It takes a tenth of a second of processor time, so everything that is polled goes
 straight to the API: `get`, `items`, `request`.
 """
+import concurrent.futures
+import functools
 import http.client
 import json
 import os
@@ -24,6 +30,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 import urllib.parse
@@ -61,7 +68,7 @@ KINDS = {
 CLUSTER_WIDE = ("namespace", "clusterrole", "clusterrolebinding", "webhook")
 
 ENV = {}  # KUBECONFIG, KUBECTL ...: of the service
-_connection = None
+_own = threading.local()  # .connection
 
 
 class Refused(Exception):
@@ -135,21 +142,19 @@ def _connect():
 
 
 def _disconnect():
-    global _connection
-    if _connection:
-        _connection.close()
-    _connection = None
+    if getattr(_own, "connection", None):
+        _own.connection.close()
+    _own.connection = None
 
 
 def request(method, path, body=None, content_type="application/json"):
     """One request as the administrator; the answer's JSON (or text when it is none), Refused when it is no success."""
-    global _connection
     data = None if body is None else json.dumps(body)
     for again in (True, False):
-        _connection = _connection or _connect()
+        _own.connection = getattr(_own, "connection", None) or _connect()
         try:
-            _connection.request(method, path, data, {"Content-Type": content_type} if data else {})
-            answer = _connection.getresponse()
+            _own.connection.request(method, path, data, {"Content-Type": content_type} if data else {})
+            answer = _own.connection.getresponse()
             text = answer.read().decode()
             break
         except (http.client.HTTPException, OSError):  # closed meanwhile: the API server was restarted
@@ -232,6 +237,65 @@ def dataflowcron(name, schedule="0 0 1 1 *", **spec):
     if "source" not in spec:
         manifest["spec"]["source"]["config"] = {"count": 100, "template": '{"n": ${counter}}'}
     return manifest
+
+
+# ---- tests beside each other -----------------------------------------------------------------------------------
+
+AT_ONCE = 4
+
+
+class _Locked:
+    """A test result for several threads."""
+
+    def __init__(self, result):
+        self._result, self._lock = result, threading.RLock()
+
+    def __getattr__(self, name):
+        value = getattr(self._result, name)
+        if not callable(value):
+            return value
+
+        @functools.wraps(value)
+        def locked(*args, **kwargs):
+            with self._lock:
+                return value(*args, **kwargs)
+
+        return locked
+
+
+def _group(case, tests):
+    """The tests of one class as one, which unittest takes for a test: it makes the fixtures of module and class before."""
+
+    class Group:
+        setUpClass, tearDownClass = case.setUpClass, case.tearDownClass
+
+        def countTestCases(self):
+            return len(tests)
+
+        def __call__(self, result):
+            shared = _Locked(result)
+            with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+                for done in [pool.submit(test, shared) for test in tests]:
+                    done.result()
+
+    Group.__module__, Group.__qualname__ = case.__module__, case.__qualname__
+    return Group()
+
+
+def beside_each_other(loader, tests, pattern):
+    """For `load_tests`: some tests of each class at once, each class after the other."""
+    del loader, pattern
+    cases = {}
+
+    def add(suite):
+        for test in suite:
+            if isinstance(test, unittest.TestSuite):
+                add(test)
+            else:
+                cases.setdefault(type(test), []).append(test)
+
+    add(tests)
+    return unittest.TestSuite(_group(case, found) for case, found in cases.items())
 
 
 # ---- tests -----------------------------------------------------------------------------------------------------

@@ -17,6 +17,9 @@ OBJECTS = [("configmap", "df-f-spec"), ("configmap", "df-f-checkpoint"), ("servi
            ("role", "df-f-processor"), ("rolebinding", "df-f-processor"), ("lease", "df-f-processor"), ("deployment", "df-f")]
 
 
+load_tests = cluster.beside_each_other
+
+
 def setUpModule():
     cluster.use()
 
