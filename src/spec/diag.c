@@ -108,7 +108,8 @@ static bool fill(struct df_diag *diag, const struct df_place *place, const char 
 	one_line(diag->text);
 	if (!place)
 		return true;
-	diag->line = line_of(place, sub);
+	/* What came from no file has no lines to look for, among members that may be as many as somebody likes. */
+	diag->line = place->file ? line_of(place, sub) : place->line;
 	if (place->file && !(diag->file = strdup(place->file)))
 		return false;
 	if ((place->path || sub) && !(diag->path = join(place->path, sub)))

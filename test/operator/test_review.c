@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -306,6 +307,24 @@ static void many_errors_are_counted(void **state)
 	df_buf_done(&spec);
 }
 
+/* As many as a review may hold, in time that grows with them and not with their square (which took a minute). */
+static void very_many_errors_take_no_time(void **state)
+{
+	clock_t began = clock();
+	struct df_buf spec = { 0 };
+
+	(void)state;
+	df_buf_add_c(&spec, "{" DISCARD ",'source':{'type':'generate','config':{'template':'{}'");
+	for (int i = 0; i < 150000; i++)
+		df_buf_printf(&spec, ",'unknown%d':1", i);
+	df_buf_add_c(&spec, "}}}");
+	create(df_buf_c(&spec));
+	df_buf_done(&spec);
+	assert_refused("422");
+	assert_has(answer_at("response status message"), "; and 149900 more");
+	assert_in_range((clock() - began) / CLOCKS_PER_SEC, 0, 20);
+}
+
 /* ---- what is no review ----------------------------------------------------------------------------------- */
 
 static void garbage(void **state)
@@ -369,6 +388,7 @@ int main(void)
 		cmocka_unit_test(what_is_allowed),
 		cmocka_unit_test(what_is_warned_of),
 		cmocka_unit_test(many_errors_are_counted),
+		cmocka_unit_test(very_many_errors_take_no_time),
 		cmocka_unit_test(garbage),
 		cmocka_unit_test(deep_and_huge),
 	};
