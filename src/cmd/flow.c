@@ -265,7 +265,8 @@ static int take_next(void *arg, struct df_reading *reading, struct df_diags *dia
 	}
 	f->next = next.processor;
 	f->next_reading = reading;
-	df_context_cancel(f->turn);
+	if (f->turn)
+		df_context_cancel(f->turn);
 	return 0;
 }
 
@@ -278,25 +279,31 @@ static bool rotates(const struct flow *f)
 	       (!o->once || f->pipeline.store || df_source_position(&o->spec->source) == DF_POSITION_OWN);
 }
 
+static struct df_rotation_options rotation_options(struct flow *f)
+{
+	const struct df_flow_options *o = f->options;
+
+	return (struct df_rotation_options){ .mounted = o->mounted,
+					     .interval_ns = o->look_ns ? o->look_ns : LOOK_DEFAULT,
+					     .ctx = f->turn,
+					     .logger = &f->logger,
+					     .offer = take_next,
+					     .arg = f };
+}
+
 /* Until the flow has ended, or is to go on with f->next. */
 static int run_turn(struct flow *f, struct df_error *err)
 {
-	const struct df_flow_options *o = f->options;
+	struct df_rotation_options options;
 	struct df_rotation *rotation = NULL;
 	int r = 0;
 
 	f->turn = df_context_new(f->stop);
 	if (!f->turn)
 		return df_error_no_memory(err);
+	options = rotation_options(f);
 	if (rotates(f))
-		r = df_rotation_start(
-			&(struct df_rotation_options){ .mounted = o->mounted,
-						       .interval_ns = o->look_ns ? o->look_ns : LOOK_DEFAULT,
-						       .ctx = f->turn,
-						       .logger = &f->logger,
-						       .offer = take_next,
-						       .arg = f },
-			&rotation, err);
+		r = df_rotation_start(&options, &rotation, err);
 	if (r == 0)
 		r = df_processor_run(f->pipeline.processor, f->turn, f->kill, err);
 	df_context_cancel(f->turn);
@@ -304,6 +311,16 @@ static int run_turn(struct flow *f, struct df_error *err)
 	df_context_free(f->turn);
 	f->turn = NULL;
 	return r;
+}
+
+/* The other side takes the old value no more: before that is the end, is there a new one? */
+static bool may_go_on(struct flow *f, int r)
+{
+	const struct df_rotation_options options = rotation_options(f);
+
+	if ((r != 0 && r != DF_ERR_AUTH) || df_context_canceled(f->stop))
+		return false;
+	return f->next || (r == DF_ERR_AUTH && rotates(f) && df_rotation_look(&options));
 }
 
 /* Store, Lease and fence stay with the flow. */
@@ -326,7 +343,10 @@ static int run_turns(struct flow *f, struct df_error *err)
 {
 	int r = run_turn(f, err);
 
-	while (r == 0 && f->next && !df_context_canceled(f->stop)) {
+	while (may_go_on(f, r)) {
+		if (r < 0)
+			df_log_error(&f->logger, DF_LOG_WARN, err, "the old value is not taken any more");
+		*err = DF_ERROR_INIT;
 		begin_next_turn(f);
 		r = run_turn(f, err);
 	}

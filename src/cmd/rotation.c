@@ -52,6 +52,11 @@ static bool look(struct df_rotation *r)
 	return taken;
 }
 
+bool df_rotation_look(const struct df_rotation_options *options)
+{
+	return look(&(struct df_rotation){ .options = *options });
+}
+
 static void *rotation_main(void *arg)
 {
 	struct df_rotation *r = arg;

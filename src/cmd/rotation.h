@@ -21,6 +21,9 @@ struct df_rotation_options {
 	void *arg;
 };
 
+/* One look, at once, on the caller's thread (ctx is not used). True: a reading was taken over. */
+bool df_rotation_look(const struct df_rotation_options *options);
+
 /* What options points to is borrowed. */
 int df_rotation_start(const struct df_rotation_options *options, struct df_rotation **ret,
 		      struct df_error *err) df_must_check;
