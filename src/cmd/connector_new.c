@@ -135,7 +135,7 @@ static bool wanted(const struct making *m, const struct df_skeleton_file *file)
 	return true;
 }
 
-static int make_file(struct making *m, const struct df_skeleton_file *file, struct df_error *err)
+static int make_file(struct making *m, const struct df_skeleton_file *file, const char *text, struct df_error *err)
 {
 	struct made *made = &m->files[m->count++];
 	int code;
@@ -144,18 +144,19 @@ static int make_file(struct making *m, const struct df_skeleton_file *file, stru
 	made->executable = file->executable;
 	code = fill(m, file->name + strlen(m->form->templates), &made->path, err);
 	if (code == 0)
-		code = fill(m, file->text, &made->text, err);
+		code = fill(m, text, &made->text, err);
 	df_buf_c(&made->path); /* from now on it ends with a NUL */
 	return code == 0 ? 0 : df_error_prefix(err, "template %s", file->name);
 }
 
 static int make_files(struct making *m, struct df_error *err)
 {
-	int code = 0;
+	df_cleanup(df_freep) char *texts = df_skeleton_unpack();
+	int code = texts ? 0 : df_error_no_memory(err);
 
 	for (const struct df_skeleton_file *f = df_skeleton_files; f->name && code == 0 && m->count < FILES_MAX; f++)
 		if (wanted(m, f))
-			code = make_file(m, f, err);
+			code = make_file(m, f, texts + f->offset, err);
 	return code;
 }
 

@@ -1,6 +1,21 @@
 #include "cmd/skeleton.h"
 
+#include <stdlib.h>
+
+#include <zlib.h>
+
 #define DEPTH 8 /* of sections in sections */
+
+char *df_skeleton_unpack(void)
+{
+	char *texts = malloc(df_skeleton_len);
+	uLongf len = df_skeleton_len;
+
+	if (texts && uncompress((Bytef *)texts, &len, df_skeleton_packed, df_skeleton_packed_len) == Z_OK)
+		return texts;
+	free(texts);
+	return NULL;
+}
 
 /* ---- placeholders ---------------------------------------------------------------------------------------- */
 

@@ -8,11 +8,17 @@
 struct df_skeleton_file {
 	const char *name; /* "connector/source.c"; may hold placeholders */
 	bool executable;
-	const char *text;
+	size_t offset; /* of its text in what df_skeleton_unpack gives */
 };
 
 /* Ends with a row whose name is NULL. */
 extern const struct df_skeleton_file df_skeleton_files[];
+/* The texts, each with a NUL behind it, as zlib packed them. */
+extern const unsigned char df_skeleton_packed[];
+extern const size_t df_skeleton_packed_len, df_skeleton_len;
+
+/* The texts; the caller frees. NULL: out of memory. */
+char *df_skeleton_unpack(void);
 
 struct df_placeholder {
 	const char *name; /* without the @ */
