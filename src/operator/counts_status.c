@@ -128,7 +128,6 @@ static void add_known(struct entries *all, const struct df_known_pod *pod)
 
 		if (!e)
 			return;
-		e->visible = e->visible || (!pod->gone_ns && p->restarts >= pod->restarts - 1);
 		if (!e->final)
 			set_now(e, p->processed, p->errors, p->last_processed, p->final);
 	}

@@ -260,6 +260,25 @@ static void test_a_restart_is_another_process(void **state)
 	reconcile();
 	assert_counts(25, 1);
 	assert_processors("[{'podUID':'a','restartCount':1,'processed':8,'errors':0}]");
+	/* It waits again: what ended last is the one that would have been running. */
+	see(0, pod("a", 2, "'state':{'waiting':{'reason':'CrashLoopBackOff'}}," ENDED("lastState", WORDS("9", "0"))));
+	reconcile();
+	assert_counts(34, 1);
+	assert_processors("[{'podUID':'a','restartCount':1,'processed':8,'errors':0},"
+			  "{'podUID':'a','restartCount':2,'processed':9,'errors':0}]");
+}
+
+/* What pods say is enough for their last words. */
+static void test_pods_that_only_the_caller_knows(void **state)
+{
+	(void)state;
+	c.pods[0] = pod("a", 1, RUNNING "," ENDED("lastState", WORDS("10", "2")));
+	c.n = 1;
+	reconcile();
+	reconcile();
+	reconcile();
+	assert_counts(10, 2);
+	assert_processors("[{'podUID':'a','restartCount':0,'processed':10,'errors':2}]");
 }
 
 /* Each process of a crash loop is counted, also when nobody reconciled in between. */
@@ -282,7 +301,9 @@ static void test_a_killed_process_keeps_what_was_scraped(void **state)
 	(void)state;
 	see(0, pod("a", 0, RUNNING));
 	scrape("a", 0, 10, 0);
+	scrape("a", 0, 1, 0); /* that is the next one */
 	see(0, pod("a", 1, RUNNING ",'lastState':{'terminated':{'exitCode':137}}"));
+	scrape("a", 0, 99, 0); /* and that, too */
 	reconcile();
 	assert_counts(10, 0);
 	scrape("a", 1, 4, 0);
@@ -511,6 +532,7 @@ int main(void)
 		TEST(test_a_write_that_failed_is_made_again),
 		TEST(test_an_operator_restart_loses_and_repeats_nothing),
 		TEST(test_a_restart_is_another_process),
+		TEST(test_pods_that_only_the_caller_knows),
 		TEST(test_restarts_faster_than_reconciles),
 		TEST(test_a_killed_process_keeps_what_was_scraped),
 		TEST(test_a_pod_that_is_gone),
