@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 NINJA  := ninja -j$(shell nproc)
 
 .DEFAULT_GOAL := all
-.PHONY: all help demo test test-unit test-integration generate manifests lint bench install clean
+.PHONY: all help demo test test-unit test-integration generate manifests lint bench install image clean
 
 all: ## build build/dataflow
 	@scripts/bootstrap build
@@ -53,6 +53,10 @@ install: ## install to PREFIX (default /usr/local)
 	@meson configure build-release --prefix=$(abspath $(PREFIX)) >/dev/null
 	@$(NINJA) -C build-release >/dev/null
 	@DESTDIR=$(DESTDIR) meson install -C build-release --no-rebuild --strip
+
+image: ## make the container image without Docker, in build-image
+	@scripts/bootstrap build
+	@scripts/image
 
 clean: ## remove all build folders
 	@rm -rf build build-*
