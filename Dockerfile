@@ -10,7 +10,7 @@
 FROM debian:trixie-slim AS build
 WORKDIR /src
 COPY scripts/bootstrap scripts/librdkafka scripts/
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends ca-certificates librdkafka-dev && scripts/bootstrap build
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends librdkafka-dev && scripts/bootstrap build
 COPY . .
 RUN meson setup /build --buildtype=release -Dtests=disabled && ninja -C /build src/cmd/dataflow
 RUN scripts/stage /build/src/cmd/dataflow /stage
