@@ -362,8 +362,8 @@ static int apply(struct ensure *e, bool taken, struct df_error *err)
 		code = drop_older_owners(e, err);
 	/* Of the checkpoint nothing must become ours that we do not apply: it would be taken away, position included.
 	 */
-	if (code == 0 && e->live && !applied_hash(e).ptr && !e->checkpoint)
-		code = df_upgrade_managed_fields(e->r, e->kind, e->live, err);
+	if (code == 0 && e->live && (taken || !applied_hash(e).ptr) && !e->checkpoint)
+		code = df_upgrade_managed_fields(e->r, e->kind, e->live, taken, err);
 	if (code != 0)
 		return code;
 	code = df_kube_apply(e->r->client, e->r->ctx, &e->ref, e->object, e->r->arena, &e->live, &why);

@@ -153,18 +153,21 @@ int df_upgrade_old_names(struct df_reconcile *r, const struct df_resource *resou
 	return code;
 }
 
-/* ---- fields of the original ------------------------------------------------------------------------------ */
+/* ---- fields of others ------------------------------------------------------------------------------------- */
 
-/* What it wrote: by Update, to the object itself, in the version that we apply. */
-static bool is_originals(const struct df_value *entry, struct df_str version)
+/* To the object itself, in the version that we apply. */
+static bool is_of_object(const struct df_value *entry, const char *version)
 {
-	static const char *const managers[] = { "manager", "main" };
-	const struct df_value *operation = df_object_get_c(entry, "operation"),
-			      *written = df_object_get_c(entry, "apiVersion");
+	const struct df_value *written = df_object_get_c(entry, "apiVersion");
 
-	return is_one_of(df_object_get_c(entry, "manager"), managers, DF_ARRAY_SIZE(managers)) && operation &&
-	       df_value_string_equal(operation, DF_STR("Update")) && written &&
-	       df_value_string_equal(written, version) && !df_object_get_c(entry, "subresource");
+	return written && df_value_string_equal(written, df_str_c(version)) && df_object_get_c(entry, "fieldsV1") &&
+	       !df_object_get_c(entry, "subresource");
+}
+
+static bool is_by(const struct df_value *entry, const char *const *managers, size_t n, const char *operation)
+{
+	return is_one_of(df_object_get_c(entry, "manager"), managers, n) &&
+	       is_one_of(df_object_get_c(entry, "operation"), &operation, 1);
 }
 
 /* Adds the fields of `more` to a set, a tree of objects. DF_ERR_NO_MEMORY. */
@@ -186,28 +189,63 @@ static int add_fields(struct df_value *set, const struct df_value *more, struct 
 	return 0;
 }
 
-/* The entries of others, and one that has what the original and we have; *ret NULL: nothing is the original's. */
-static int take_fields(struct df_reconcile *r, const struct df_value *entries, const char *version,
+enum taken { LEFT, WITHOUT_METADATA, WHOLE };
+
+/* The original's entry becomes ours whole. What is adopted does, too, but for its labels and annotations, which may
+ * mean something to others. */
+static enum taken how_taken(const struct df_value *entry, const char *version, bool adopted, bool *ret_ours)
+{
+	static const char *const originals[] = { "manager", "main" }, *const ours = DF_FIELD_MANAGER;
+
+	*ret_ours = false;
+	if (!is_of_object(entry, version))
+		return LEFT;
+	*ret_ours = is_by(entry, &ours, 1, "Apply");
+	if (*ret_ours || is_by(entry, originals, DF_ARRAY_SIZE(originals), "Update"))
+		return WHOLE;
+	return adopted ? WITHOUT_METADATA : LEFT;
+}
+
+#define METADATA "f:metadata"
+
+/* Moves its fields to `fields`; what remains of the entry goes to `left`. */
+static int take_entry(const struct df_value *from, enum taken how, struct df_value *fields, struct df_value *left,
+		      struct df_arena *arena, struct df_error *err)
+{
+	struct df_value *entry = df_value_clone(from, arena), *set, *metadata;
+	int code = 0;
+
+	if (!entry)
+		return df_error_no_memory(err);
+	set = df_object_get_c(entry, "fieldsV1");
+	metadata = how == WITHOUT_METADATA ? df_object_get_c(set, METADATA) : NULL;
+	if (metadata)
+		df_container_remove(set, df_container_prev(set, metadata), metadata);
+	if (how != LEFT)
+		code = add_fields(fields, set, arena, err);
+	if (metadata) {
+		df_container_take(set);
+		df_object_append(set, DF_STR(METADATA), metadata);
+	}
+	if (metadata || how == LEFT)
+		df_array_append(left, entry);
+	return code;
+}
+
+/* The entries of others, and one that has what was taken and we have; *ret NULL: nothing was taken. */
+static int take_fields(struct df_reconcile *r, const struct df_value *entries, const char *version, bool adopted,
 		       struct df_value **ret, struct df_error *err)
 {
 	struct df_value *left = df_value_new(r->arena, DF_ARRAY), *fields = df_value_new(r->arena, DF_OBJECT), *entry;
-	bool any = false;
+	bool any = false, ours;
 	int code = left && fields ? 0 : df_error_no_memory(err);
 
 	*ret = NULL;
 	for (const struct df_value *e = entries->first; code == 0 && e; e = e->next) {
-		const struct df_value *set = df_object_get_c(e, "fieldsV1");
-		struct df_value *copy;
+		enum taken how = how_taken(e, version, adopted, &ours);
 
-		if (set && is_originals(e, df_str_c(version))) {
-			any = true;
-			code = add_fields(fields, set, r->arena, err);
-			continue;
-		}
-		copy = df_value_clone(e, r->arena);
-		if (!copy)
-			return df_error_no_memory(err);
-		df_array_append(left, copy);
+		any = any || (how != LEFT && !ours);
+		code = take_entry(e, how, fields, left, r->arena, err);
 	}
 	if (code != 0 || !any)
 		return code;
@@ -222,7 +260,7 @@ static int take_fields(struct df_reconcile *r, const struct df_value *entries, c
 }
 
 int df_upgrade_managed_fields(struct df_reconcile *r, const struct df_kube_resource *kind, struct df_value *live,
-			      struct df_error *err)
+			      bool adopted, struct df_error *err)
 {
 	const struct df_value *entries = df_kube_at(live, "metadata", "managedFields", NULL);
 	const char *version = df_text(r->arena, "%s%s%s", kind->group, *kind->group ? "/" : "", kind->version);
@@ -235,7 +273,7 @@ int df_upgrade_managed_fields(struct df_reconcile *r, const struct df_kube_resou
 		return df_error_no_memory(err);
 	if (!entries || entries->kind != DF_ARRAY)
 		return 0;
-	code = take_fields(r, entries, version, &ours, err);
+	code = take_fields(r, entries, version, adopted, &ours, err);
 	if (code != 0 || !ours)
 		return code;
 	code = df_kube_build(r->arena, &patch, err,
