@@ -198,6 +198,8 @@ static int lines_of(const struct df_diags *diags, bool warnings, size_t max, str
 		if (all++ < max)
 			fine = add_line(lines, line_of(&diags->items[i], arena));
 	}
+	if (!warnings)
+		all = diags->errors; /* also those that are not kept */
 	if (fine && all > max) {
 		const char *more = df_text(arena, "and %zu more", all - max);
 

@@ -117,6 +117,18 @@ static bool fill(struct df_diag *diag, const struct df_place *place, const char 
 	return true;
 }
 
+static size_t errors_kept(const struct df_diags *diags)
+{
+	return diags->errors < DF_DIAGS_MAX ? diags->errors : DF_DIAGS_MAX;
+}
+
+bool df_diags_full(const struct df_diags *diags, bool warning)
+{
+	size_t kept = errors_kept(diags), warnings = diags->count > kept ? diags->count - kept : 0;
+
+	return (warning ? warnings : diags->errors) >= DF_DIAGS_MAX;
+}
+
 static void add(struct df_diags *diags, bool warning, const struct df_place *place, const char *sub, const char *fmt,
 		va_list args) df_printf(5, 0);
 static void add(struct df_diags *diags, bool warning, const struct df_place *place, const char *sub, const char *fmt,
@@ -124,6 +136,10 @@ static void add(struct df_diags *diags, bool warning, const struct df_place *pla
 {
 	struct df_diag diag = { .warning = warning };
 
+	if (df_diags_full(diags, warning)) {
+		diags->errors += !warning;
+		return;
+	}
 	/* Doubling whenever the count is a power of two needs no capacity in the struct. */
 	if ((diags->count & (diags->count - 1)) == 0) {
 		size_t cap = diags->count ? diags->count * 2 : 1;
@@ -181,6 +197,8 @@ void df_diags_print(const struct df_diags *diags, struct df_buf *buf)
 		print_one(&diags->items[i], buf);
 		df_buf_add_char(buf, '\n');
 	}
+	if (diags->errors > DF_DIAGS_MAX)
+		df_buf_printf(buf, "and %zu more errors\n", diags->errors - DF_DIAGS_MAX);
 	if (diags->failed)
 		df_buf_add_c(buf, "out of memory: the list of problems is not complete\n");
 }

@@ -18,6 +18,10 @@ struct df_diag {
 	char *text;
 };
 
+/* So many errors are kept, and so many warnings: nobody reads more, and whoever wrote a file with a hundred thousand
+ * mistakes shall not cost us their memory. */
+#define DF_DIAGS_MAX 1000
+
 struct df_diags {
 	struct df_diag *items;
 	size_t count;
@@ -35,6 +39,9 @@ struct df_place {
 };
 
 void df_diags_done(struct df_diags *diags);
+
+/* One more error or warning would not be kept, only counted: its text need not be made. */
+bool df_diags_full(const struct df_diags *diags, bool warning);
 
 /* Adds one. sub: appended to the place's path with '.' unless it begins with '['; NULL: the place itself. The line is
  * that of the member when place->value has it. */

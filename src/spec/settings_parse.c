@@ -70,7 +70,12 @@ static const struct df_field *match(struct df_parser *p, const struct df_table *
 	if (field)
 		return field;
 	for (size_t i = 0; i < table->field_count; i++) {
-		const char *twin = df_field_twin(p, &table->fields[i], table->fields[i].name);
+		const struct df_field *f = &table->fields[i];
+		const char *twin;
+
+		if (!f->ref && !df_str_starts(key, df_str_c(f->name)))
+			continue;
+		twin = df_field_twin(p, f, f->name);
 		if (twin && df_str_equal_c(key, twin)) {
 			*ret_twin = true;
 			return &table->fields[i];
@@ -79,13 +84,25 @@ static const struct df_field *match(struct df_parser *p, const struct df_table *
 	return NULL;
 }
 
+static void tell_unknown(struct df_parser *p, const struct df_place *place, const char *key, const char *text)
+{
+	if (p->options->unknown_keys_warn)
+		df_diag_warning(p->diags, place, key, "%s", text);
+	else
+		df_diag_error(p->diags, place, key, "%s", text);
+}
+
 static void report_unknown(struct df_parser *p, const struct df_table *table, const struct df_place *place,
 			   const char *key)
 {
 	size_t n = 0;
-	const char **names = df_arena_alloc(&p->arena, (table->field_count * 2 + 1) * sizeof(*names));
-	const char *known = "";
+	const char *known = "", **names, *near, *text;
 
+	if (df_diags_full(p->diags, p->options->unknown_keys_warn)) {
+		tell_unknown(p, place, key, "unknown field");
+		return;
+	}
+	names = df_arena_alloc(&p->arena, (table->field_count * 2 + 1) * sizeof(*names));
 	if (!names) {
 		df_diags_no_memory(p->diags);
 		return;
@@ -99,15 +116,12 @@ static void report_unknown(struct df_parser *p, const struct df_table *table, co
 		if (df_field_stored(field) && i < KNOWN_MAX)
 			known = df_parser_text(p, "%s%s%s", known, *known ? ", " : "", field->name);
 	}
-	const char *near = df_nearest(df_str_c(key), names, n);
-	const char *text = near	    ? df_parser_text(p, "unknown field; did you mean \"%s\"?", near)
-			   : *known ? df_parser_text(p, "unknown field; known are %s%s", known,
-						     table->field_count > KNOWN_MAX ? ", ..." : "")
-				    : "unknown field; there are none here";
-	if (p->options->unknown_keys_warn)
-		df_diag_warning(p->diags, place, key, "%s", text);
-	else
-		df_diag_error(p->diags, place, key, "%s", text);
+	near = df_nearest(df_str_c(key), names, n);
+	text = near	? df_parser_text(p, "unknown field; did you mean \"%s\"?", near)
+	       : *known ? df_parser_text(p, "unknown field; known are %s%s", known,
+					 table->field_count > KNOWN_MAX ? ", ..." : "")
+			: "unknown field; there are none here";
+	tell_unknown(p, place, key, text);
 }
 
 /* What is said once for a row that is there. */

@@ -103,12 +103,27 @@ static void test_first_error(void **state)
 static void test_growth(void **state)
 {
 	struct df_diags diags = { 0 };
+	struct df_buf buf = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < 1000; i++)
 		df_diag_error(&diags, NULL, NULL, "%zu", i);
 	assert_int_equal(diags.count, 1000);
 	assert_string_equal(diags.items[999].text, "999");
+	assert_true(df_diags_full(&diags, false));
+	assert_false(df_diags_full(&diags, true));
+	/* More errors are counted; warnings have room of their own. */
+	for (size_t i = 0; i < 1500; i++) {
+		df_diag_error(&diags, NULL, NULL, "%zu", i);
+		df_diag_warning(&diags, NULL, NULL, "w%zu", i);
+	}
+	assert_int_equal(diags.count, 2000);
+	assert_int_equal(diags.errors, 2500);
+	assert_string_equal(diags.items[1999].text, "w999");
+	assert_true(df_diags_full(&diags, true));
+	df_diags_print(&diags, &buf);
+	assert_non_null(strstr(df_buf_c(&buf), "warning: w999\nand 1500 more errors\n"));
+	df_buf_done(&buf);
 	df_diags_done(&diags);
 }
 
