@@ -35,7 +35,7 @@ static void *signals_main(void *arg)
 			s->options.hangup(s->options.arg);
 		} else if (seen++ == 0) {
 			if (!s->options.quiet)
-				df_info(NULL, "stopping: what is in flight is flushed; a second signal stops at once");
+				df_info(NULL, "stopping: what is under way ends first; a second signal stops at once");
 			df_context_cancel(s->options.stop);
 		} else if (s->options.kill) {
 			df_context_cancel(s->options.kill);

@@ -313,7 +313,8 @@ static void new_id(char id[static 9])
 
 static void tell_failure(const struct df_reconcile *r, const struct df_error *err)
 {
-	df_log(&r->logger, DF_LOG_WARN,
+	/* A conflict is no trouble: the next look is a fresh one. */
+	df_log(&r->logger, df_kube_is(err, "Conflict") ? DF_LOG_DEBUG : DF_LOG_WARN,
 	       DF_LOG_FIELDS(DF_LOG_C("reconcile_id", r->id), DF_LOG_C("stage", r->stage ? r->stage : ""),
 			     DF_LOG_C("error_type", df_code_name(err->code)), DF_LOG_C("code", err->remote)),
 	       "reconcile failed: %s", err->text);
