@@ -119,8 +119,8 @@ static const char *run_name(const char *id, const char *jobs)
 	return name;
 }
 
-/* patch JOB [suspend|release] [mark] [Event]; create INDEX of JOB if JOB [Event]; delete JOB [with-pods] [late]
- * [if-same] [Event]. */
+/* patch JOB [suspend|release] [mark] [if JOB] [Event]; create INDEX of JOB if JOB [Event]; delete JOB [with-pods]
+ * [late] [if-same] [Event]. */
 static void render(const struct df_chain_action *a, const struct row *row, struct df_buf *buf)
 {
 	static const char *const suspends[] = {
@@ -129,8 +129,8 @@ static void render(const struct df_chain_action *a, const struct row *row, struc
 
 	switch (a->verb) {
 	case DF_CHAIN_PATCH:
-		df_buf_printf(buf, "patch %s%s%s%s", a->job, suspends[a->suspend], a->mark ? " " : "",
-			      a->mark ? a->mark : "");
+		df_buf_printf(buf, "patch %s%s%s%s%s%s", a->job, suspends[a->suspend], a->mark ? " " : "",
+			      a->mark ? a->mark : "", a->guard ? " if " : "", a->guard ? a->guard : "");
 		assert_non_null(a->version);
 		break;
 	case DF_CHAIN_CREATE:
@@ -306,12 +306,12 @@ static const struct row trigger_rows[] = {
 	{ .what = "the last one complete",
 	  .triggers = 2,
 	  .jobs = "p begun complete@50 mark=trigger-1\np/0 complete@60\np/1 complete@70",
-	  .actions = "patch p/1 done\npatch p/0 done\npatch p done RunCompleted\n",
+	  .actions = "patch p/1 done if p\npatch p/0 done if p\npatch p done RunCompleted\n",
 	  .shown = "Completed p - -1 70 0: Run p completed" },
 	{ .what = "the operator ended while it settled",
 	  .triggers = 2,
 	  .jobs = "p begun complete@50 mark=trigger-1\np/0 complete@60 mark=done\np/1 complete@70",
-	  .actions = "patch p/1 done\npatch p done RunCompleted\n",
+	  .actions = "patch p/1 done if p\npatch p done RunCompleted\n",
 	  .shown = "Completed p - -1 70 0: Run p completed" },
 	{ .what = "settled; a trigger that the spec got later is not for it",
 	  .triggers = 3,
@@ -321,12 +321,12 @@ static const struct row trigger_rows[] = {
 	{ .what = "fewer triggers than there were",
 	  .triggers = 1,
 	  .jobs = "p begun complete@50 mark=trigger-1\np/0 complete@60\np/1 complete@70",
-	  .actions = "patch p/1 done\npatch p/0 done\npatch p done RunCompleted\n",
+	  .actions = "patch p/1 done if p\npatch p/0 done if p\npatch p done RunCompleted\n",
 	  .shown = "Completed p - -1 70 0: Run p completed" },
 	{ .what = "trigger 1 failed",
 	  .triggers = 3,
 	  .jobs = "p begun complete@50 mark=trigger-1\np/0 complete@60\np/1 failed@70",
-	  .actions = "patch p/1 failed\npatch p/0 failed\npatch p failed !TriggerFailed\n",
+	  .actions = "patch p/1 failed if p\npatch p/0 failed if p\npatch p failed !TriggerFailed\n",
 	  .shown = "Failed p p/1 1 0 70: Trigger 1 (report) failed: Job p/1: BackoffLimitExceeded" },
 	{ .what = "trigger 1 failed, settled: the third never starts",
 	  .triggers = 3,
@@ -336,7 +336,7 @@ static const struct row trigger_rows[] = {
 	{ .what = "that Job gone",
 	  .triggers = 3,
 	  .jobs = "p begun complete@50 mark=trigger-1\np/0 complete@60",
-	  .actions = "patch p/0 failed\npatch p failed !TriggerFailed\n",
+	  .actions = "patch p/0 failed if p\npatch p failed !TriggerFailed\n",
 	  .shown = "Failed p " TRIGGER_JOB("1") " 1 0 1000: Trigger 1 (report) failed: trigger Job " TRIGGER_JOB(
 		  "1") " was deleted" },
 	{ .what = "which is told as it was",
@@ -427,8 +427,12 @@ static const struct row many_rows[] = {
 	{ .what = "an older one's end moves only its time",
 	  .triggers = 1,
 	  .jobs = "p begun complete@50 mark=trigger-0\np/0 failed@55\nq begun",
-	  .actions = "patch p/0 failed\npatch p failed !TriggerFailed\n",
+	  .actions = "patch p/0 failed if p\npatch p failed !TriggerFailed\n",
 	  .shown = "Running q q -1 0 55: Job q is running" },
+	{ .what = "the newest, whatever it is called",
+	  .jobs = "x-10 created@5 begun\nx-9 created@6 begun",
+	  .actions = "",
+	  .shown = "Running x-9 x-9 -1 0 0: Job x-9 is running" },
 	{ .what = "made in one second: by the number",
 	  .jobs = "x-9 created@5 complete@50 begun\nx-10 created@5 begun",
 	  .actions = "patch x-9 done RunCompleted\n",
@@ -458,7 +462,7 @@ static const struct row gate_rows[] = {
 	  .policy = "Forbid",
 	  .triggers = 1,
 	  .jobs = "p begun complete@50 mark=trigger-0\np/0 complete@60\nq suspended",
-	  .actions = "patch p/0 done\npatch p done RunCompleted\n",
+	  .actions = "patch p/0 done if p\npatch p done RunCompleted\n",
 	  .shown = "Completed p - -1 60 0: Run p completed" },
 	{ .what = "Forbid: the chain has ended",
 	  .policy = "Forbid",
@@ -517,7 +521,7 @@ static const struct row gate_rows[] = {
 	  .policy = "Replace",
 	  .triggers = 2,
 	  .jobs = "p begun complete@50 mark=trigger-0\np/0\nq suspended",
-	  .actions = "patch p/0 replaced\npatch p replaced RunReplaced\ndelete p/0 with-pods\n",
+	  .actions = "patch p/0 replaced if p\npatch p replaced RunReplaced\ndelete p/0 with-pods\n",
 	  .shown = "Running q q -1 0 0: Job q waits until the run that it replaces has ended" },
 	{ .what = "Replace: the operator ended after the mark",
 	  .policy = "Replace",
@@ -541,13 +545,13 @@ static const struct row gate_rows[] = {
 	  .policy = "Replace",
 	  .triggers = 2,
 	  .jobs = "p begun complete@50 mark=trigger-0\np/0 complete@60\nq suspended",
-	  .actions = "patch p/0 replaced\npatch p replaced RunReplaced\n",
+	  .actions = "patch p/0 replaced if p\npatch p replaced RunReplaced\n",
 	  .shown = "Running q q -1 0 0: Job q waits until the run that it replaces has ended" },
 	{ .what = "Replace: a run that has just ended is not replaced",
 	  .policy = "Replace",
 	  .triggers = 1,
 	  .jobs = "p begun complete@50 mark=trigger-0\np/0 complete@60\nq suspended",
-	  .actions = "patch p/0 done\npatch p done RunCompleted\n",
+	  .actions = "patch p/0 done if p\npatch p done RunCompleted\n",
 	  .shown = "Completed p - -1 60 0: Run p completed" },
 	{ .what = "Replace: a processor at work, of a run by hand",
 	  .policy = "Replace",
@@ -616,7 +620,7 @@ static const struct row pause_rows[] = {
 	  .paused = true,
 	  .triggers = 1,
 	  .jobs = "p begun complete@50 mark=trigger-0\np/0 complete@60",
-	  .actions = "patch p/0 done\npatch p done RunCompleted\n",
+	  .actions = "patch p/0 done if p\npatch p done RunCompleted\n",
 	  .shown = "Completed p - -1 60 0: Run p completed" },
 	{ .what = "the gate is shut",
 	  .paused = true,

@@ -114,8 +114,6 @@ class Cron(cluster.Case):
         operator.start()
         second = self.await_job(self.trigger(job, 1), 20)
         self.await_phase("RunningTriggers", "Trigger 1 is running")
-        operator.kill()
-        operator.start()
         wait_until(lambda: self.mark(job) == "trigger-1", 5, "the mark")
         self.end(self.trigger(job, 1), failed=True, exit_code=3)
 
@@ -198,8 +196,10 @@ class Cron(cluster.Case):
         self.assertEqual(self.mark(first), "done")
 
         third = self.run_now()
-        self.merge("dataflowcron", "c", {"spec": {"startingDeadlineSeconds": 10}})
-        self.await_event("RunSkipped", 20)
+        self.merge("dataflowcron", "c", {"spec": {"startingDeadlineSeconds": 60}})
+        cluster.stays(lambda: self.suspended(third), 0.5, "it waits")
+        self.merge("job", third, {"metadata": {"annotations": {"batch.kubernetes.io/cronjob-scheduled-timestamp": "2026-01-01T00:00:00Z"}}})
+        self.await_event("RunSkipped")
         wait_until(lambda: not self.job(third), 5, "which is deleted")
 
     def test_replace_ends_the_chain(self):
