@@ -23,7 +23,7 @@
 #define LARGE ((size_t)256 << 10)
 #define FILE_SIZE_MAX ((size_t)1 << 20)
 #define FILES_NS (2 * DF_NS_PER_S)   /* between two looks at the directory */
-#define SECRET_NS (15 * DF_NS_PER_S) /* at the Secret */
+#define SECRET_NS (10 * DF_NS_PER_S) /* at the Secret */
 
 struct df_webhook {
 	const struct df_operator_settings *settings;

@@ -212,9 +212,32 @@ class SelfSigned(Webhook):
     def data(self):
         return {k: decode(v) for k, v in (self.get("secret", self.SECRET) or {}).get("data", {}).items()}
 
-    def test_made_kept_trusted_renewed(self):
+    def service_account(self):
+        """The kubeconfig of somebody who may do to Secrets and webhook configurations what the chart allows: these two, by name."""
+        account = f"operator-{self.namespace}"
+        subject = [{"kind": "ServiceAccount", "name": account, "namespace": self.namespace}]
+        api = "rbac.authorization.k8s.io"
+        cluster.request("POST", cluster.path_of("serviceaccount", self.namespace), {"metadata": {"name": account}})
+        cluster.request("POST", cluster.path_of("role", self.namespace), {"metadata": {"name": account}, "rules": [
+            {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [self.SECRET], "verbs": ["get", "create", "patch"]},
+            {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "patch", "update"]},
+            {"apiGroups": [cluster.GROUP, "apps", "batch"], "resources": ["dataflows", "dataflowcrons", "deployments", "jobs", "cronjobs"],
+             "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["configmaps", "pods"], "verbs": ["get", "list", "watch"]}]})
+        cluster.request("POST", cluster.path_of("rolebinding", self.namespace),
+                        {"metadata": {"name": account}, "subjects": subject, "roleRef": {"kind": "Role", "name": account, "apiGroup": api}})
+        cluster.request("POST", cluster.path_of("clusterrole"), {"metadata": {"name": account}, "rules": [
+            {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["validatingwebhookconfigurations"],
+             "resourceNames": [self.configuration], "verbs": ["get", "patch"]}]})
+        self.addCleanup(cluster.request, "DELETE", cluster.path_of("clusterrole", None, account))
+        cluster.request("POST", cluster.path_of("clusterrolebinding"),
+                        {"metadata": {"name": account}, "subjects": subject, "roleRef": {"kind": "ClusterRole", "name": account, "apiGroup": api}})
+        self.addCleanup(cluster.request, "DELETE", cluster.path_of("clusterrolebinding", None, account))
+        return cluster.service_account(self.namespace, account, self.dir)
+
+    def test_made_kept_trusted(self):
         self.configure()
-        process = self.webhook_operator(self.env())
+        process = self.webhook_operator(self.env(), kubeconfig=self.service_account())
         self.await_refusal(20)
         first = self.data()
         self.assertEqual(self.bundles(), [first["ca.crt"]] * 2)
