@@ -100,6 +100,16 @@ static void trim_configmap(struct df_value *object, struct df_arena *arena)
 	remove_member(df_kube_at(object, "metadata", NULL), "resourceVersion");
 }
 
+/* What of a Job tells about a run; its pods are as its maker said. */
+static void trim_job(struct df_value *object, struct df_arena *arena)
+{
+	struct df_value *spec = df_kube_at(object, "spec", NULL);
+
+	(void)arena;
+	remove_member(spec, "template");
+	remove_member(spec, "selector");
+}
+
 /* Of a pod's spec: where it runs, and its ports. */
 static void trim_pod(struct df_value *object, struct df_arena *arena)
 {
@@ -170,7 +180,7 @@ static const struct {
 	[DF_WATCH_DATAFLOWCRONS] = { &df_kube_dataflowcrons, NULL, NULL, NULL, cron_changed },
 	[DF_WATCH_DEPLOYMENTS] = { &df_kube_deployments, OWNED, NULL, NULL, owned_changed },
 	[DF_WATCH_CRONJOBS] = { &df_kube_cronjobs, OWNED, NULL, NULL, owned_changed },
-	[DF_WATCH_JOBS] = { &df_kube_jobs, DF_LABEL_CRON, NULL, index_object, owned_changed },
+	[DF_WATCH_JOBS] = { &df_kube_jobs, DF_LABEL_CRON, trim_job, index_object, owned_changed },
 	[DF_WATCH_CONFIGMAPS] = { &df_kube_configmaps, OWNED, trim_configmap, NULL, owned_changed },
 	[DF_WATCH_PODS] = { &df_kube_pods, "app=dataflow-processor", trim_pod, index_object, pod_changed },
 };

@@ -312,13 +312,30 @@ class Cron(cluster.Case):
         self.await_phase("Completed")
         self.assertEqual(self.get("cronjob", "dfc-c")["spec"]["schedule"], "1 * * * *")
 
+    def test_a_refused_reference(self):
+        """Nobody reads a Secret that may not be used: no run begins, and what runs is suspended."""
+        self.operator()
+        self.cron(triggers=TRIGGERS[:1])
+        job = self.run_now()
+        self.await_phase("Running")
+        ref = {"name": "db", "key": "url", "namespace": "elsewhere"}
+        sink = {"type": "postgresql", "config": {"connectionStringSecretRef": ref, "table": "t"}}
+        self.merge("dataflowcron", "c", {"spec": {"sink": sink}})
+        self.await_phase("Running", "spec.sink.config.connectionStringSecretRef")
+        self.assertEqual(self.condition("c", "SpecValid", "dataflowcron")["reason"], "SecretReferenceDenied")
+        wait_until(lambda: self.suspended(job), 5, "the run is suspended")
+        self.assertTrue(self.get("cronjob", "dfc-c")["spec"]["suspend"])
+        self.await_event("SecretReferenceDenied")
+        self.merge("dataflowcron", "c", {"spec": {"sink": {"type": "discard", "config": {"connectionStringSecretRef": None, "table": None}}}})
+        wait_until(lambda: not self.suspended(job), 10, lambda: f"it goes on, but {self.status()}")
+
     @unittest.skipUnless(os.environ.get("DATAFLOW_LONG"), "waits for a full minute: DATAFLOW_LONG=1")
     def test_a_tick(self):
         self.operator()
         self.cron(schedule="0 * * * * *", concurrencyPolicy="Forbid", triggers=TRIGGERS[:1])
         self.assertEqual(self.get("cronjob", "dfc-c")["spec"]["schedule"], "* * * * *")
         status = self.await_phase("Running", seconds=75)
-        self.assertIn("lastScheduleTime", status)
+        wait_until(lambda: "lastScheduleTime" in self.status(), 5, "lastScheduleTime")
         self.end(status["activeJobName"])
         job = status["activeJobName"]
         self.await_job(self.trigger(job, 0))
