@@ -72,7 +72,7 @@ static void test_what_differs(void **state)
 
 static void test_bucket(void **state)
 {
-	char what[16];
+	char what[32];
 
 	(void)state;
 	for (int i = 0; i < DF_EVENT_BURST; i++) {
@@ -101,7 +101,7 @@ static void test_bucket(void **state)
 /* Many objects, in a table of fixed size: each is told once, and what goes on, or has told too much, stays known. */
 static void test_many(void **state)
 {
-	char text[16];
+	char text[32];
 
 	(void)state;
 	for (int i = 0; i < DF_EVENT_BURST; i++) {
