@@ -1,34 +1,26 @@
 """The chart on a real API server: everything that it renders is accepted, and the operator, run as the ServiceAccount of the chart with
 exactly the chart's roles, does its work and may do nothing else. And what kubectl shows.
 
-The release is in the test's namespace, flows are in others that begin with its name. There is no node: where a pod has to run its status is
+There is no node: where a pod has to run its status is
 written by the test."""
 import json
 import os
-import pathlib
 import re
-import shutil
 import subprocess
 import unittest
 
 import yaml
 
 import cluster
-import services
+import release
 from cluster import ROOT, dataflow, dataflowcron, wait_until
 
-CHART = ROOT / "charts/dataflow"
-OTHERS_KINDS = ("PrometheusRule", "ServiceMonitor", "Certificate", "Issuer")  # their CRDs are not there
 READS = ("get", "list", "watch")
 
 
 def setUpModule():
     global HELM
-    HELM = services.environment("helm")["HELM"]
-    if not os.access(HELM, os.X_OK):
-        if not shutil.which("go") and not os.environ.get("CI"):
-            raise unittest.SkipTest("helm is not here, and no go to build it with")
-        services.script("helm", "install")
+    HELM = release.helm()
     cluster.use()
 
 
@@ -41,32 +33,7 @@ def may(user, verb, resource, namespace=None, name=None, group="", subresource=N
     return cluster.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"]
 
 
-class Chart(cluster.Case):
-    def more(self, suffix):
-        """A second namespace of the test's."""
-        name = f"{self.namespace}-{suffix}"
-        cluster.request("POST", cluster.path_of("namespace"), {"metadata": {"name": name}})
-        self.addCleanup(cluster.kubectl, "delete", "namespace", name, "--wait=false")
-        return name
-
-    def render(self, values):
-        path = self.dir / "values.yaml"
-        path.write_text(json.dumps({"fullnameOverride": self.namespace, **values}))
-        done = subprocess.run([HELM, "template", "release", CHART, "--namespace", self.namespace, "--kube-version", "1.36", "-f", path],
-                              capture_output=True, text=True, timeout=60)
-        self.assertEqual(0, done.returncode, done.stderr)
-        return [d for d in yaml.safe_load_all(done.stdout) if d and d["kind"] not in OTHERS_KINDS]
-
-    def install(self, **values):
-        """Applies what the chart renders; returns its objects."""
-        documents = self.render(values)
-        for document in documents:
-            if document["kind"] in ("ClusterRole", "ClusterRoleBinding", "ValidatingWebhookConfiguration"):
-                self.addCleanup(cluster.kubectl, "delete", document["kind"], document["metadata"]["name"], "--ignore-not-found")
-        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=yaml.safe_dump_all(documents))
-        self.user = f"system:serviceaccount:{self.namespace}:{self.namespace}"
-        return documents
-
+class Chart(release.Case):
     def run_operator(self, documents, **env):
         """The operator as the Deployment says: its environment, its account."""
         deployment = next(d for d in documents if d["kind"] == "Deployment")
@@ -74,11 +41,6 @@ class Chart(cluster.Case):
         given = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
         self.kubeconfig = cluster.service_account(self.namespace, pod["serviceAccountName"], self.dir)
         return self.operator(env={"WATCH_NAMESPACES": None, **given, **env}, kubeconfig=self.kubeconfig)
-
-    def apply_in(self, namespace, *manifests):
-        for manifest in manifests:
-            path = cluster.path_of(manifest["kind"].lower(), namespace, manifest["metadata"]["name"])
-            cluster.request("PATCH", path + "?fieldManager=test&force=true", manifest, "application/apply-patch+yaml")
 
     def refusals(self, mark, *namespaces):
         """Requests of the operator's that were refused there, and beside it. (In a namespace of an earlier test, which ends, all are.)"""
@@ -268,7 +230,7 @@ class Release(cluster.Case):
         self.addCleanup(cluster.kubectl, "delete", "validatingwebhookconfiguration", self.namespace, "--ignore-not-found")
         # Ignore: nobody serves the webhook here.
         values = ("--set", f"fullnameOverride={self.namespace},webhook.enabled=true,webhook.selfSigned=true,webhook.failurePolicy=Ignore")
-        self.helm("install", self.namespace, CHART, *values)
+        self.helm("install", self.namespace, release.CHART, *values)
         self.assertEqual(["vdataflow.dataflow.dataflow.io", "vdataflowcron.dataflow.dataflow.io"], [w["name"] for w in self.webhook()])
         self.assertNotIn("caBundle", self.webhook()[0]["clientConfig"])
 
@@ -277,7 +239,7 @@ class Release(cluster.Case):
             {"op": "add", "path": f"/webhooks/{i}/clientConfig/caBundle", "value": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg=="} for i in (0, 1)],
             "application/json-patch+json")
         uid = self.get("deployment", self.namespace)["metadata"]["uid"]
-        self.helm("upgrade", self.namespace, CHART, *values, "--set", "replicaCount=2,webhook.timeoutSeconds=9")
+        self.helm("upgrade", self.namespace, release.CHART, *values, "--set", "replicaCount=2,webhook.timeoutSeconds=9")
         self.assertEqual([9, 9], [w["timeoutSeconds"] for w in self.webhook()])
         self.assertTrue(all("caBundle" in w["clientConfig"] for w in self.webhook()))
         self.assertEqual((uid, 2), (self.get("deployment", self.namespace)["metadata"]["uid"], self.get("deployment", self.namespace)["spec"]["replicas"]))

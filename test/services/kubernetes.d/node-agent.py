@@ -4,7 +4,7 @@
     node-agent.py --server URL --pki DIR --state DIR --address IP [--shared DIR] [--image IMAGE=PROGRAM]...
 
 A container sees a throw-away copy of this machine's files with its volumes mounted, in process and network namespaces of its own:
-every pod has an address, at which the node reaches it, and the node's own address stands for the API server. Of the security
+every pod has an address, at which the node and other pods reach it, and the node's own address stands for the API server. Of the security
 context user, groups, capabilities, no-new-privileges and the read-only root are real. --image: the program of this machine that is in an image; it
 is found at whatever path a command of the container names that does not exist here.
 
@@ -155,6 +155,8 @@ class Network:
         run(*inside, "address", "add", f"{address}/32", "dev", "eth0")
         run(*inside, "link", "set", "eth0", "up")
         run(*inside, "route", "add", f"{self.address}/32", "dev", "eth0")
+        run(*inside, "route", "add", f"{self.prefix}.0/24", "via", self.address)  # pods reach each other by way of the node
+        pathlib.Path(f"/proc/sys/net/ipv4/conf/{name}/forwarding").write_text("1")
         return number, address
 
     def name(self, number):  # at most 15 bytes; several nodes of one machine differ
