@@ -621,6 +621,57 @@ static void error_types_have_the_names_of_the_codes(void **state)
 													     : 1);
 }
 
+/* ---- one that goes on for another ------------------------------------------------------------------------- */
+
+/* Every sample of a counter or a histogram of one text stands in the other as it is. */
+static size_t expect_same_counts(const struct fixture *f, const struct fixture *other)
+{
+	char *text = strdup(f->text.data), *rest;
+	bool counts = false;
+	size_t n = 0;
+
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (strncmp(line, "# TYPE ", 7) == 0)
+			counts = strstr(line, " counter") || strstr(line, " histogram");
+		if (line[0] == '#' || !counts)
+			continue;
+		if (!strstr(other->text.data, line))
+			fail_msg("not there, or another number: %s", line);
+		n++;
+	}
+	free(text);
+	return n;
+}
+
+static void counts_go_on(void **state)
+{
+	static const char yaml[] = GENERATE(
+		1000,
+		"{\"items\": [{\"id\": ${counter}, \"n\": \"1\"}, {\"id\": 0, \"n\": \"x\"}, {\"id\": -1, \"n\": \"2\"}]}")
+		SINK ERRORS "retry: {initial: 1ms}\ntransformations:\n  - {type: flatten, config: {field: items}}\n"
+			    "  - {type: filter, config: {condition: id >= 0}}\n"
+			    "  - {type: cast, config: {spec: {n: int64}}}\n";
+	struct fixture *first = new_fixture(yaml, true, true), *second = new_fixture(yaml, true, true);
+
+	(void)state;
+	first->script = (struct script){ .transient_first = 2, .poison = "17", .unchanged = 1 };
+	run(first);
+	assert_int_not_equal(first->stats.retries, 0);
+	df_processor_inherit(second->processor, first->processor);
+	scrape(second);
+	assert_in_range(expect_same_counts(first, second), 200, 2000);
+	assert_true(df_processor_ready(second->processor));
+	assert_int_equal(second->stats.last_processed, first->stats.last_processed);
+	expect(second, "task_active_messages", "", 0);
+	run(second);
+	assert_int_equal(second->stats.read, 2000);
+	assert_int_equal(second->stats.filtered, 2 * first->stats.filtered);
+	assert_int_equal(second->stats.written + second->stats.error_sinked,
+			 2 * (first->stats.written + first->stats.error_sinked));
+	free_fixture(first);
+	free_fixture(second);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -633,6 +684,7 @@ int main(void)
 		cmocka_unit_test(histograms_are_empty_when_nobody_asks),
 		cmocka_unit_test(status_has_one_phase),
 		cmocka_unit_test(scraping_a_running_pipeline),
+		cmocka_unit_test(counts_go_on),
 		cmocka_unit_test(not_ready_is_alive_in_a_run_with_an_end),
 		cmocka_unit_test(values_fall_into_their_buckets),
 		cmocka_unit_test(recent_messages_are_forgotten),
