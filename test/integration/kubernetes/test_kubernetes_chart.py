@@ -3,9 +3,12 @@ exactly the chart's roles, does its work and may do nothing else. And what kubec
 
 There is no node: where a pod has to run its status is
 written by the test."""
+import base64
 import json
 import os
 import re
+import socket
+import ssl
 import subprocess
 import unittest
 
@@ -34,13 +37,13 @@ def may(user, verb, resource, namespace=None, name=None, group="", subresource=N
 
 
 class Chart(release.Case):
-    def run_operator(self, documents, **env):
+    def run_operator(self, documents, args=(), **env):
         """The operator as the Deployment says: its environment, its account."""
         deployment = next(d for d in documents if d["kind"] == "Deployment")
         pod = deployment["spec"]["template"]["spec"]
         given = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
         self.kubeconfig = cluster.service_account(self.namespace, pod["serviceAccountName"], self.dir)
-        return self.operator(env={"WATCH_NAMESPACES": None, **given, **env}, kubeconfig=self.kubeconfig)
+        return self.operator(env={"WATCH_NAMESPACES": None, **given, **env}, args=args, kubeconfig=self.kubeconfig)
 
     def refusals(self, mark, *namespaces):
         """Requests of the operator's that were refused there, and beside it. (In a namespace of an earlier test, which ends, all are.)"""
@@ -137,6 +140,23 @@ class Chart(release.Case):
                                       ("get", flows, "another"), ("create", flows, None), ("delete", databases, "db"), ("patch", databases, "db"),
                                       ("update", flows, f"dataflow-mirror.{databases}.db"), ("list", None, None), ("get", "kube-system", "x")):
             self.assertFalse(may(self.user, verb, "secrets", namespace, name), (verb, namespace, name))
+
+    def test_self_signed_certificate(self):
+        """The operator makes it, keeps it in its Secret, and says whom to trust: by name, with what the chart grants for it."""
+        documents = self.install(crds={"install": False}, webhook={"enabled": True, "selfSigned": True, "failurePolicy": "Ignore"})
+        mark = cluster.audit_mark()
+        port = cluster.free_port()
+        self.run_operator(documents, ("--webhook-bind-address", f"127.0.0.1:{port}"))
+        secret = wait_until(lambda: self.get("secret", f"{self.namespace}-webhook-cert"), 20, "the certificate's Secret")
+        self.assertLessEqual({"ca.crt", "tls.crt", "tls.key"}, set(secret["data"]))
+        wait_until(lambda: [secret["data"]["ca.crt"]] * 2 == [w["clientConfig"].get("caBundle") for w in
+                                                             cluster.get("webhook", None, self.namespace)["webhooks"]], 20, "caBundle in both")
+        self.assertEqual([], self.refusals(mark))
+        # The name that the API server calls is in it, and the trust that it was given is enough.
+        host, ca = f"{self.namespace}.{self.namespace}.svc", base64.b64decode(secret["data"]["ca.crt"]).decode()
+        with socket.create_connection(("127.0.0.1", port), 10) as plain, \
+                ssl.create_default_context(cadata=ca).wrap_socket(plain, server_hostname=host) as tls:
+            self.assertIn(tls.version(), ("TLSv1.2", "TLSv1.3"))
 
     def test_what_is_refused(self):
         """The table of what the operator must never be able to do, and what a processor must not."""
