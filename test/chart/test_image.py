@@ -165,6 +165,14 @@ class Alone(unittest.TestCase):
         self.assertEqual(0, code, said)
         self.assertIn(re.search(r"^  version: '([^']+)'", (ROOT / "meson.build").read_text(), re.M)[1], said)
 
+    def test_what_pods_run(self):
+        """The commands that Deployments and Jobs have: the links are the subcommands, and the preStop hook needs no shell."""
+        for command, text in ((("/processor", "--help"), "--spec-path"), (("/manager", "--help"), "--health-probe-bind-address"),
+                              (("/dataflow", "sleep", "0"), "")):
+            code, said = finish(start(*command))
+            self.assertEqual(0, code, said)
+            self.assertIn(text, said)
+
     def test_a_pipeline(self):
         """Made-up messages into SQLite, by way of a time zone."""
         sink = {"type": "sqlite", "config": {"path": "/tmp/x.db", "table": "t", "autoCreateTable": True}}
