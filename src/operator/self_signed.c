@@ -81,7 +81,7 @@ static struct df_str first_of(struct df_str bundle)
 				    ? memmem(bundle.ptr, bundle.len, end, sizeof(end) - 1)
 				    : NULL;
 
-	return found ? df_str(bundle.ptr, (size_t)(found - bundle.ptr) + sizeof(end) - 1) : df_str(NULL, 0);
+	return found ? df_str(bundle.ptr, (size_t)(found - bundle.ptr) + sizeof(end) - 1) : df_str("", 0);
 }
 
 static struct df_str base64(struct df_str text, struct df_arena *arena)
