@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "kube/client.h"
 #include "operator/chain_internal.h"
 #include "operator/names.h"
 
@@ -456,58 +455,4 @@ int df_chain(const struct df_chain_input *in, struct df_arena *arena, struct df_
 	if (!c.no_memory)
 		chain_status(&c);
 	return c.no_memory ? df_error_no_memory(err) : 0;
-}
-
-/* ---- quiet ----------------------------------------------------------------------------------------------- */
-
-static bool has_label(const struct df_value *object, const char *label, struct df_str value)
-{
-	const struct df_value *v = df_kube_at(object, "metadata", "labels", label, NULL);
-
-	return v && v->kind == DF_STRING && df_value_string_equal(v, value);
-}
-
-static bool at_work(const struct df_value *job)
-{
-	const struct df_value *active = df_kube_at(job, "status", "active", NULL),
-			      *suspend = df_kube_at(job, "spec", "suspend", NULL),
-			      *conditions = df_kube_at(job, "status", "conditions", NULL);
-	int64_t n = 0;
-
-	if (!has_label(job, DF_LABEL_TRIGGER, DF_STR("processor")))
-		return false;
-	if (active && df_value_to_int64(active, &n) && n > 0)
-		return true;
-	if (suspend && suspend->kind == DF_TRUE)
-		return false;
-	if (conditions && conditions->kind == DF_ARRAY)
-		df_for_each (entry, conditions) {
-			const struct df_value *type = df_object_get_c(entry, "type"),
-					      *status = df_object_get_c(entry, "status");
-
-			if (type && status && df_value_string_equal(status, DF_STR("True")) &&
-			    (df_value_string_equal(type, DF_STR("Complete")) ||
-			     df_value_string_equal(type, DF_STR("Failed"))))
-				return false;
-		}
-	return true;
-}
-
-static bool over(const struct df_value *pod)
-{
-	const struct df_value *phase = df_kube_at(pod, "status", "phase", NULL);
-
-	return phase &&
-	       (df_value_string_equal(phase, DF_STR("Succeeded")) || df_value_string_equal(phase, DF_STR("Failed")));
-}
-
-bool df_chain_quiet(struct df_value *const *jobs, size_t job_count, struct df_value *const *pods, size_t pod_count)
-{
-	for (size_t i = 0; i < job_count; i++)
-		if (at_work(jobs[i]))
-			return false;
-	for (size_t i = 0; i < pod_count; i++)
-		if (!over(pods[i]))
-			return false;
-	return true;
 }

@@ -244,3 +244,38 @@ void chain_read(struct chain *c)
 		complete(&c->runs[i]);
 	qsort(c->runs, c->run_count, sizeof(*c->runs), by_age);
 }
+
+/* ---- quiet ----------------------------------------------------------------------------------------------- */
+
+static bool at_work(const struct df_value *job)
+{
+	const struct df_value *which = meta(job, "labels", DF_LABEL_TRIGGER),
+			      *active = df_kube_at(job, "status", "active", NULL);
+	int64_t n = 0;
+
+	if (!which || !df_value_string_equal(which, DF_STR("processor")))
+		return false;
+	if (active && df_value_to_int64(active, &n) && n > 0)
+		return true;
+	return !is_true(df_kube_at(job, "spec", "suspend", NULL)) && !condition(job, "Complete") &&
+	       !condition(job, "Failed");
+}
+
+static bool over(const struct df_value *pod)
+{
+	const struct df_value *phase = df_kube_at(pod, "status", "phase", NULL);
+
+	return phase &&
+	       (df_value_string_equal(phase, DF_STR("Succeeded")) || df_value_string_equal(phase, DF_STR("Failed")));
+}
+
+bool df_chain_quiet(struct df_value *const *jobs, size_t job_count, struct df_value *const *pods, size_t pod_count)
+{
+	for (size_t i = 0; i < job_count; i++)
+		if (at_work(jobs[i]))
+			return false;
+	for (size_t i = 0; i < pod_count; i++)
+		if (!over(pods[i]))
+			return false;
+	return true;
+}

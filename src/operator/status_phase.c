@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "operator/names.h"
+#include "operator/pod_words.h"
 #include "operator/text.h"
 
 struct look {
@@ -223,21 +224,14 @@ static bool not_observed(struct look *l)
 
 static bool cannot_start(struct look *l)
 {
-	static const char *const reasons[] = { "ErrImagePull",	       "ImagePullBackOff",
-					       "InvalidImageName",     "ErrImageNeverPull",
-					       "CreateContainerError", "CreateContainerConfigError",
-					       "RunContainerError" };
-
 	for (size_t i = 0; i < l->pod_count; i++) {
-		const struct df_value *state = df_kube_at(container_of(l->pods[i]), "state", "waiting", NULL);
-		const char *reason = text_of(l, state, "reason"), *text = text_of(l, state, "message");
+		const char *text = df_pod_cannot_start(l->pods[i], l->arena, &l->no_memory);
 
-		for (size_t j = 0; j < DF_ARRAY_SIZE(reasons); j++)
-			if (strcmp(reason, reasons[j]) == 0) {
-				l->culprit = l->pods[i];
-				SAY(l, "Cannot start processor: %s%s%s", reason, *text ? ": " : "", text);
-				return true;
-			}
+		if (text) {
+			l->culprit = l->pods[i];
+			say(l, text);
+			return true;
+		}
 	}
 	return false;
 }
@@ -251,64 +245,23 @@ static bool cannot_mount(struct look *l)
 	return true;
 }
 
-/* How the container ended last, when that was with an error. */
-static const struct df_value *failure_of(const struct df_value *container)
-{
-	static const char *const states[] = { "state", "lastState" };
-
-	for (size_t i = 0; i < DF_ARRAY_SIZE(states); i++) {
-		const struct df_value *t = df_kube_at(container, states[i], "terminated", NULL);
-		const struct df_value *code = df_object_get_c(t, "exitCode");
-		int64_t n;
-
-		if (t)
-			return code && df_value_to_int64(code, &n) && n != 0 ? t : NULL;
-	}
-	return NULL;
-}
-
-/* What the process said last; what it could not say (killed), the kubelet says. */
-static void last_words(struct look *l, const struct df_value *terminated, const char **ret_type, const char **ret_text)
-{
-	const struct df_value *message = df_object_get_c(terminated, "message"), *code;
-	struct df_value *words = NULL;
-	int64_t n = 0;
-
-	if (message && message->kind == DF_STRING &&
-	    df_value_parse(df_value_text(message, l->arena), l->arena, &words, NULL) == DF_PARSE_OK) {
-		*ret_type = text_of(l, words, "error_type");
-		*ret_text = text_of(l, words, "message");
-		if (**ret_type && **ret_text)
-			return;
-	}
-	code = df_object_get_c(terminated, "exitCode");
-	if (code)
-		(void)df_value_to_int64(code, &n);
-	*ret_type = text_of(l, terminated, "reason");
-	*ret_text = text_of(l, terminated, "message");
-	*ret_type = **ret_type ? *ret_type : "unknown";
-	if (!**ret_text)
-		*ret_text = df_text(l->arena, "exit status %lld", (long long)n);
-	l->no_memory = l->no_memory || !*ret_text;
-}
-
 static bool ended(struct look *l)
 {
 	for (size_t i = 0; i < l->pod_count; i++) {
-		const struct df_value *container = container_of(l->pods[i]), *t = failure_of(container), *restarts;
-		const char *type, *text;
+		const struct df_value *restarts = df_object_get_c(container_of(l->pods[i]), "restartCount");
+		const char *text;
 		int64_t n = 0;
 
-		if (!t || pod_ready(l->pods[i]))
+		if (pod_ready(l->pods[i]))
 			continue;
-		restarts = df_object_get_c(container, "restartCount");
+		text = df_pod_failure(l->pods[i], l->arena, &l->no_memory);
+		if (!text)
+			continue;
 		if (restarts)
 			(void)df_value_to_int64(restarts, &n);
-		last_words(l, t, &type, &text);
 		l->culprit = l->pods[i];
-		SAY(l, "Processor failed (%s): %s", type, text);
-		l->processor_failed = l->message;
-		SAY(l, "%s, restart %lld", l->message, (long long)n);
+		l->processor_failed = text;
+		SAY(l, "%s, restart %lld", text, (long long)n);
 		return true;
 	}
 	return false;
@@ -335,10 +288,10 @@ static bool too_late(struct look *l)
 static bool not_scheduled(struct look *l)
 {
 	for (size_t i = 0; i < l->pod_count; i++) {
-		const struct df_value *c = condition(l->pods[i], "PodScheduled", "False");
+		const char *text = df_pod_not_scheduled(l->pods[i], l->arena, &l->no_memory);
 
-		if (c) {
-			SAY(l, "Processor pod cannot be scheduled: %s", text_of(l, c, "message"));
+		if (text) {
+			say(l, text);
 			return true;
 		}
 	}

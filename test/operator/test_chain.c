@@ -722,7 +722,7 @@ static const struct row status_rows[] = {
 	  .shown = "Completed 0badcafe - -1 50 0: Run 0badcafe completed" },
 	{ .what = "last words",
 	  .jobs = "p begun failed@60",
-	  .pods = "{'metadata':{'labels':{'batch.kubernetes.io/job-name':'p'}},'status':{'containerStatuses':[{'state':{'terminated':{"
+	  .pods = "{'metadata':{'labels':{'batch.kubernetes.io/job-name':'p'}},'status':{'containerStatuses':[{'state':{'terminated':{'exitCode':1,"
 		  "'message':'{\\u0022error_type\\u0022:\\u0022auth_error\\u0022,\\u0022message\\u0022:\\u0022no password\\u0022}'}}}]}}",
 	  .actions = "patch p failed !RunFailed\n",
 	  .shown =

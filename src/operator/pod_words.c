@@ -1,0 +1,108 @@
+#include "operator/pod_words.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "kube/client.h"
+#include "operator/text.h"
+
+/* "" when there is none. */
+static const char *text_of(const struct df_value *object, const char *key, struct df_arena *arena, bool *no_memory)
+{
+	const struct df_value *v = object ? df_object_get_c(object, key) : NULL;
+	struct df_str text = { "", 0 };
+
+	if (v && v->kind == DF_STRING)
+		text = df_arena_dup(arena, df_value_text(v, arena));
+	*no_memory = *no_memory || !text.ptr;
+	return text.ptr ? text.ptr : "";
+}
+
+static const struct df_value *container_of(const struct df_value *pod)
+{
+	const struct df_value *list = df_kube_at(pod, "status", "containerStatuses", NULL);
+
+	return list && list->kind == DF_ARRAY ? list->first : NULL;
+}
+
+static const char *say(const char *text, bool *no_memory)
+{
+	*no_memory = *no_memory || !text;
+	return text;
+}
+
+const char *df_pod_cannot_start(const struct df_value *pod, struct df_arena *arena, bool *no_memory)
+{
+	static const char *const reasons[] = { "ErrImagePull",	       "ImagePullBackOff",
+					       "InvalidImageName",     "ErrImageNeverPull",
+					       "CreateContainerError", "CreateContainerConfigError",
+					       "RunContainerError" };
+	const struct df_value *state = df_kube_at(container_of(pod), "state", "waiting", NULL);
+	const char *reason = text_of(state, "reason", arena, no_memory),
+		   *text = text_of(state, "message", arena, no_memory);
+
+	for (size_t i = 0; i < DF_ARRAY_SIZE(reasons); i++)
+		if (strcmp(reason, reasons[i]) == 0)
+			return say(df_text(arena, "Cannot start processor: %s%s%s", reason, *text ? ": " : "", text),
+				   no_memory);
+	return NULL;
+}
+
+const char *df_pod_not_scheduled(const struct df_value *pod, struct df_arena *arena, bool *no_memory)
+{
+	const struct df_value *list = df_kube_at(pod, "status", "conditions", NULL);
+
+	if (!list || list->kind != DF_ARRAY)
+		return NULL;
+	df_for_each (c, list) {
+		const struct df_value *type = df_object_get_c(c, "type"), *status = df_object_get_c(c, "status");
+
+		if (type && status && df_value_string_equal(type, DF_STR("PodScheduled")) &&
+		    df_value_string_equal(status, DF_STR("False")))
+			return say(df_text(arena, "Processor pod cannot be scheduled: %s",
+					   text_of(c, "message", arena, no_memory)),
+				   no_memory);
+	}
+	return NULL;
+}
+
+/* How the container ended last, when that was with an error. */
+static const struct df_value *failure_of(const struct df_value *container)
+{
+	static const char *const states[] = { "state", "lastState" };
+
+	for (size_t i = 0; i < DF_ARRAY_SIZE(states); i++) {
+		const struct df_value *t = df_kube_at(container, states[i], "terminated", NULL);
+		const struct df_value *code = df_object_get_c(t, "exitCode");
+		int64_t n;
+
+		if (t)
+			return code && df_value_to_int64(code, &n) && n != 0 ? t : NULL;
+	}
+	return NULL;
+}
+
+const char *df_pod_failure(const struct df_value *pod, struct df_arena *arena, bool *no_memory)
+{
+	const struct df_value *ended = failure_of(container_of(pod)), *message = df_object_get_c(ended, "message");
+	struct df_value *words = NULL;
+	const char *type = "", *text = "";
+	int64_t code = 0;
+
+	if (!ended)
+		return NULL;
+	if (message && message->kind == DF_STRING &&
+	    df_value_parse(df_value_text(message, arena), arena, &words, NULL) == DF_PARSE_OK) {
+		type = text_of(words, "error_type", arena, no_memory);
+		text = text_of(words, "message", arena, no_memory);
+	}
+	if (*type && *text)
+		return say(df_text(arena, "Processor failed (%s): %s", type, text), no_memory);
+	type = text_of(ended, "reason", arena, no_memory);
+	text = text_of(ended, "message", arena, no_memory);
+	(void)df_value_to_int64(df_object_get_c(ended, "exitCode"), &code);
+	if (!*text)
+		text = df_text(arena, "exit status %lld", (long long)code);
+	return say(text ? df_text(arena, "Processor failed (%s): %s", *type ? type : "unknown", text) : NULL,
+		   no_memory);
+}
