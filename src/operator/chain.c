@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "operator/chain_internal.h"
 #include "operator/names.h"
 
