@@ -31,6 +31,14 @@ struct fetch {
 
 /* ---- what libcurl calls ---------------------------------------------------------------------------------- */
 
+/* The answer is given up; what there is of it makes room at once. */
+static size_t refuse(struct fetch *f)
+{
+	f->all->bytes -= f->body.len;
+	df_buf_done(&f->body);
+	return CURL_WRITEFUNC_ERROR;
+}
+
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
 	struct fetch *f = arg;
@@ -39,17 +47,17 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 
 	if (len > o->max_body - f->body.len) {
 		df_error_set(&f->err, DF_ERR_INVALID_DATA, "the answer is larger than %zu bytes", o->max_body);
-		return CURL_WRITEFUNC_ERROR;
+		return refuse(f);
 	}
-	if (len > o->max_bodies - f->all->bytes) {
+	if (f->all->bytes + len > o->max_bodies && f->body.len + len > o->max_bodies / o->at_once) {
 		df_error_set(&f->err, DF_ERR_NO_MEMORY, "the answers under way are more than %zu bytes together",
 			     o->max_bodies);
-		return CURL_WRITEFUNC_ERROR;
+		return refuse(f);
 	}
 	df_buf_add(&f->body, data, len);
 	if (f->body.failed) {
 		df_error_no_memory(&f->err);
-		return CURL_WRITEFUNC_ERROR;
+		return refuse(f);
 	}
 	f->all->bytes += len;
 	return len;

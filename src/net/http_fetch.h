@@ -12,7 +12,9 @@ struct df_http_fetch_options {
 	size_t at_once;	    /* connections */
 	int64_t timeout_ns; /* of each, from connecting to the last byte */
 	size_t max_body;    /* bytes of one */
-	size_t max_bodies;  /* and of all that are under way; what goes above fails */
+	/* And of all that are under way. What goes above fails, but for bodies within their share of it (at_once of
+	 * these): a few huge ones cost nobody else anything. */
+	size_t max_bodies;
 	const char *accept; /* the header; NULL: any type */
 	/* An answer, whatever its status, or (err not NULL) that there is none. The body is borrowed for the call. */
 	void (*on_end)(void *arg, size_t i, int status, struct df_str body, const struct df_error *err);

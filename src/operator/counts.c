@@ -22,16 +22,13 @@ struct reading {
 
 static void read_outcome(struct reading *r, const struct df_sample *s)
 {
-	struct df_str outcome = df_sample_label(s, "outcome");
-	int64_t n;
+	bool error = df_str_equal_c(df_sample_label(s, "outcome"), "error_sinked");
+	int64_t *to = error ? &r->counts.errors : &r->counts.processed, n;
 
-	if (!df_str_to_int64(s->value, &n) || n < 0)
+	if (!df_str_to_int64(s->value, &n) || n < 0 || n > DF_COUNT_MAX - *to)
 		return;
 	r->said = true;
-	if (df_str_equal_c(outcome, "error_sinked"))
-		r->counts.errors += n;
-	else
-		r->counts.processed += n;
+	*to += n;
 }
 
 static void read_time(struct reading *r, const struct df_sample *s)

@@ -11,6 +11,9 @@
 #define DF_COUNTS_SLOTS 1024
 #define DF_COUNTS_PROCESSES 4
 
+/* What claims more is no count: four of these can still be added up. */
+#define DF_COUNT_MAX (INT64_MAX / 4)
+
 /* One process of a pod, as far as it is known: scraped, or final (its last words). */
 struct df_known_process {
 	int32_t restarts;

@@ -153,10 +153,14 @@ struct totals {
 	int64_t processed, errors, last_processed;
 };
 
-/* Who edits a status by hand must not see it fall below nothing. */
+/* Neither below nothing, whatever somebody wrote into the status, nor beyond what it holds. */
 static int64_t plus(int64_t total, int64_t more)
 {
-	return total + more > 0 ? total + more : 0;
+	int64_t sum;
+
+	if (__builtin_add_overflow(total, more, &sum))
+		return INT64_MAX;
+	return sum > 0 ? sum : 0;
 }
 
 /* Counts an entry in, and appends what then is in the totals of it. */

@@ -13,6 +13,8 @@
 #define ALL_NS (8 * DF_NS_PER_S)
 /* Of the merged text, that of some thousand processors: what would go above is left out. */
 #define TEXT_MAX ((size_t)64 << 20)
+/* Texts larger than their share get no more than this together, so that a few huge ones leave nobody else out. */
+#define LARGE_MAX (TEXT_MAX / 4 * 3)
 
 /* ---- what is asked for ----------------------------------------------------------------------------------- */
 
@@ -116,21 +118,22 @@ static void write_own(struct df_operator_metrics *m, const struct filter *filter
 struct merging {
 	struct df_families *all;
 	const struct df_target *targets;
-	bool *up; /* of each target */
+	bool *up;     /* of each target */
+	size_t share; /* bytes of a text for which there is room in any case, labels and all */
 };
 
 static void on_text(void *arg, const struct df_target *target, struct df_str text, const struct df_error *why)
 {
 	const struct df_logger logger = { target->namespace, target->name, NULL };
+	struct merging *m = arg;
 	const struct df_families_from from = {
-		.max_bytes = TEXT_MAX,
+		.max_bytes = text.len <= m->share ? TEXT_MAX : LARGE_MAX,
 		.prefix = DF_STR("dataflow_"),
 		.label = "pod",
 		.label_value = df_str_c(target->pod),
 		.must = { { "namespace", df_str_c(target->namespace) }, { "name", df_str_c(target->name) } },
 	};
 	struct df_error err = DF_ERROR_INIT;
-	struct merging *m = arg;
 
 	if (!why && df_families_add(m->all, text, &from, &err) < 0)
 		why = &err;
@@ -158,7 +161,10 @@ static bool merge(struct df_counts *counts, const struct filter *filter, int64_t
 	size_t n = 0;
 	struct df_target *targets =
 		df_counts_targets(counts, df_str_c(filter->namespace), df_str_c(filter->name), &arena, &n);
-	struct merging m = { .all = all, .targets = targets, .up = df_arena_zalloc(&arena, n + 1) };
+	struct merging m = { .all = all,
+			     .targets = targets,
+			     .up = df_arena_zalloc(&arena, n + 1),
+			     .share = (TEXT_MAX - LARGE_MAX) / 2 / (n + 1) };
 
 	if (!ctx || !targets || !m.up)
 		return false;

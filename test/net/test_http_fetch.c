@@ -171,6 +171,20 @@ static void test_bodies_under_way_have_a_limit(void **state)
 		assert_int_equal(all.code[i], 0);
 }
 
+static void test_huge_bodies_cost_nobody_else_anything(void **state)
+{
+	struct df_http_fetch_options o = usual;
+
+	(void)state;
+	for (int i = 0; i < 64; i++)
+		add(peer.plain, i % 2 ? "/big?900000" : "/big?20000");
+	o.at_once = 16;
+	o.max_bodies = 16 * 20000;
+	fetch(&o, NULL);
+	for (size_t i = 0; i < all.n; i++)
+		assert_int_equal(all.code[i], i % 2 ? DF_ERR_NO_MEMORY : 0);
+}
+
 static void test_a_deadline_ends_all(void **state)
 {
 	struct df_context *ctx = df_context_new(NULL);
@@ -221,6 +235,7 @@ int main(void)
 		cmocka_unit_test_setup(test_hanging_ones_time_out_together, forget),
 		cmocka_unit_test_setup(test_more_than_may_be_at_once, forget),
 		cmocka_unit_test_setup(test_bodies_under_way_have_a_limit, forget),
+		cmocka_unit_test_setup(test_huge_bodies_cost_nobody_else_anything, forget),
 		cmocka_unit_test_setup(test_a_deadline_ends_all, forget),
 		cmocka_unit_test_setup(test_a_canceled_context_begins_nothing_more, forget),
 		cmocka_unit_test_setup(test_the_environment_has_no_say, forget),

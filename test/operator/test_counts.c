@@ -426,6 +426,28 @@ static void test_words_that_are_none(void **state)
 	assert_counts(0, 0);
 }
 
+/* A processor's image may be anybody's. */
+static void test_numbers_beyond_all_bounds(void **state)
+{
+	struct df_target target = { .namespace = "ns", .name = "flow", .uid = "a" };
+
+	(void)state;
+	see(0, pod("a", 0, RUNNING));
+	df_counts_take(c.counts, &target,
+		       DF_STR("dataflow_messages_total{outcome=\"written\"} 9223372036854775807\n"
+			      "dataflow_messages_total{outcome=\"dropped\"} 2305843009213693951\n"
+			      "dataflow_messages_total{outcome=\"filtered\"} -1\n"
+			      "dataflow_messages_total{outcome=\"filtered\"} 18446744073709551615\n"
+			      "dataflow_messages_total{outcome=\"error_sinked\"} 3\n"));
+	reconcile();
+	assert_counts(2305843009213693951, 3);
+	see(0, pod("a", 1, RUNNING "," ENDED("lastState", WORDS("9223372036854775807", "-5"))));
+	reconcile();
+	see(0, pod("a", 2, RUNNING "," ENDED("lastState", WORDS("9223372036854775807", "99999999999999999999"))));
+	reconcile();
+	assert_counts(9223372036854775807, 0);
+}
+
 static void test_last_processed_time_never_goes_back(void **state)
 {
 	(void)state;
@@ -540,6 +562,7 @@ int main(void)
 		TEST(test_a_pod_that_is_missing_from_the_list),
 		TEST(test_a_scrape_that_meets_the_next_process),
 		TEST(test_words_that_are_none),
+		TEST(test_numbers_beyond_all_bounds),
 		TEST(test_last_processed_time_never_goes_back),
 		TEST(test_a_connector_that_is_not_connected),
 		TEST(test_other_pods_do_not_count),

@@ -22,9 +22,9 @@
 
 /* ---- pods ------------------------------------------------------------------------------------------------ */
 
-enum behaviour { GOOD, SLOW, HANGS, HUGE, CUT, UNAVAILABLE, GARBAGE, REFUSES, BEHAVIOURS };
-static const char *const names[BEHAVIOURS] = { "good", "slow",	      "hangs",	 "huge",
-					       "cut",  "unavailable", "garbage", "refuses" };
+enum behaviour { GOOD, SLOW, HANGS, HUGE, CUT, UNAVAILABLE, GARBAGE, REFUSES, LARGE, BEHAVIOURS };
+static const char *const names[BEHAVIOURS] = { "good",	      "slow",	 "hangs",   "huge", "cut",
+					       "unavailable", "garbage", "refuses", "large" };
 
 /* What a processor of that flow says. */
 #define SAYS(flow)                                                                                               \
@@ -50,20 +50,27 @@ static struct {
 	_Atomic int asked;
 } servers;
 
-static void say(int fd, const char *status, const char *body, size_t promised)
-{
-	char head[128];
-	int n = snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n", status, promised);
-
-	if (send(fd, head, (size_t)n, MSG_NOSIGNAL) == n)
-		(void)!send(fd, body, strlen(body), MSG_NOSIGNAL);
-}
-
 static char huge[5 << 20];
+static const char *says[BEHAVIOURS] = {
+	[GOOD] = SAYS("good"), [SLOW] = SAYS("slow"),	     [HUGE] = huge,
+	[CUT] = SAYS("good"),  [UNAVAILABLE] = SAYS("good"), [GARBAGE] = "<html>dataflow_x 1\n\xff\xfe dataflow_y{\n",
+};
+
+static void make_texts(void)
+{
+	struct df_buf buf = { 0 };
+
+	memset(huge, 'x', sizeof(huge) - 1);
+	for (int i = 0; buf.len < (4 << 20) - 200; i++)
+		df_buf_printf(&buf, "dataflow_task_queue_size{namespace=\"ns\",name=\"large\",queue_type=\"%d\"} 1\n",
+			      i);
+	says[LARGE] = df_buf_take(&buf); /* as much as is taken of one pod, all of it good */
+}
 
 static void answer(int fd, enum behaviour as)
 {
-	char request[1024];
+	char request[1024], head[128];
+	int n;
 
 	if (as == HANGS) { /* until the other side gives up */
 		while (recv(fd, request, sizeof(request), 0) > 0)
@@ -75,16 +82,10 @@ static void answer(int fd, enum behaviour as)
 	servers.asked++;
 	if (as == SLOW)
 		usleep(100000);
-	say(fd, as == UNAVAILABLE ? "503 Service Unavailable" : "200 OK",
-	    as == HUGE	    ? huge
-	    : as == GARBAGE ? "<html>dataflow_x 1\n\xff\xfe dataflow_y{\ndataflow_z{a=\"1\",a=\"2\"} 3\n"
-	    : as == SLOW    ? SAYS("slow")
-			    : SAYS("good"),
-	    as == HUGE	    ? sizeof(huge) - 1
-	    : as == GARBAGE ? 60
-	    : as == SLOW    ? strlen(SAYS("slow"))
-	    : as == CUT	    ? 100000
-			    : strlen(SAYS("good")));
+	n = snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n",
+		     as == UNAVAILABLE ? "503 Service Unavailable" : "200 OK", strlen(says[as]) + (as == CUT));
+	if (send(fd, head, (size_t)n, MSG_NOSIGNAL) == n)
+		(void)!send(fd, says[as], strlen(says[as]), MSG_NOSIGNAL);
 }
 
 struct connection {
@@ -126,7 +127,7 @@ static void *serve(void *arg)
 static int start_servers(void **state)
 {
 	(void)state;
-	memset(huge, 'x', sizeof(huge) - 1);
+	make_texts();
 	for (size_t i = 0; i < BEHAVIOURS; i++) {
 		struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 		socklen_t len = sizeof(address);
@@ -380,19 +381,32 @@ static void test_those_that_misbehave_cost_only_themselves(void **state)
 	(void)state;
 	run_pods(GOOD, 300);
 	run_pods(SLOW, 20);
-	for (int as = HANGS; as < BEHAVIOURS; as++)
+	for (int as = HANGS; as < LARGE; as++)
 		run_pods((enum behaviour)as, 4);
 	assert_true(write_metrics(counts, "", 8 * S) < 7 * S);
 	assert_int_equal(count("\ndataflow_task_success_rate{pod=\"good-"), 300);
 	assert_int_equal(count("\ndataflow_task_success_rate{pod=\"slow-"), 20);
 	assert_int_equal(count("\ndataflow_task_success_rate{"), 320);
 	assert_int_equal(count("\ndataflow_processor_scrape_up{"), 344);
-	for (int as = GOOD; as < BEHAVIOURS; as++) {
+	for (int as = GOOD; as < LARGE; as++) {
 		bool up = as <= SLOW || as == GARBAGE; /* it answers; nothing of it is good */
 
 		snprintf(line, sizeof(line), "name=\"%s\",pod=\"%s-0\"} %d\n", names[as], names[as], up);
 		assert_has(line);
 	}
+}
+
+/* Texts that would fill all there is for them. */
+static void test_large_ones_leave_nobody_else_out(void **state)
+{
+	(void)state;
+	run_pods(LARGE, 20);
+	run_pods(GOOD, 100);
+	write_metrics(counts, "", 8 * S);
+	assert_int_equal(count("\ndataflow_task_success_rate{pod=\"good-"), 100);
+	assert_true(count("\ndataflow_processor_scrape_up{namespace=\"ns\",name=\"large\"") == 20);
+	assert_in_range(count("queue_type=\"0\"}"), 1, 19);
+	assert_in_range(strlen(text), 16 << 20, 64 << 20);
 }
 
 static void test_the_scraper_does_not_wait_longer_than_it_says(void **state)
@@ -489,6 +503,7 @@ int main(void)
 		TEST(test_families_are_merged),
 		TEST(test_filters),
 		TEST(test_those_that_misbehave_cost_only_themselves),
+		TEST(test_large_ones_leave_nobody_else_out),
 		TEST(test_the_scraper_does_not_wait_longer_than_it_says),
 		TEST(test_the_end_ends_a_scrape),
 		TEST(test_the_thread_asks_and_tells),
