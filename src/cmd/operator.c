@@ -91,6 +91,7 @@ static int operator_run(const struct df_command *command, void *options, int ope
 	(void)operand;
 	if (r != DF_EXIT_OK)
 		return r;
+	df_note_sentry();
 	r = df_operator_settings_load(&settings, &err);
 	if (r == 0)
 		r = run(&settings, &err);
