@@ -82,6 +82,9 @@ static enum MHD_Result send_answer(const struct df_http_server *server, struct M
 	}
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
 				answer->content_type ? answer->content_type : "text/plain; charset=utf-8");
+	/* Who sends bodies does not send them again when an idle connection ends under them: there is none. */
+	if (server->max_body)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
 					server->max_body ? "GET, HEAD, POST" : "GET, HEAD");

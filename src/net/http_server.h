@@ -38,7 +38,9 @@ struct df_http_options {
 	/* On the server's thread, one request at a time (with `threads` so many at once); keep it short. */
 	void (*handle)(void *arg, const struct df_http_incoming *request, struct df_http_answer *answer);
 	void *arg;
-	size_t max_body;  /* POST is taken too, with so many bytes (413 beyond); 0: GET and HEAD only */
+	/* POST is taken too, with so many bytes (413 beyond), and a connection is for one request; 0: GET and HEAD only
+	 */
+	size_t max_body;
 	unsigned threads; /* that answer; 0: one */
 	bool tls; /* HTTPS, TLS 1.2 or newer: nobody gets through before df_http_server_identity. One at a time */
 };

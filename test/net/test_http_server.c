@@ -182,6 +182,9 @@ static void bodies_are_taken_up_to_a_limit(void **state)
 	(void)state;
 	assert_answer(server, POST("5") "hello", "HTTP/1.1 200 ", "\r\n\r\nPOST  none [hello]");
 	assert_answer(server, POST("0"), "HTTP/1.1 200 ", "\r\n\r\nPOST  none []");
+	/* A connection is for one request. */
+	assert_answer(server, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi", "Connection: close\r\n",
+		      "\r\n\r\nPOST  none [hi]");
 	assert_answer(server,
 		      "POST /echo?q HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
 		      "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n",
@@ -189,15 +192,15 @@ static void bodies_are_taken_up_to_a_limit(void **state)
 	assert_answer(server, "PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx",
 		      "HTTP/1.1 405 ", "only GET, HEAD and POST\n");
 	assert_answer(server, GET("/echo"), "HTTP/1.1 200 ", "GET  none []");
-	assert_int_equal(calls, 4);
+	assert_int_equal(calls, 5);
 	request = with_body(POST("100000"), BODY_MAX);
 	assert_answer(server, request, "HTTP/1.1 200 ", "xxxx]");
 	free(request);
-	assert_int_equal(calls, 5);
+	assert_int_equal(calls, 6);
 	request = with_body(POST("100001"), BODY_MAX + 1);
 	assert_answer(server, request, "HTTP/1.1 413 ", "the body is too large\n");
 	free(request);
-	assert_int_equal(calls, 5); /* it was not asked */
+	assert_int_equal(calls, 6); /* it was not asked */
 	df_http_server_stop(server);
 }
 
