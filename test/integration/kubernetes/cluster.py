@@ -43,6 +43,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 DATAFLOW = os.environ.get("DATAFLOW", str(ROOT / "build/src/cmd/dataflow"))
 GROUP = "dataflow.dataflow.io"
 PAUSE = 0.05
+PATIENCE = 3  # the seconds that tests name are a quiet machine's
 
 # Kind as kubectl spells it: the path of its API, and its plural.
 KINDS = {
@@ -90,6 +91,7 @@ def use():
 
 def wait_until(condition, seconds, what):
     """Waits for a true answer and returns it. what: a text, or a function that says how things stand."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
         answer = condition()
