@@ -2,7 +2,7 @@
 #
 #   docker build -t dataflow .
 #   docker buildx build --platform linux/amd64,linux/arm64 -t registry.example/dataflow:0.1.0 --push .
-#   docker run --rm -v "$PWD":/tmp dataflow run flow.yaml
+#   docker run --rm --user "$(id -u)" -v "$PWD":/tmp dataflow run flow.yaml
 #
 # Without Docker: scripts/image.
 
@@ -18,7 +18,7 @@ RUN scripts/stage /build/src/cmd/dataflow /stage
 FROM scratch
 COPY --from=build /stage/base/ /
 COPY --from=build /stage/program/ /
-ENV PATH=/
+ENV PATH=/ HOME=/tmp
 WORKDIR /tmp
 USER 65532:65532
 EXPOSE 9090

@@ -58,13 +58,14 @@ def content(descriptor):
 
 
 def start(*command, manifest=None):
-    """Starts a program of the image with the image as its root and nothing in its environment, as the image's user where that can be."""
+    """Starts a program of the image with the image as its root and its environment, as the image's user where that can be."""
     enter = ["chroot", "--userspec", CONFIG["config"]["User"], "--groups=", RUN] if os.geteuid() == 0 else ["unshare", "-r", "chroot", RUN]
     if manifest:
-        (RUN / "tmp/flow.json").write_text(json.dumps(manifest))
-        command = [*command, "--state-dir", f"/tmp/{time.monotonic_ns()}", "/tmp/flow.json"]
+        file = f"tmp/{manifest['metadata']['name']}.json"
+        (RUN / file).write_text(json.dumps(manifest))
+        command = [*command, f"/{file}"]
     return subprocess.Popen([shutil.which(enter[0]), *enter[1:], *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+                            env=dict(entry.split("=", 1) for entry in CONFIG["config"]["Env"]), cwd="/")
 
 
 def finish(program, seconds=30):
@@ -76,7 +77,7 @@ def finish(program, seconds=30):
 
 
 def flow(source, sink):
-    return {"apiVersion": "dataflow.dataflow.io/v1", "kind": "DataFlow", "metadata": {"name": "f"}, "spec": {
+    return {"apiVersion": "dataflow.dataflow.io/v1", "kind": "DataFlow", "metadata": {"name": f"f{time.monotonic_ns()}"}, "spec": {
         "source": source, "sink": sink,
         "transformations": [{"type": "timezone", "config": {"timezone": "Europe/Berlin", "fields": ["at"]}}]}}
 
@@ -117,7 +118,7 @@ class Layout(unittest.TestCase):
         self.assertIn(f"WORKDIR {CONFIG['config']['WorkingDir']}\n", text)
         self.assertIn(f"ENTRYPOINT {json.dumps(CONFIG['config']['Entrypoint'])}\n", text)
         self.assertIn(f"CMD {json.dumps(CONFIG['config']['Cmd'])}\n", text)
-        self.assertIn("ENV " + "\nENV ".join(CONFIG["config"]["Env"]) + "\n", text)
+        self.assertIn(f"ENV {' '.join(CONFIG['config']['Env'])}\n", text)
         self.assertRegex(text, r"(?m)^FROM scratch$")
         self.assertIn("scripts/stage", text)
 
@@ -182,6 +183,7 @@ class Alone(unittest.TestCase):
             rows = database.execute("SELECT id, at FROM t ORDER BY id").fetchall()
         database.close()
         self.assertEqual(list(range(1, 11)), [row[0] for row in rows])
+        self.assertTrue((RUN / "tmp/.local/state/dataflow").is_dir(), "positions are kept where a container may write")
         for _, at in rows:
             self.assertRegex(at, r"\+0[12]:00$")
 
@@ -211,8 +213,8 @@ class Alone(unittest.TestCase):
         sinks = ({"type": "postgresql", "config": {"connectionString": f"postgres://u:p@127.0.0.1:{port}/d", "table": "t"}},
                  {"type": "clickhouse", "config": {"connectionString": f"http://u:p@127.0.0.1:{port}/d", "table": "t"}},
                  {"type": "trino", "config": {"serverURL": f"https://127.0.0.1:{port}", "catalog": "c", "schema": "s", "table": "t"}})
-        programs = [start("/dataflow", "run", manifest=flow(GENERATE, sink)) for sink in sinks if not time.sleep(0.3)]
-        time.sleep(1)
+        programs = [start("/dataflow", "run", manifest=flow(GENERATE, sink)) for sink in sinks]
+        time.sleep(2)
         for sink, program in zip(sinks, programs):
             program.terminate()
             said = finish(program)[1]
