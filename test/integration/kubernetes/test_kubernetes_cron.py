@@ -208,8 +208,14 @@ class Cron(cluster.Case):
         first = self.run_now()
         self.end(first)
         self.await_job(self.trigger(first, 0))
-        wait_until(lambda: self.items("pod", f"batch.kubernetes.io/job-name={self.trigger(first, 0)}"), 10, "its pod")
+        pod = wait_until(lambda: self.items("pod", f"batch.kubernetes.io/job-name={self.trigger(first, 0)}"), 10, "its pod")
+        pod = pod[0]["metadata"]["name"]
+        self.schedule(pod)  # so that it takes its time to end
         second = self.run_now()
+        wait_until(lambda: "deletionTimestamp" in self.get("pod", pod)["metadata"], 10, "the trigger's pod is told to end")
+        cluster.stays(lambda: self.suspended(second), 1, "the new run waits for that")
+        self.assertEqual(self.status()["phase"], "Running")
+        self.end_pod(pod)
         wait_until(lambda: not self.suspended(second), 15, lambda: f"the new run begins, but {self.jobs()} {self.status()}")
         self.assertIsNone(self.job(self.trigger(first, 0)))
         self.assertEqual(self.mark(first), "replaced")
