@@ -222,6 +222,22 @@ static int clean_up(struct flow *f, struct df_error *err)
 
 /* ---- all ------------------------------------------------------------------------------------------------- */
 
+/* No pod can be made: that may be for want of what is not watched (a ServiceAccount), so all of it is looked at again.
+ */
+static void doubt(struct flow *f)
+{
+	const struct df_value *conditions = df_kube_at(f->deployment, "status", "conditions", NULL);
+
+	if (!conditions || conditions->kind != DF_ARRAY)
+		return;
+	df_for_each (c, conditions) {
+		const struct df_value *type = df_object_get_c(c, "type");
+
+		if (type && df_value_string_equal(type, DF_STR("ReplicaFailure")))
+			df_verified_forget(f->r->op->verified, f->r->kind, f->r->namespace, f->r->name);
+	}
+}
+
 static int gather(struct flow *f, struct df_error *err)
 {
 	const char *name = name_of(f, DF_NAME_WORKLOAD);
@@ -229,7 +245,10 @@ static int gather(struct flow *f, struct df_error *err)
 
 	if (code == 0)
 		code = df_watched_get(f->r, DF_WATCH_DEPLOYMENTS, f->r->namespace, name, &f->deployment, err);
-	return code < 0 ? code : df_watched_of(f->r, DF_WATCH_PODS, &f->pods, &f->pod_count, err);
+	if (code < 0)
+		return code;
+	doubt(f);
+	return df_watched_of(f->r, DF_WATCH_PODS, &f->pods, &f->pod_count, err);
 }
 
 static int reconcile(struct flow *f, struct df_error *err)

@@ -125,6 +125,16 @@ class Flow(cluster.Case):
         self.assertEqual(labels["app.kubernetes.io/managed-by"], "dataflow-operator")
         self.assertEqual(annotations["theirs"], "kept")
 
+    def test_lost_service_account(self):
+        """ServiceAccounts are not watched. That one is missing is seen by what cannot be made without it."""
+        self.operator()
+        self.apply(dataflow("f"))
+        pod = self.await_pod("f")
+        self.delete("serviceaccount", "df-f-processor")
+        self.delete("pod", pod)
+        wait_until(lambda: self.get("serviceaccount", "df-f-processor"), 15, lambda: self.deployment()["status"])
+        self.await_pod("f", but=[pod], seconds=30)
+
     def test_deleted(self):
         operator = self.operator()
         self.apply(dataflow("f"))
