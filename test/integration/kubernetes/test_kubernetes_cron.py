@@ -143,9 +143,10 @@ class Cron(cluster.Case):
         self.assertEqual(len(self.events("RunStarted")), 2)
 
         # The operator looks, and does nothing.
-        mark = cluster.audit_mark()
+        mark, before = cluster.audit_mark(), operator.metric("dataflow_controller_reconcile_duration_seconds_count")
         self.merge("job", job, {"metadata": {"annotations": {"touched": "yes"}}})
         cluster.stays(lambda: self.status() == status, 1.5, "the status")
+        self.assertIn(operator.metric("dataflow_controller_reconcile_duration_seconds_count") - before, (1, 2))
         self.assertEqual([(verb, what, name) for verb, what, name, _, _ in self.writes(mark)], [("patch", "jobs", job)])
 
     def test_a_processor_that_fails(self):
