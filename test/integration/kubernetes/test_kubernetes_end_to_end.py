@@ -5,6 +5,7 @@ Pods must pass Pod Security "restricted", and the operator has the rights of con
 """
 import os
 import pathlib
+import random
 import signal
 import sqlite3
 import time
@@ -93,10 +94,13 @@ class Case(cluster.Case):
         """Of all pods of the namespace, one after the other."""
         return "".join(path.read_text(errors="replace") for path in sorted((STATE / "logs").glob(f"{self.namespace}_*_{container}.log")))
 
+    def is_ready(self, pod):
+        pod = self.get("pod", pod["metadata"]["name"]) or {}
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
+
     def ready_pod(self, but=(), seconds=30):
         def found():
-            return next((p for p in self.pods("f") if p["metadata"]["name"] not in but and any(
-                c["type"] == "Ready" and c["status"] == "True" for c in p.get("status", {}).get("conditions", []))), None)
+            return next((p for p in self.pods("f") if p["metadata"]["name"] not in but and self.is_ready(p)), None)
 
         return cluster.wait_until(found, seconds, lambda: f"a ready pod\n{self.log()}\n{self.operator.log()[-3000:]}")
 
@@ -181,6 +185,26 @@ class Flow(Case):
         count = len(self.rows("more"))
         time.sleep(1)
         self.assertEqual(len(self.rows("more")), count)
+
+
+class Kills(Case):
+    @unittest.skipUnless(os.environ.get("DATAFLOW_LONG") == "1", "a minute of kill -9: only with DATAFLOW_LONG=1")
+    def test_processor_and_operator_at_any_time(self):
+        """Nothing is missing, and each start was the only holder."""
+        self.apply(self.flow())
+        for i in range(8):
+            pod = self.ready_pod(seconds=60)
+            self.await_rows(len(self.rows()) + random.randrange(100, 600), seconds=60)
+            if i % 3 == 2:
+                self.operator.kill()
+                self.operator.start()
+            os.kill(self.pid(pod), signal.SIGKILL)
+            cluster.wait_until(lambda: not self.is_ready(pod), 20, "the kubelet sees it")
+        self.ready_pod(seconds=60)
+        self.await_rows(len(self.rows()) + 300)
+        self.assert_complete("rows")
+        self.assertEqual(len(self.pods("f")), 1)
+        self.assertEqual(self.get("configmap", "df-f-checkpoint")["metadata"]["annotations"]["dataflow.dataflow.io/fence"], "9", "one holder a start")
 
 
 class Secrets(Case):
