@@ -1,5 +1,6 @@
 #include "operator/operator.h"
 
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,6 +151,37 @@ static int await_server(struct df_operator *op, struct df_context *stop, struct 
 	return code < 0 && !df_context_canceled(stop) ? df_error_prefix(err, "%s", op->config.server) : code;
 }
 
+/* The image of the pod that this is; of a program that is in none: this version's. */
+static int find_own_image(struct df_operator *op, struct df_operator_settings *s, struct df_context *stop,
+			  struct df_error *err)
+{
+	df_cleanup(df_arena_done) struct df_arena arena = { 0 };
+	char host[HOST_NAME_MAX + 1] = "";
+	const struct df_kube_ref ref = { &df_kube_pods, op->namespace, host, NULL };
+	struct df_kube_client *client;
+	struct df_value *pod = NULL;
+	struct df_str image;
+	int code;
+
+	if (s->processor_image)
+		return 0;
+	code = df_kube_client_new(&op->client, &client, err);
+	if (code < 0)
+		return code;
+	gethostname(host, sizeof(host) - 1); /* of a pod: its name */
+	(void)!df_kube_get(client, stop, &ref, &arena, &pod, NULL);
+	df_kube_client_free(client);
+	const struct df_value *containers = df_kube_at(pod, "spec", "containers", NULL);
+
+	image = df_kube_text(containers && containers->kind == DF_ARRAY ? containers->first : NULL, &arena, "image",
+			     NULL);
+	s->processor_image = df_str_dup(image.len ? image : DF_STR("dataflow:" DF_VERSION));
+	if (!s->processor_image)
+		return df_error_no_memory(err);
+	df_info(NULL, "processors run %s", s->processor_image);
+	return 0;
+}
+
 static int take_lease(struct df_operator *op, struct df_context *stop, struct df_error *err)
 {
 	const struct df_operator_settings *s = op->settings;
@@ -270,7 +302,7 @@ static void close_operator(struct df_operator *op)
 	free(op->identity);
 }
 
-int df_operator_run(const struct df_operator_settings *settings, struct df_context *stop, struct df_error *err)
+int df_operator_run(struct df_operator_settings *settings, struct df_context *stop, struct df_error *err)
 {
 	struct df_operator op = { .settings = settings };
 	struct servers servers = { 0 };
@@ -283,6 +315,8 @@ int df_operator_run(const struct df_operator_settings *settings, struct df_conte
 		code = serve(&op, &servers, err);
 	if (code == 0)
 		code = await_server(&op, stop, err);
+	if (code == 0)
+		code = find_own_image(&op, settings, stop, err);
 	if (code == 0)
 		code = take_lease(&op, stop, err);
 	if (code == 0)

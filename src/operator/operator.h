@@ -13,9 +13,9 @@
 #include "operator/settings.h"
 
 /* Runs until `stop` is cancelled (0: the Lease was given back), or it could not start: DF_ERR_CONFIG (the settings, no
- * cluster), DF_ERR_AUTH. When the Lease is lost the process exits with 1 at once, so that nothing is written any more.
+ * cluster), DF_ERR_AUTH. What the settings leave to the cluster is filled in. When the Lease is lost the process exits
+ * with 1 at once, so that nothing is written any more.
  */
-int df_operator_run(const struct df_operator_settings *settings, struct df_context *stop,
-		    struct df_error *err) df_must_check;
+int df_operator_run(struct df_operator_settings *settings, struct df_context *stop, struct df_error *err) df_must_check;
 
 #endif

@@ -185,7 +185,7 @@ static int texts(struct df_operator_settings *s, struct df_error *err)
 	bool failed = false;
 
 	s->namespace = text_of("OPERATOR_NAMESPACE", NULL, &failed);
-	s->processor_image = text_of("PROCESSOR_IMAGE", "dataflow:" DF_VERSION, &failed);
+	s->processor_image = text_of("PROCESSOR_IMAGE", NULL, &failed);
 	s->processor_log_level = text_of("PROCESSOR_LOG_LEVEL", "info", &failed);
 	s->processor_progress_timeout = text_of("PROCESSOR_PROGRESS_TIMEOUT_SECONDS", "3600", &failed);
 	s->webhook_cert_dir = text_of("WEBHOOK_CERT_DIR", NULL, &failed);

@@ -25,7 +25,7 @@ struct df_operator_settings {
 
 	/* environment; owned */
 	char *namespace;       /* OPERATOR_NAMESPACE; NULL: the configuration's */
-	char *processor_image; /* PROCESSOR_IMAGE, else "dataflow:<version>" */
+	char *processor_image; /* PROCESSOR_IMAGE; NULL: the operator's own, which operator.c finds out */
 	char *processor_log_level;
 	char *processor_progress_timeout;
 	struct df_name_value *processor_env; /* SENTRY_*, when the DSN is set */

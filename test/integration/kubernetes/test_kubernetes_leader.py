@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import threading
 import time
 import urllib.parse
@@ -113,6 +114,18 @@ class Leader(cluster.Case):
         late = [w for w in self.written(mark, "first") if w[0] > began and w[2] < 300]
         self.assertEqual(late, [], "nothing that took effect")
         wait_until(lambda: self.get("deployment", "df-a")["spec"]["replicas"] == 1, 10, "the second one goes on")
+
+
+class OwnImage(cluster.Case):
+    def test_without_a_processor_image(self):
+        """Processors run the image of the operator's own pod, which has the name of its host."""
+        wait_until(lambda: self.get("serviceaccount", "default"), 20, "the namespace's ServiceAccount")
+        cluster.request("POST", cluster.path_of("pod", self.namespace), {
+            "metadata": {"name": socket.gethostname().lower()}, "spec": {"containers": [{"name": "manager", "image": "example.org/own:7"}]}})
+        self.operator(env={"PROCESSOR_IMAGE": None})
+        self.apply(dataflow("f"))
+        deployment = wait_until(lambda: self.get("deployment", "df-f"), 15, "the Deployment")
+        self.assertEqual(deployment["spec"]["template"]["spec"]["containers"][0]["image"], "example.org/own:7")
 
 
 class Trouble(cluster.Case):
