@@ -119,6 +119,15 @@ static bool enter(struct adding *a, struct df_str name)
 	return a->current != NONE;
 }
 
+/* In a HELP text only these two are escaped. */
+static bool is_help(struct df_str text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] == '\\' && (++i == text.len || (text.ptr[i] != '\\' && text.ptr[i] != 'n')))
+			return false;
+	return df_utf8_valid(text, NULL);
+}
+
 /* "# HELP name text", "# TYPE name type"; every other comment means nothing. */
 static void add_head(struct adding *a, struct df_str line)
 {
@@ -135,7 +144,7 @@ static void add_head(struct adding *a, struct df_str line)
 	if (!help) {
 		a->type = known_type(rest);
 		f->type = f->type.len ? f->type : a->type;
-	} else if (f->help.len == 0 && df_utf8_valid(line, NULL)) {
+	} else if (f->help.len == 0 && is_help(line)) {
 		df_buf_add(&f->help, line.ptr, line.len + 1); /* and its newline */
 	}
 }

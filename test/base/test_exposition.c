@@ -196,12 +196,15 @@ static void test_garbage_is_left_out(void **state)
 
 	(void)state;
 	add(&p, "\n# EOF\n#\n# HELP\n# HELP \n# TYPE \n# HELP dataflow_\xff x\n# HELP dataflow_b bad \xff\n"
+		"# HELP dataflow_z bad \\\"\n# HELP dataflow_z bad \\"
+		"\n# HELP dataflow_z good \\\\ \\n\n"
 		"# TYPE dataflow_c nonsense\n# a comment\ndataflow_c 1\n# TYPE dataflow_c counter\ndataflow_c 2\n"
 		"dataflow_d{x=\"1\",x=\"2\"} 3\ndataflow_d 1e999\n<html>dataflow_d 5</html>\n"
 		"# TYPE dataflow_e gauge\ndataflow_e_sum 6\ndataflow_z 7\ndataflow_cut 1");
-	assert_string_equal(result(), "# TYPE dataflow_c counter\ndataflow_c{pod=\"p\"} 1\ndataflow_c{pod=\"p\"} 2\n"
+	assert_string_equal(result(), "# HELP dataflow_z good \\\\ \\n\ndataflow_z{pod=\"p\"} 7\n"
+				      "# TYPE dataflow_c counter\ndataflow_c{pod=\"p\"} 1\ndataflow_c{pod=\"p\"} 2\n"
 				      "# TYPE dataflow_e gauge\n"
-				      "dataflow_e_sum{pod=\"p\"} 6\ndataflow_z{pod=\"p\"} 7\n");
+				      "dataflow_e_sum{pod=\"p\"} 6\n");
 	assert_int_equal(df_families_left_out(all), 3);
 }
 
