@@ -245,18 +245,25 @@ void chain_read(struct chain *c)
 	qsort(c->runs, c->run_count, sizeof(*c->runs), by_age);
 }
 
-/* ---- quiet ----------------------------------------------------------------------------------------------- */
+/* ---- without runs ---------------------------------------------------------------------------------------- */
 
-static bool at_work(const struct df_value *job)
+static bool is_processor(const struct df_value *job)
 {
-	const struct df_value *which = meta(job, "labels", DF_LABEL_TRIGGER),
-			      *active = df_kube_at(job, "status", "active", NULL);
+	const struct df_value *which = meta(job, "labels", DF_LABEL_TRIGGER);
+
+	return which && df_value_string_equal(which, DF_STR("processor"));
+}
+
+static bool has_pods(const struct df_value *job)
+{
+	const struct df_value *active = df_kube_at(job, "status", "active", NULL);
 	int64_t n = 0;
 
-	if (!which || !df_value_string_equal(which, DF_STR("processor")))
-		return false;
-	if (active && df_value_to_int64(active, &n) && n > 0)
-		return true;
+	return active && df_value_to_int64(active, &n) && n > 0;
+}
+
+static bool may_run(const struct df_value *job)
+{
 	return !is_true(df_kube_at(job, "spec", "suspend", NULL)) && !condition(job, "Complete") &&
 	       !condition(job, "Failed");
 }
@@ -272,10 +279,25 @@ static bool over(const struct df_value *pod)
 bool df_chain_quiet(struct df_value *const *jobs, size_t job_count, struct df_value *const *pods, size_t pod_count)
 {
 	for (size_t i = 0; i < job_count; i++)
-		if (at_work(jobs[i]))
+		if (is_processor(jobs[i]) && (has_pods(jobs[i]) || may_run(jobs[i])))
 			return false;
 	for (size_t i = 0; i < pod_count; i++)
 		if (!over(pods[i]))
 			return false;
 	return true;
+}
+
+bool df_chain_podless(struct df_value *const *jobs, size_t job_count, int64_t before)
+{
+	for (size_t i = 0; i < job_count; i++) {
+		const struct df_value *created = df_kube_at(jobs[i], "metadata", "creationTimestamp", NULL);
+		struct df_arena none = { 0 };
+		struct df_instant t;
+
+		/* A time needs no unescaping, so nothing is allocated. */
+		if (is_processor(jobs[i]) && may_run(jobs[i]) && !has_pods(jobs[i]) && created &&
+		    df_rfc3339_parse(df_value_text(created, &none), &t) && t.seconds <= before)
+			return true;
+	}
+	return false;
 }

@@ -7,6 +7,7 @@
 #include "operator/runs.h"
 #include "operator/steps.h"
 
+#define PODS_S 5 /* a Job has its pod by then */
 #define BEHIND_NS (200 * DF_NS_PER_MS)
 #define RESYNC_NS (30 * 60 * DF_NS_PER_S)
 
@@ -298,6 +299,16 @@ static int conclude(struct cron *c, bool worked, struct df_error *err)
 
 /* ---- all ------------------------------------------------------------------------------------------------- */
 
+/* No pod is made for a run: that may be for want of what is not watched (a ServiceAccount), so all of it is looked at
+ * again. */
+static void doubt(struct cron *c)
+{
+	if (df_chain_podless(c->jobs, c->job_count, c->r->now))
+		df_reconcile_again(c->r, c->r->settings->pending_requeue_ns);
+	if (df_chain_podless(c->jobs, c->job_count, c->r->now - PODS_S))
+		df_verified_forget(c->r->op->verified, c->r->kind, c->r->namespace, c->r->name);
+}
+
 static int gather(struct cron *c, struct df_error *err)
 {
 	struct df_reconcile *r = c->r;
@@ -307,7 +318,10 @@ static int gather(struct cron *c, struct df_error *err)
 
 	if (code == 0)
 		code = df_watched_of(r, DF_WATCH_JOBS, &c->jobs, &c->job_count, err);
-	return code < 0 ? code : df_watched_of(r, DF_WATCH_PODS, &c->pods, &c->pod_count, err);
+	if (code < 0)
+		return code;
+	doubt(c);
+	return df_watched_of(r, DF_WATCH_PODS, &c->pods, &c->pod_count, err);
 }
 
 static int clean_up(struct cron *c, struct df_error *err)

@@ -793,12 +793,40 @@ static void test_quiet(void **state)
 	}
 }
 
+static void test_podless(void **state)
+{
+	static const struct {
+		const char *jobs;
+		bool podless;
+	} rows[] = {
+		{ "", false },
+		{ "p begun created@10", true },
+		{ "p begun created@11", false },
+		{ "p suspended created@10", false },
+		{ "p begun created@10 complete@20", false },
+		{ "p/0 created@10", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(rows); i++) {
+		df_cleanup(df_arena_done) struct df_arena arena = { 0 };
+		struct df_value *jobs[JOBS_MAX];
+		size_t n = read_jobs(rows[i].jobs, jobs, &arena);
+
+		if (df_chain_podless(jobs, n, 10) != rows[i].podless)
+			fail_msg("%s", rows[i].jobs);
+		if (n)
+			df_object_set(df_object_get_c(jobs[0], "status"), DF_STR("active"), df_value_int64(&arena, 1));
+		assert_false(df_chain_podless(jobs, n, 10));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),  cmocka_unit_test(test_trigger), cmocka_unit_test(test_pruned),
 		cmocka_unit_test(test_many),   cmocka_unit_test(test_gate),    cmocka_unit_test(test_pause),
-		cmocka_unit_test(test_status), cmocka_unit_test(test_quiet),
+		cmocka_unit_test(test_status), cmocka_unit_test(test_quiet),   cmocka_unit_test(test_podless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -336,6 +336,15 @@ class Cron(cluster.Case):
         self.merge("dataflowcron", "c", {"spec": {"sink": {"type": "discard", "config": {"connectionStringSecretRef": None, "table": None}}}})
         wait_until(lambda: not self.suspended(job), 10, lambda: f"it goes on, but {self.status()}")
 
+    @unittest.skipUnless(os.environ.get("DATAFLOW_LONG"), "waits until a missing pod is noticed: DATAFLOW_LONG=1")
+    def test_a_service_account_that_is_missing(self):
+        self.operator(env={"RECONCILE_PENDING_REQUEUE_SECONDS": "6"})
+        self.cron()
+        self.delete("serviceaccount", "df-c-processor")
+        job = self.run_now()
+        wait_until(lambda: self.get("serviceaccount", "df-c-processor"), 20, "it is made anew")
+        wait_until(lambda: self.items("pod", f"batch.kubernetes.io/job-name={job}"), 60, "and the run has its pod")
+
     @unittest.skipUnless(os.environ.get("DATAFLOW_LONG"), "waits for a full minute: DATAFLOW_LONG=1")
     def test_a_tick(self):
         self.operator()
