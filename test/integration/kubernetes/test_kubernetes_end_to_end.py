@@ -27,8 +27,20 @@ def setUpModule():
     if os.geteuid() != 0:
         raise unittest.SkipTest("a node needs root")
     cluster.use()
+    remove_what_waits()
     services.script("kubernetes", "start", {"KUBERNETES_NODE": "1", "KUBERNETES_IMAGES": f"{IMAGE}={os.path.abspath(cluster.DATAFLOW)}"})
     STATE, SHARED = (pathlib.Path(cluster.ENV[name]) for name in ("KUBERNETES_NODE_STATE", "KUBERNETES_NODE_SHARED"))
+
+
+def remove_what_waits():
+    """Pods of other tests have waited for a node all the time, and would come to ours."""
+    def waiting():
+        return {pod["metadata"]["namespace"] for pod in cluster.items("pod") if not pod["spec"].get("nodeName")}
+
+    for namespace in waiting():
+        what = ("pods", "--all", "-n", namespace) if namespace == "default" else ("namespace", namespace, "--ignore-not-found")
+        cluster.kubectl("delete", *what, "--wait=false")
+    cluster.wait_until(lambda: not waiting(), 60, lambda: f"no pod waits any more, but in {waiting()}")
 
 
 def tearDownModule():
