@@ -28,7 +28,7 @@ struct df_kube_resource {
 extern const struct df_kube_resource df_kube_dataflows, df_kube_dataflowcrons, df_kube_configmaps, df_kube_secrets,
 	df_kube_pods, df_kube_serviceaccounts, df_kube_deployments, df_kube_jobs, df_kube_cronjobs, df_kube_roles,
 	df_kube_rolebindings, df_kube_leases, df_kube_events, df_kube_namespaces, df_kube_crds, df_kube_webhooks,
-	df_kube_token_reviews, df_kube_access_reviews;
+	df_kube_token_reviews, df_kube_access_reviews, df_kube_self_access_reviews;
 
 /* How many requests a second: a bucket of `burst` that fills with `rate`. Shared by clients; thread-safe. */
 struct df_kube_limiter;

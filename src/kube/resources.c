@@ -24,3 +24,5 @@ RESOURCE(webhooks, "admissionregistration.k8s.io", "v1", "validatingwebhookconfi
 	 "ValidatingWebhookConfiguration", .cluster = true);
 RESOURCE(token_reviews, "authentication.k8s.io", "v1", "tokenreviews", "TokenReview", .cluster = true);
 RESOURCE(access_reviews, "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", .cluster = true);
+RESOURCE(self_access_reviews, "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview",
+	 .cluster = true);

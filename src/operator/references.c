@@ -3,59 +3,91 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "kube/build.h"
 #include "operator/mirrors.h"
 
-/* So long a namespace counts as one whose Secrets we may not read, once we were told so. */
-#define DENIED_NS (300 * DF_NS_PER_S)
+#define ANSWER_NS (300 * DF_NS_PER_S) /* so long the API server's answer about our rights counts */
 
-/* ---- Secrets of the own namespace ------------------------------------------------------------------------ */
+/* ---- where we may look ----------------------------------------------------------------------------------- */
 
-/* Namespaces in which we may not read Secrets, of which there are as many as the cluster has. */
+/* What the API server said of each namespace; there are as many as the cluster has. */
 static struct {
 	pthread_mutex_t lock;
-	struct denied {
+	struct answer {
 		char *namespace;
+		bool allowed;
 		int64_t until_ns; /* monotonic */
 	} * items;
 	size_t count;
-} denied = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} answers = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static struct denied *find_denied(const char *namespace)
+static struct answer *find_answer(const char *namespace)
 {
-	for (size_t i = 0; i < denied.count; i++)
-		if (strcmp(denied.items[i].namespace, namespace) == 0)
-			return &denied.items[i];
+	for (size_t i = 0; i < answers.count; i++)
+		if (strcmp(answers.items[i].namespace, namespace) == 0)
+			return &answers.items[i];
 	return NULL;
 }
 
-static bool is_denied(const char *namespace)
+/* False: it must be asked (again). */
+static bool recall(const char *namespace, bool *ret_allowed)
 {
-	DF_LOCK_SCOPE(&denied.lock);
-	const struct denied *d = find_denied(namespace);
+	DF_LOCK_SCOPE(&answers.lock);
+	const struct answer *a = find_answer(namespace);
 
-	return d && d->until_ns > df_clock_monotonic();
+	if (!a || a->until_ns <= df_clock_monotonic())
+		return false;
+	*ret_allowed = a->allowed;
+	return true;
 }
 
-/* Forgetting it (no memory) costs no more than another request. */
-static void remember_denied(const char *namespace)
+/* Forgetting it (no memory) costs no more than another question. */
+static void remember(const char *namespace, bool allowed)
 {
-	DF_LOCK_SCOPE(&denied.lock);
-	struct denied *d = find_denied(namespace), *items;
+	DF_LOCK_SCOPE(&answers.lock);
+	struct answer *a = find_answer(namespace), *items;
 
-	if (!d) {
+	if (!a) {
 		char *copy = strdup(namespace);
 
-		items = copy ? reallocarray(denied.items, denied.count + 1, sizeof(*items)) : NULL;
+		items = copy ? reallocarray(answers.items, answers.count + 1, sizeof(*items)) : NULL;
 		if (!items) {
 			free(copy);
 			return;
 		}
-		denied.items = items;
-		d = &items[denied.count++];
-		d->namespace = copy;
+		answers.items = items;
+		a = &items[answers.count++];
+		a->namespace = copy;
 	}
-	d->until_ns = df_clock_monotonic() + DENIED_NS;
+	a->allowed = allowed;
+	a->until_ns = df_clock_monotonic() + ANSWER_NS;
 }
+
+/* May the operator `get` the Secrets of r's namespace? Asking first leaves no refusal in the audit log. */
+static int may_look(struct df_reconcile *r, bool *ret, struct df_error *err)
+{
+	const struct df_kube_ref ref = { .resource = &df_kube_self_access_reviews };
+	struct df_value *review, *answer = NULL;
+	const struct df_value *allowed;
+	int code;
+
+	if (recall(r->namespace, ret))
+		return 0;
+	code = df_kube_build(r->arena, &review, err,
+			     "{'apiVersion':'authorization.k8s.io/v1','kind':'SelfSubjectAccessReview','spec':"
+			     "{'resourceAttributes':{'namespace':%s,'verb':'get','resource':'secrets'}}}",
+			     r->namespace);
+	if (code == 0)
+		code = df_kube_create(r->client, r->ctx, &ref, review, r->arena, &answer, err);
+	if (code < 0)
+		return code;
+	allowed = df_kube_at(answer, "status", "allowed", NULL);
+	*ret = allowed && allowed->kind == DF_TRUE;
+	remember(r->namespace, *ret);
+	return 0;
+}
+
+/* ---- Secrets of the own namespace ------------------------------------------------------------------------ */
 
 int df_references_keys(const struct df_secret_use *use, const char *namespace, const struct df_value *secret,
 		       struct df_error *err)
@@ -76,27 +108,30 @@ int df_references_keys(const struct df_secret_use *use, const char *namespace, c
 	return 0;
 }
 
-/* Only where we may look; else the kubelet finds out. */
 static int check_own(struct df_reconcile *r, const struct df_secret_use *use, struct df_error *err)
 {
 	const struct df_kube_ref ref = { &df_kube_secrets, r->namespace, use->name, NULL };
-	struct df_error why = DF_ERROR_INIT;
 	struct df_value *secret;
-	int code;
+	int code = df_kube_get(r->client, r->ctx, &ref, r->arena, &secret, err);
 
-	if (is_denied(r->namespace))
-		return 0;
-	code = df_kube_get(r->client, r->ctx, &ref, r->arena, &secret, &why);
-	if (code < 0 && df_kube_is(&why, "Forbidden")) {
-		remember_denied(r->namespace);
-		return 0;
-	}
-	if (code < 0) {
-		if (err)
-			*err = why;
-		return code;
-	}
-	return df_references_keys(use, r->namespace, secret, err);
+	return code < 0 ? code : df_references_keys(use, r->namespace, secret, err);
+}
+
+/* Only where we may look; else the kubelet finds out. */
+static int check_all_own(struct df_reconcile *r, const struct df_resource *resource, struct df_error *err)
+{
+	size_t own = 0;
+	bool may = false;
+	int code = 0;
+
+	for (size_t i = 0; i < resource->secret_count; i++)
+		own += !resource->secrets[i].namespace;
+	if (own > 0)
+		code = may_look(r, &may, err);
+	for (size_t i = 0; code == 0 && may && i < resource->secret_count; i++)
+		if (!resource->secrets[i].namespace)
+			code = check_own(r, &resource->secrets[i], err);
+	return code;
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------- */
@@ -105,9 +140,8 @@ int df_references_ensure(struct df_reconcile *r, const struct df_resource *resou
 {
 	int code = df_mirrors_revoke(r, resource, err);
 
-	for (size_t i = 0; code == 0 && i < resource->secret_count; i++)
-		if (!resource->secrets[i].namespace)
-			code = check_own(r, &resource->secrets[i], err);
+	if (code == 0)
+		code = check_all_own(r, resource, err);
 	return code < 0 ? code : df_mirrors_ensure(r, resource, err);
 }
 
