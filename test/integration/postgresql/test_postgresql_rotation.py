@@ -27,9 +27,9 @@ class Rotation(PostgresTest):
         self.write("secrets/db/new", url)
         os.rename(self.dir / "secrets/db/new", self.dir / "secrets/db/url")
 
-    def start(self, look):
+    def start(self, look, **config):
         spec = {"source": {"type": "generate", "config": {"rate": 300, "template": '{"n": ${counter}}'}}, "checkpointSaveInterval": "1s",
-                "sink": {"type": "postgresql", "config": {"connectionStringSecretRef": {"name": "db", "key": "url"}, "table": "t", "batchSize": 10}}}
+                "sink": {"type": "postgresql", "config": {"connectionStringSecretRef": {"name": "db", "key": "url"}, "table": "t", "batchSize": 10, **config}}}
         with open(self.dir / "log", "w") as log:
             process = subprocess.Popen([DATAFLOW, "processor", "--spec-path", self.write("spec.json", json.dumps(spec)), "--namespace=n", "--name=f",
                                         f"--secrets={self.dir}/secrets", f"--state-dir={self.dir}/state", "--metrics=none", f"--secrets-interval={look}"], stderr=log)
@@ -50,6 +50,12 @@ class Rotation(PostgresTest):
             self.assertLess(time.monotonic(), end, self.log())
             time.sleep(0.05)
 
+    def await_renewed(self):
+        end = time.monotonic() + 20
+        while "the flow goes on with the new value" not in self.log():
+            self.assertLess(time.monotonic(), end, self.log())
+            time.sleep(0.05)
+
     def end(self, process):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(20), 0, self.log())
@@ -66,10 +72,16 @@ class Rotation(PostgresTest):
         process = self.start(look=1)
         superuser(f"ALTER ROLE {ROLE} PASSWORD '{NEW}'")
         self.secret(NEW)
-        end = time.monotonic() + 20
-        while "the flow goes on with the new value" not in self.log():
-            self.assertLess(time.monotonic(), end, self.log())
-            time.sleep(0.05)
+        self.await_renewed()
+        self.await_more(300)
+        self.end(process)
+
+    def test_where_the_sink_keeps_the_position(self):
+        """It goes on from there, and nobody is taken for a second process of the flow."""
+        process = self.start(look=1, exactlyOnce=True)
+        superuser(f"ALTER ROLE {ROLE} PASSWORD '{NEW}'")
+        self.secret(NEW)
+        self.await_renewed()
         self.await_more(300)
         self.end(process)
 
