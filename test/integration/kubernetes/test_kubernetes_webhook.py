@@ -65,6 +65,21 @@ def served(port, ca=None):
         return None
 
 
+def account(case, rules, cluster_rules=()):
+    """The kubeconfig of a ServiceAccount of the case's namespace with these rules there, and in the cluster."""
+    name, api = f"operator-{case.namespace}", "rbac.authorization.k8s.io"
+    cluster.request("POST", cluster.path_of("serviceaccount", case.namespace), {"metadata": {"name": name}})
+    for role, rules_of_it in (("Role", rules), ("ClusterRole", cluster_rules)):
+        kind, namespace = role.lower(), None if role == "ClusterRole" else case.namespace
+        cluster.request("POST", cluster.path_of(kind, namespace), {"metadata": {"name": name}, "rules": list(rules_of_it)})
+        cluster.request("POST", cluster.path_of(kind + "binding", namespace), {
+            "metadata": {"name": name}, "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": case.namespace}],
+            "roleRef": {"kind": role, "name": name, "apiGroup": api}})
+        for path in (cluster.path_of(kind, namespace, name), cluster.path_of(kind + "binding", namespace, name)):
+            case.addCleanup(cluster.request, "DELETE", path)
+    return cluster.service_account(case.namespace, name, case.dir)
+
+
 class Webhook(cluster.Case):
     """An operator with a webhook, which the API server asks about the test's namespace only."""
 
@@ -230,27 +245,15 @@ class SelfSigned(Webhook):
         return {k: decode(v) for k, v in (self.get("secret", self.SECRET) or {}).get("data", {}).items()}
 
     def service_account(self):
-        """The kubeconfig of somebody who may do to Secrets and webhook configurations what the chart allows: these two, by name."""
-        account = f"operator-{self.namespace}"
-        subject = [{"kind": "ServiceAccount", "name": account, "namespace": self.namespace}]
-        api = "rbac.authorization.k8s.io"
-        cluster.request("POST", cluster.path_of("serviceaccount", self.namespace), {"metadata": {"name": account}})
-        cluster.request("POST", cluster.path_of("role", self.namespace), {"metadata": {"name": account}, "rules": [
+        """Somebody who may do to Secrets and webhook configurations what the chart allows: these two, by name."""
+        return account(self, [
             {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [self.SECRET], "verbs": ["get", "create", "patch"]},
             {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "patch", "update"]},
             {"apiGroups": [cluster.GROUP, "apps", "batch"], "resources": ["dataflows", "dataflowcrons", "deployments", "jobs", "cronjobs"],
              "verbs": ["get", "list", "watch"]},
-            {"apiGroups": [""], "resources": ["configmaps", "pods"], "verbs": ["get", "list", "watch"]}]})
-        cluster.request("POST", cluster.path_of("rolebinding", self.namespace),
-                        {"metadata": {"name": account}, "subjects": subject, "roleRef": {"kind": "Role", "name": account, "apiGroup": api}})
-        cluster.request("POST", cluster.path_of("clusterrole"), {"metadata": {"name": account}, "rules": [
-            {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["validatingwebhookconfigurations"],
-             "resourceNames": [self.configuration], "verbs": ["get", "patch"]}]})
-        self.addCleanup(cluster.request, "DELETE", cluster.path_of("clusterrole", None, account))
-        cluster.request("POST", cluster.path_of("clusterrolebinding"),
-                        {"metadata": {"name": account}, "subjects": subject, "roleRef": {"kind": "ClusterRole", "name": account, "apiGroup": api}})
-        self.addCleanup(cluster.request, "DELETE", cluster.path_of("clusterrolebinding", None, account))
-        return cluster.service_account(self.namespace, account, self.dir)
+            {"apiGroups": [""], "resources": ["configmaps", "pods"], "verbs": ["get", "list", "watch"]},
+        ], [{"apiGroups": ["admissionregistration.k8s.io"], "resources": ["validatingwebhookconfigurations"],
+             "resourceNames": [self.configuration], "verbs": ["get", "patch"]}])
 
     def test_made_kept_trusted(self):
         self.configure()
@@ -417,6 +420,21 @@ class Secrets(cluster.Case):
             self.assertNotIn(encode(CANARY), text, kind)
         self.assertNotIn(CANARY, operator.log())
         self.assertNotIn(CANARY, operator.metrics())
+
+    def test_where_it_may_not_look(self):
+        """The pod finds out that its Secret is missing; the operator does not even try to."""
+        groups = [cluster.GROUP, "apps", "batch", "coordination.k8s.io", "events.k8s.io", "rbac.authorization.k8s.io"]
+        kubeconfig = account(self, [{"apiGroups": groups, "resources": ["*"], "verbs": ["*"]},
+                                    {"apiGroups": [""], "resources": ["configmaps", "pods", "serviceaccounts", "events"], "verbs": ["*"]}])
+        operator = self.operator(kubeconfig=kubeconfig)
+        self.apply(self.flow("a", secret="own"))
+        cluster.wait_until(lambda: self.get("deployment", "df-a"), 10, operator.log)
+        self.await_phase("a", "Pending")
+        user = f"system:serviceaccount:{self.namespace}:operator-{self.namespace}"
+        lines = [json.loads(line) for line in pathlib.Path(cluster.ENV["KUBERNETES_AUDIT_LOG"]).read_text().splitlines() if user in line]
+        asked = [(entry["verb"], entry["objectRef"]["resource"]) for entry in lines]
+        self.assertEqual([request for request in asked if request[1] == "secrets"], [])
+        self.assertEqual(asked.count(("create", "selfsubjectaccessreviews")), 1)  # and asks once
 
 
 if __name__ == "__main__":
