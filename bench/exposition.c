@@ -1,7 +1,8 @@
 /*
  * Merges one processor's metrics as those of many pods, as the operator's /metrics does.
  *
- *   bench-exposition FILE PODS [--print]     prints how many samples and bytes there were, or the text
+ *   bench-exposition FILE PODS [--print]     FILE: of default/bench; prints how many samples and bytes there were, or
+ * the text
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ int main(int argc, char **argv)
 			.prefix = DF_STR("dataflow_"),
 			.label = "pod",
 			.label_value = df_str(name, (size_t)snprintf(name, sizeof(name), "df-flow-7c9f5d6b8-%05d", i)),
-			.must = { { "namespace", DF_STR("default") }, { "name", DF_STR("flow") } },
+			.must = { { "namespace", DF_STR("default") }, { "name", DF_STR("bench") } },
 		};
 
 		if (df_families_add(all, text, &from, NULL) < 0)
