@@ -215,6 +215,9 @@ int df_kube_exchange(struct df_kube_client *client, struct df_context *ctx, stru
 	code = df_kube_limiter_take(client->options.limiter, ctx, err);
 	if (code != 0)
 		return code;
+	if (client->options.may_write && strcmp(x->method, "GET") != 0 &&
+	    !client->options.may_write(client->options.arg))
+		return df_error_set(err, DF_ERR_CLOSED, "another process may write now: nothing is sent any more");
 	if (x->body)
 		df_value_write(x->body, &body);
 	code = body.failed ? df_error_no_memory(err)

@@ -42,6 +42,10 @@ struct df_kube_client_options {
 	struct df_kube_limiter *limiter; /* NULL: none */
 	const char *field_manager;	 /* of apply and patch: "dataflow-operator" */
 	int64_t timeout_ns;		 /* of one request, not of a watch; 0: 30 s */
+	/* Asked right before anything but a GET is sent: false, and it is not (DF_ERR_CLOSED). For who may have lost a
+	 * Lease without knowing it yet. NULL: always. */
+	bool (*may_write)(void *arg);
+	void *arg;
 };
 int df_kube_client_new(const struct df_kube_client_options *options, struct df_kube_client **ret,
 		       struct df_error *err) df_must_check;

@@ -108,6 +108,14 @@ static void lost(void *arg, const struct df_error *why)
 	_exit(1);
 }
 
+/* A process that stood still knows by its clock that it may not write, before its Lease's thread says so. */
+static bool still_leads(void *arg)
+{
+	struct df_operator *op = arg;
+
+	return df_kube_lease_held(op->lease);
+}
+
 /* <host>_<uuid> */
 static void identity_of(char *ret, size_t size)
 {
@@ -247,8 +255,11 @@ static int work(struct df_operator *op, struct df_context *stop, struct df_error
 
 static int lead(struct df_operator *op, struct df_context *stop, struct df_error *err)
 {
-	int code = start_leading(op, err);
+	int code;
 
+	op->client.may_write = still_leads;
+	op->client.arg = op;
+	code = start_leading(op, err);
 	if (code == 0) {
 		op->leads = true;
 		df_operator_metrics_leader(op->metrics, true);

@@ -312,7 +312,12 @@ class Case(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.dir = pathlib.Path(folder.name)
         request("POST", path_of("namespace"), {"metadata": {"name": self.namespace}})
-        self.addCleanup(self.kubectl, "delete", "namespace", self.namespace, "--wait=false")
+        self.addCleanup(self.end_namespace)
+
+    def end_namespace(self):
+        """Deletes it; pods on a node that is not there have no kubelet that would end them."""
+        request("DELETE", path_of("namespace", name=self.namespace))
+        request("DELETE", path_of("pod", self.namespace), {"gracePeriodSeconds": 0})
 
     def operator(self, **options):
         """A started operator; see Operator."""

@@ -312,7 +312,7 @@ class Kubectl(cluster.Case):
         self.apply(dataflow("f"))
         condition = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z", "reason": "Running", "message": ""}
         self.merge("dataflow", "f", {"status": {"conditions": [condition]}}, "status")
-        self.assertIn("condition met", self.kubectl("wait", "df/f", "--for=condition=Ready", "--timeout=5s"))
+        self.assertIn("condition met", self.kubectl("wait", "df/f", "--for=condition=Ready", "--timeout=90s"))
 
 
 if __name__ == "__main__":

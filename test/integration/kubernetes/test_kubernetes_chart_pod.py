@@ -47,7 +47,7 @@ class Pod(release.Case):
         self.install(**values)
         operator = self.await_ready(self.namespace, "app.kubernetes.io/name=dataflow-operator")
         self.apply_in(flows, dataflow("f"))
-        cluster.kubectl("--namespace", flows, "wait", "df/f", "--for=condition=Ready", "--timeout=30s")
+        cluster.kubectl("--namespace", flows, "wait", "df/f", "--for=condition=Ready", "--timeout=90s")
         processor = self.await_ready(flows, "dataflow.dataflow.io/name=f")
         self.assertEqual(IMAGE, processor["spec"]["containers"][0]["image"])
 

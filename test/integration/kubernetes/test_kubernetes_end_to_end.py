@@ -138,7 +138,7 @@ class Flow(Case):
     def test_from_apply_to_the_last_object(self):
         began = time.time()
         self.apply(self.flow())
-        self.kubectl("wait", "dataflow/f", "--for=condition=Ready", "--timeout=30s")
+        self.kubectl("wait", "dataflow/f", "--for=condition=Ready", "--timeout=90s")
         first = self.ready_pod()
         self.await_progress(began)
         self.killed(first)
@@ -231,7 +231,7 @@ class Secrets(Case):
         self.assertIn("db", status["message"])
         self.assertIn("db", self.await_event("SecretResolutionFailed"))
         self.secret(CANARY)
-        self.kubectl("wait", "dataflow/f", "--for=condition=Ready", "--timeout=60s")
+        self.kubectl("wait", "dataflow/f", "--for=condition=Ready", "--timeout=90s")
         pod = self.ready_pod()
         self.await_rows(100, CANARY)
         self.assert_canary_nowhere()

@@ -68,7 +68,7 @@ class Flow(cluster.Case):
             self.assertEqual(self.await_event(reason), text)
 
         status = self.await_running()
-        self.kubectl("wait", "--for=condition=Ready", "--timeout=5s", "dataflow/f")
+        self.kubectl("wait", "--for=condition=Ready", "--timeout=90s", "dataflow/f")
         self.assertEqual(status["message"], "Processor pod is running")
         self.assertEqual(status["observedGeneration"], 1)
         self.assertEqual(status["deliveryGuarantee"], "best-effort: sink discard: it keeps nothing, on purpose")
