@@ -9,10 +9,14 @@ import time
 import unittest
 import uuid
 
+import cluster
 import services
 
 DATAFLOW = os.environ["DATAFLOW"]
 PAUSE = 0.2
+
+
+load_tests = cluster.beside_each_other
 
 
 def setUpModule():

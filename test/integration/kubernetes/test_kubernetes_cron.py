@@ -16,6 +16,7 @@ CHAIN = f"{GROUP}/chain"
 TRIGGERS = [{"name": "report", "image": "example.org/hook:1", "command": ["/hook"]},
             {"image": "example.org/hook:1", "env": [{"name": "A", "value": "b"}]},
             {"name": "last", "image": "example.org/hook:1"}]
+load_tests = cluster.beside_each_other
 
 
 def setUpModule():

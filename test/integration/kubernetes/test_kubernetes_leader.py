@@ -20,6 +20,7 @@ from cluster import dataflow, wait_until
 
 FLOWS = 500 if os.environ.get("DATAFLOW_LONG") == "1" else 60
 LEASE = "dataflow-operator.dataflow.io"
+load_tests = cluster.beside_each_other
 
 
 def setUpModule():
@@ -128,7 +129,7 @@ class OwnImage(cluster.Case):
         self.assertEqual(deployment["spec"]["template"]["spec"]["containers"][0]["image"], "example.org/own:7")
 
 
-class Trouble(cluster.Case):
+class Many(cluster.Case):
     def many(self, names):
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             list(pool.map(lambda name: self.apply(dataflow(name)), names))
@@ -140,6 +141,25 @@ class Trouble(cluster.Case):
     def await_all(self, names, within):
         wait_until(lambda: not self.missing(names) or time.sleep(0.3), within, lambda: f"Deployments of {self.missing(names)[:5]}")
 
+
+class Restart(Many):
+    """With nothing beside it."""
+
+    def test_api_server_restarts(self):
+        # A leader that cannot renew its Lease for 10 s ends; this one has more time than any restart takes.
+        operator = self.operator(env={"LEADER_ELECTION_LEASE_DURATION_SECONDS": "90", "LEADER_ELECTION_RENEW_DEADLINE_SECONDS": "80"})
+        names = [f"f{i}" for i in range(10)]
+        self.many(names[:5])
+        services.script("kubernetes", "stop")
+        time.sleep(2)
+        services.script("kubernetes", "start")
+        self.many(names[5:])
+        self.await_all(names, 40)
+        self.assertIsNone(operator.process.poll(), operator.log())
+        self.assertIn("connection_error", operator.log(), "it was not there meanwhile")
+
+
+class Trouble(Many):
     def test_watches_are_cut(self):
         """Between operator and API server the network breaks again and again."""
         server = urllib.parse.urlsplit(json.loads(cluster.kubectl("config", "view", "-o", "json"))["clusters"][0]["cluster"]["server"])
@@ -164,19 +184,6 @@ class Trouble(cluster.Case):
             self.await_all([*names, "unseen"], 30)
             wait_until(lambda: not self.get("deployment", "df-before"), 20, "what was deleted meanwhile is gone")
             self.assertIsNone(operator.process.poll(), operator.log())
-
-    def test_api_server_restarts(self):
-        # A leader that cannot renew its Lease for 10 s ends; this one has more time than any restart takes.
-        operator = self.operator(env={"LEADER_ELECTION_LEASE_DURATION_SECONDS": "90", "LEADER_ELECTION_RENEW_DEADLINE_SECONDS": "80"})
-        names = [f"f{i}" for i in range(10)]
-        self.many(names[:5])
-        services.script("kubernetes", "stop")
-        time.sleep(2)
-        services.script("kubernetes", "start")
-        self.many(names[5:])
-        self.await_all(names, 40)
-        self.assertIsNone(operator.process.poll(), operator.log())
-        self.assertIn("connection_error", operator.log(), "it was not there meanwhile")
 
     def test_conflicts(self):
         """Somebody writes into our objects all the time; in the end they are what the flow says, and theirs stays."""
