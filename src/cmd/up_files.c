@@ -10,6 +10,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include "base/digest.h"
 #include "cmd/up.h"
 #include "connectors/factory.h"
 #include "transformers/chain.h"
@@ -117,11 +118,11 @@ static struct up_file *find_or_add(struct up_files *files, const char *name)
 	return file;
 }
 
-/* FNV-1a of the content, never 0; 0 when it cannot be read. */
+/* Of the content, never 0; 0 when it cannot be read. */
 static uint64_t hash_file(const char *path)
 {
 	df_cleanup(df_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = DF_FNV1A;
 	struct stat st;
 	char buf[16384];
 	size_t total = 0;
@@ -130,8 +131,7 @@ static uint64_t hash_file(const char *path)
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0;
 	while ((n = read(fd, buf, sizeof(buf))) > 0 && (total += (size_t)n) <= FILE_MAX)
-		for (ssize_t i = 0; i < n; i++)
-			hash = (hash ^ (unsigned char)buf[i]) * UINT64_C(0x100000001b3);
+		hash = df_fnv1a(hash, df_str(buf, (size_t)n));
 	return n < 0 ? 0 : hash ? hash : 1;
 }
 

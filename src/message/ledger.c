@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/digest.h"
 #include "message/partition.h"
 #include "message/wait.h"
 
@@ -143,16 +144,6 @@ void df_ledger_free(struct df_ledger *ledger)
 	free(ledger);
 }
 
-/* FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/). */
-static uint64_t df_key_hash(struct df_str key)
-{
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; i < key.len; i++)
-		hash = (hash ^ (unsigned char)key.ptr[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
 struct df_str df_partition_key(const struct df_partition *p)
 {
 	return df_str(p->key, p->key_len);
@@ -205,7 +196,7 @@ static struct df_partition *df_partition_new(struct df_ledger *ledger, struct df
 
 int df_ledger_partition(struct df_ledger *ledger, struct df_str key, struct df_partition **ret, struct df_error *err)
 {
-	uint64_t hash = df_key_hash(key);
+	uint64_t hash = df_fnv1a(DF_FNV1A, key);
 
 	DF_LOCK_SCOPE(&ledger->lock);
 	struct df_partition *p = *df_ledger_bucket(ledger, hash);

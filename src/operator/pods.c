@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/digest.h"
 #include "operator/counts_internal.h"
 
 /* A pod that is gone waits so long for its resource to be reconciled; then the resource is gone, too. */
@@ -10,16 +11,9 @@
 
 /* ---- finding --------------------------------------------------------------------------------------------- */
 
-static uint32_t hash(uint32_t h, struct df_str text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		h = (h ^ (unsigned char)text.ptr[i]) * 16777619U; /* FNV-1a */
-	return h;
-}
-
 struct df_known_pod **df_counts_slot(struct df_counts *counts, struct df_str namespace, struct df_str resource)
 {
-	return &counts->slots[hash(hash(2166136261U, namespace), resource) % DF_COUNTS_SLOTS];
+	return &counts->slots[df_fnv1a(df_fnv1a(DF_FNV1A, namespace), resource) % DF_COUNTS_SLOTS];
 }
 
 bool df_counts_is_of(const struct df_known_pod *pod, struct df_str namespace, struct df_str resource)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/digest.h"
 #include "connectors/file/file.h"
 
 void df_files_init(struct file_list *list)
@@ -78,16 +79,14 @@ static void list_drop(struct file_list *list, struct file **place)
 
 /* ---- prints ---------------------------------------------------------------------------------------------- */
 
-/* FNV-1a, 64 bits, of the first len bytes. */
+/* Of the first len bytes. */
 static struct file_print print_of(int fd, size_t len)
 {
-	unsigned char head[FILE_PRINT_MAX];
+	char head[FILE_PRINT_MAX];
 	ssize_t n = pread(fd, head, len, 0);
-	struct file_print print = { .hash = UINT64_C(0xcbf29ce484222325), .len = n > 0 ? (uint32_t)n : 0 };
+	struct df_str read = df_str(head, n > 0 ? (size_t)n : 0);
 
-	for (uint32_t i = 0; i < print.len; i++)
-		print.hash = (print.hash ^ head[i]) * UINT64_C(0x100000001b3);
-	return print;
+	return (struct file_print){ .hash = df_fnv1a(DF_FNV1A, read), .len = (uint32_t)read.len };
 }
 
 struct file_print df_file_print(int fd)
