@@ -2,7 +2,7 @@
 """Measures speed and memory beside what a user would pick instead, in one run, as ratios and as instruction counts.
 
     bench/run.py              everything
-    bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, operator-metrics, stop, outage, file, idle, start, size, sqlite,
+    bench/run.py chain file   some of it (chain, avro, transformers, processor, metrics, operator, operator-metrics, stop, outage, file, idle, start, size, sqlite,
                               guard, plugin, program, kafka, clickhouse, trino)
 
 Numbers of different runs or machines do not compare; the ratios inside one run do. Instructions are callgrind's, so they repeat.
@@ -743,6 +743,11 @@ def run_bench_kafka(brokers):
         return row("two kcat in a pipe", "not here", "apt-get install kcat")
     take("two kcat in a pipe, transport only", lambda: measure(["sh", "-c", (
         f"kcat -C -b {brokers} -t {full} -o beginning -e -q | kcat -P -b {brokers} -t {topic()} -z snappy")]), 2)
+
+
+def bench_operator():
+    """the operator with 500 DataFlows on a control plane: memory, requests, times; DATAFLOW_BENCH_OTHER: beside another one"""
+    subprocess.run([sys.executable, ROOT / "bench/operator_flows.py", os.environ.get("DATAFLOW_BENCH_FLOWS", "500")], check=True)
 
 
 def bench_kafka_postgresql():

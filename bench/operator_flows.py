@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The operator on a control plane of its own: memory, requests, times; beside another operator of the same resources.
 
-    bench/operator.py [COUNT...]     with so many DataFlows at once (0 500; 5000 takes some minutes)
+    bench/operator_flows.py [COUNT...]     with so many DataFlows at once (0 500; 5000 takes some minutes)
 
 DATAFLOW: the program (build-bench/src/cmd/dataflow). DATAFLOW_BENCH_OTHER="NAME=PROGRAM=CRD.yaml": the other one, which is run with
 KUBECONFIG and the flags of the original operator. The API server's audit log says how many requests each made.
