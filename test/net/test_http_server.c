@@ -219,20 +219,22 @@ static void bodies_together_have_a_limit_too(void **state)
 		fds[i] = dial(server);
 		assert_int_equal(write(fds[i], half, strlen(half)), strlen(half));
 	}
-	for (int i = 0; i < 100 && !busy; i++) { /* until they have been read */
+	for (int i = 0; i < 300 && !busy; i++) { /* until they have been read */
 		char *answer = ask(server, whole);
 
 		busy = strstr(answer, "HTTP/1.1 503 ");
 		free(answer);
+		usleep(10000);
 	}
 	assert_true(busy);
 	for (size_t i = 0; i < 8; i++)
 		close(fds[i]);
-	for (int i = 0; i < 100 && busy; i++) {
+	for (int i = 0; i < 300 && busy; i++) {
 		char *answer = ask(server, whole);
 
 		busy = !strstr(answer, "HTTP/1.1 200 ");
 		free(answer);
+		usleep(10000);
 	}
 	assert_false(busy);
 	free(half);
