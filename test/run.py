@@ -319,8 +319,9 @@ SUITES = {name.removeprefix("suite_"): function for name, function in list(globa
 # What runs beside each other, each lane in order; a suite that is in none is in the first. Servers wait most of the time, and there
 # is memory for one heavy one.
 LANES = {
-    "programs": ("cli", "plugin", "conformance", "mutants", "skeleton", "subprocess", "rules", "kill", "sdk", "chart"),
-    "servers": ("postgresql", "kafka", "clickhouse", "trino", "mydb", "kubernetes"),
+    "programs": ("cli", "plugin", "conformance", "mutants", "skeleton", "subprocess", "rules", "kill", "sdk"),
+    "servers": ("postgresql", "kafka", "clickhouse", "trino"),
+    "cluster": ("mydb", "chart", "kubernetes"),
 }
 
 

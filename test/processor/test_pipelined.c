@@ -114,7 +114,7 @@ static void a_lost_connection_is_opened_once_for_all(void **state)
 	kit_start(k);
 	assert_true(kit_wait_pending(&k->main, FLIGHTS));
 	kit_answer(&k->main, 0, 0);
-	while (kit_pending(&k->main))
+	for (int i = 1; i < FLIGHTS; i++) /* not until none is pending: the first may be written again by then */
 		kit_answer(&k->main, 0, DF_ERR_CONNECTION);
 	for (int64_t first = 11; first <= 31; first += 10) {
 		assert_true(kit_wait_pending(&k->main, 1));
