@@ -104,14 +104,14 @@ class KafkaCase(unittest.TestCase):
             consumer.close()
         return records
 
-    def committed(self, group, topic):
-        """partition -> committed offset of the group, without those that have none."""
+    def committed(self, group, topic, tries=3):
+        """partition -> committed offset of the group, without those that have none; none, too, when the broker does not say."""
         consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": group})
         try:
             partitions = [TopicPartition(topic, p) for p in consumer.list_topics(topic, 10).topics[topic].partitions]
             return {t.partition: t.offset for t in consumer.committed(partitions, 10) if t.offset >= 0}
-        except KafkaException:  # a broker that just came back
-            return {}
+        except KafkaException:  # a broker that just came back, or is busy
+            return self.committed(group, topic, tries - 1) if tries else {}
         finally:
             consumer.close()
 
