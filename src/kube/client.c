@@ -261,6 +261,8 @@ int df_kube_status_error(int http, struct df_str body, const struct df_kube_ref 
 		if (code && df_value_to_int64(code, &own) && own >= 300 && own < 600)
 			http = (int)own;
 	}
+	if (http == 404 && !message.len) /* no object is missing, the whole path is */
+		message = DF_STR("the server has no such kind; is its CustomResourceDefinition installed?");
 	snprintf(remote, sizeof(remote), DF_STR_FMT, DF_STR_ARG(reason));
 	df_error_set(err, code_of(http), "%s%s%s: HTTP %d%s" DF_STR_FMT, ref->resource->plural, ref->name ? " " : "",
 		     ref->name ? ref->name : "", http, message.len ? ": " : "", DF_STR_ARG(message));

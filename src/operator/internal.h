@@ -38,7 +38,8 @@ struct df_operator {
 
 /* ---- work.c: keys, caches to queue, workers -------------------------------------------------------------- */
 
-int df_operator_watch(struct df_operator *op, struct df_error *err) df_must_check; /* starts and awaits the caches */
+/* Starts the caches and awaits them, or `stop`. */
+int df_operator_watch(struct df_operator *op, struct df_context *stop, struct df_error *err) df_must_check;
 void df_operator_unwatch(struct df_operator *op);
 /* Puts a resource into the queue. */
 void df_operator_add(struct df_operator *op, enum df_manifest_kind kind, const char *namespace, const char *name);

@@ -219,7 +219,7 @@ static void counted(void *arg, enum df_manifest_kind kind, const char *namespace
 	df_operator_add(arg, kind, namespace, name);
 }
 
-static int start_leading(struct df_operator *op, struct df_error *err)
+static int start_leading(struct df_operator *op, struct df_context *stop, struct df_error *err)
 {
 	int code = df_recorder_start(&(struct df_recorder_options){ op->client, op->identity }, &op->events, err);
 
@@ -228,7 +228,7 @@ static int start_leading(struct df_operator *op, struct df_error *err)
 	if (code < 0)
 		return code;
 	df_counts_on_change(op->counts, counted, op);
-	code = df_operator_watch(op, err);
+	code = df_operator_watch(op, stop, err);
 	malloc_trim(0); /* of the lists little stays */
 	return code;
 }
@@ -259,7 +259,7 @@ static int lead(struct df_operator *op, struct df_context *stop, struct df_error
 
 	op->client.may_write = still_leads;
 	op->client.arg = op;
-	code = start_leading(op, err);
+	code = start_leading(op, stop, err);
 	if (code == 0) {
 		op->leads = true;
 		df_operator_metrics_leader(op->metrics, true);

@@ -216,7 +216,7 @@ static int start_caches(struct df_operator *op, struct df_error *err)
 	return 0;
 }
 
-int df_operator_watch(struct df_operator *op, struct df_error *err)
+int df_operator_watch(struct df_operator *op, struct df_context *stop, struct df_error *err)
 {
 	int code;
 
@@ -227,7 +227,7 @@ int df_operator_watch(struct df_operator *op, struct df_error *err)
 	code = start_caches(op, err);
 	/* All of them before the first key is taken: what is not there yet would be made anew. */
 	for (size_t i = 0; code == 0 && i < DF_WATCHED * op->namespace_count; i++)
-		code = df_kube_cache_await(op->caches[i], op->work, err);
+		code = df_kube_cache_await(op->caches[i], stop, err);
 	return code;
 }
 

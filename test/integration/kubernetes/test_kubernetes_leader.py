@@ -117,6 +117,21 @@ class Leader(cluster.Case):
         wait_until(lambda: self.get("deployment", "df-a")["spec"]["replicas"] == 1, 10, "the second one goes on")
 
 
+class Start(cluster.Case):
+    def test_stopped_before_it_has_seen_everything(self):
+        """No rights on what it watches: it says so, waits, and ends when it is told to."""
+        cluster.request("POST", cluster.path_of("serviceaccount", self.namespace), {"metadata": {"name": "poor"}})
+        rules = {"rules": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update", "patch"]}]}
+        cluster.request("POST", cluster.path_of("role", self.namespace), {"metadata": {"name": "poor"}, **rules})
+        cluster.request("POST", cluster.path_of("rolebinding", self.namespace), {
+            "metadata": {"name": "poor"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "poor"},
+            "subjects": [{"kind": "ServiceAccount", "name": "poor", "namespace": self.namespace}]})
+        operator = self.operator(kubeconfig=cluster.service_account(self.namespace, "poor", self.dir))
+        wait_until(lambda: "watching dataflows" in operator.log() and "forbidden" in operator.log(), 10, operator.log)
+        self.assertEqual(operator.stop(), 0, operator.log())
+        self.assertEqual(self.get("lease", LEASE)["spec"].get("holderIdentity", ""), "", "the Lease is given back")
+
+
 class OwnImage(cluster.Case):
     def test_without_a_processor_image(self):
         """Processors run the image of the operator's own pod, which has the name of its host."""
