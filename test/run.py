@@ -73,8 +73,8 @@ CMOCKA = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (\S+)$", re.M)
 def run_unit_tests(results, folder, env=None, suite="unit"):
     """Runs every executable of a Meson suite and counts cmocka's single tests."""
     done = run("meson", "test", "-C", folder, "--suite", suite, "--no-rebuild", "--num-processes", JOBS,
-               "--timeout-multiplier", "10", env=env)
-    log = folder / "meson-logs" / "testlog.json"
+               "--timeout-multiplier", "10", "--logbase", f"testlog-{suite}", env=env)  # suites run beside each other in one folder
+    log = folder / "meson-logs" / f"testlog-{suite}.json"
     if not log.exists():
         results.fail(f"{folder.name}: meson test", done.stdout)
         return
