@@ -11,25 +11,15 @@ import uuid
 
 import cluster
 import services
+from cluster import wait_until
 
 DATAFLOW = os.environ["DATAFLOW"]
-PAUSE = 0.2
-
-
 load_tests = cluster.beside_each_other
 
 
 def setUpModule():
     global KUBE
     KUBE = services.use("kubernetes")
-
-
-def wait_until(condition, seconds, what):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {seconds} s")
-        time.sleep(PAUSE)
 
 
 class Checkpoint(unittest.TestCase):
@@ -109,7 +99,7 @@ class Checkpoint(unittest.TestCase):
         self.assertEqual(self.get("lease", "df-f-processor")["spec"].get("holderIdentity", ""), "")
         before = self.numbers()
         second = self.start(self.spec())
-        wait_until(lambda: len(self.numbers()) > len(before) + 10, 10, "more rows, without waiting for the Lease")
+        wait_until(lambda: len(self.numbers()) > len(before) + 10, 7, "more rows, without waiting for the Lease")
         self.assertEqual(self.end(second), 0, second.log())
         self.assertEqual(self.fence(), "2")
         self.assertEqual(self.numbers(), list(range(self.numbers()[0], self.numbers()[0] + len(self.numbers()))))
@@ -153,7 +143,7 @@ class Checkpoint(unittest.TestCase):
         self.assertEqual(self.fence(), "1")
         self.assertEqual(self.end(third), 0, "who is told to stop while it waits has not failed\n" + third.log())
         self.assertEqual(self.end(first), 0, first.log())
-        wait_until(lambda: self.fence() == "2", 10, "the second one takes over at once")
+        wait_until(lambda: self.fence() == "2", 7, "the second one takes over at once")
         self.assertEqual(self.end(second), 0, second.log())
         numbers = self.numbers()
         self.assertEqual(numbers, sorted(set(numbers)), "never two at once")
