@@ -78,7 +78,10 @@ def run_unit_tests(results, folder, env=None, suite="unit"):
     if not log.exists():
         results.fail(f"{folder.name}: meson test", done.stdout)
         return
-    for line in log.read_text().splitlines():
+    lines = log.read_text().splitlines()
+    if not lines:
+        results.fail(f"{folder.name}: meson test ran nothing", done.stdout)
+    for line in lines:
         test = json.loads(line)
         output = test.get("stdout", "") + test.get("stderr", "")
         single = CMOCKA.findall(output)
