@@ -16,12 +16,9 @@
 #include "base/clock.h"
 #include "kube/cache.h"
 #include "kube/lease.h"
+#include "test/kube/server.h"
 
-static struct df_kube_config config;
-static struct df_kube_client *client;
 static struct df_arena arena;
-static struct df_error err;
-static char namespace[40];
 
 static const struct df_kube_client_options *options(void)
 {
@@ -34,12 +31,6 @@ static const struct df_kube_client_options *options(void)
 static struct df_kube_ref configmap(const char *name)
 {
 	return (struct df_kube_ref){ .resource = &df_kube_configmaps, .namespace = namespace, .name = name };
-}
-
-static void ok(int code)
-{
-	if (code != 0)
-		fail_msg("%s: %s", err.remote, err.text);
 }
 
 /* printf-like JSON in which ' stands for ". */
@@ -495,27 +486,16 @@ static void test_lease_without_a_server(void **state)
 
 static int set_up(void **state)
 {
-	struct df_kube_ref ref = { .resource = &df_kube_namespaces, .name = namespace };
-
 	(void)state;
 	df_arena_init(&arena, NULL);
-	snprintf(namespace, sizeof(namespace), "kube-%d", getpid());
-	ok(df_kube_config_load(NULL, &config, &err));
-	ok(df_kube_client_new(options(), &client, &err));
-	ok(df_kube_create(client, NULL, &ref,
-			  json("{'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': '%s'}}", namespace),
-			  &arena, NULL, &err));
+	open_server("kube", options()->field_manager, false);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	struct df_kube_ref ref = { .resource = &df_kube_namespaces, .name = namespace };
-
 	(void)state;
-	ok(df_kube_delete(client, NULL, &ref, NULL, NULL, &err));
-	df_kube_client_free(client);
-	df_kube_config_done(&config);
+	close_server();
 	df_arena_done(&arena);
 	return 0;
 }

@@ -18,13 +18,13 @@
 #include "operator/names.h"
 #include "test/operator/resources.h"
 
+#include "test/kube/server.h"
+
 static const char *crds;
-static struct df_kube_config config, nowhere = { .server = (char[]){ "https://127.0.0.1:1" } };
-static struct df_kube_client *client, *dead;
+static struct df_kube_config nowhere = { .server = (char[]){ "https://127.0.0.1:1" } };
+static struct df_kube_client *dead;
 static struct df_kube_cache *configmaps; /* NULL: nothing is watched */
 static struct df_operator op;
-static struct df_error err;
-static char namespace[40];
 
 /* The one of work.c brings the whole operator along. */
 int df_watched_get(struct df_reconcile *r, enum df_watched what, const char *ns, const char *name,
@@ -36,12 +36,6 @@ int df_watched_get(struct df_reconcile *r, enum df_watched what, const char *ns,
 		return df_kube_get(client, NULL, &ref, r->arena, ret, e);
 	assert_int_equal(what, DF_WATCH_CONFIGMAPS);
 	return df_kube_cache_get(configmaps, ns, name, r->arena, ret, e);
-}
-
-static void ok(int code)
-{
-	if (code != 0)
-		fail_msg("%s: %s", err.remote, err.text);
 }
 
 static struct df_kube_client_options options(const struct df_kube_config *of)
@@ -769,34 +763,21 @@ static void test_events_without_a_server(void **state)
 
 static int set_up(void **state)
 {
-	struct df_kube_client_options live = options(&config), none = options(&nowhere);
-	char command[1024];
+	struct df_kube_client_options none = options(&nowhere);
 
 	(void)state;
 	df_arena_init(&arena, NULL);
-	snprintf(namespace, sizeof(namespace), "ensure-%d", getpid());
-	snprintf(command, sizeof(command),
-		 "%1$s apply --server-side --force-conflicts -f %2$s >/dev/null && "
-		 "%1$s wait --for=condition=Established --timeout=30s -f %2$s >/dev/null",
-		 getenv("KUBECTL"), crds);
-	assert_int_equal(system(command), 0);
-	ok(df_kube_config_load(NULL, &config, &err));
-	ok(df_kube_client_new(&live, &client, &err));
+	apply_crds(crds);
+	open_server("ensure", DF_FIELD_MANAGER, false);
 	ok(df_kube_client_new(&none, &dead, &err));
-	create(&df_kube_namespaces,
-	       jsonf("{'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': '%s'}}", namespace));
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	struct df_kube_ref ref = { .resource = &df_kube_namespaces, .name = namespace };
-
 	(void)state;
-	ok(df_kube_delete(client, NULL, &ref, NULL, NULL, &err));
-	df_kube_client_free(client);
+	close_server();
 	df_kube_client_free(dead);
-	df_kube_config_done(&config);
 	df_arena_done(&arena);
 	return 0;
 }

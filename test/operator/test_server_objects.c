@@ -15,6 +15,8 @@
 #include "operator/objects.h"
 #include "test/operator/resources.h"
 
+#include "test/kube/server.h"
+
 #define FLOW DF_KIND_DATAFLOW
 #define CRON DF_KIND_DATAFLOWCRON
 #define WAIT_S 30
@@ -23,22 +25,11 @@
 #define FILES "'source':{'type':'file','config':{'path':'/in'}}," SINK
 #define RUN "{" FILES ",'schedule':'* * * * *'"
 
-static struct df_kube_config config;
-static struct df_kube_client *client;
-static struct df_error err;
-static char namespace[40];
-
 static struct df_operator_settings settings = {
 	.processor_image = (char *)"example.org/dataflow:1",
 	.processor_log_level = (char *)"info",
 	.processor_progress_timeout = (char *)"3600",
 };
-
-static void ok(int code)
-{
-	if (code != 0)
-		fail_msg("%s: %s", err.remote, err.text);
-}
 
 /* ---- building -------------------------------------------------------------------------------------------- */
 
@@ -256,28 +247,15 @@ static void test_changes_arrive(void **state)
 
 static int set_up(void **state)
 {
-	struct df_kube_client_options options = { .config = &config, .field_manager = DF_FIELD_MANAGER };
-	struct df_kube_ref ref = { .resource = &df_kube_namespaces, .name = namespace };
-	struct df_value *v = json("{'apiVersion':'v1','kind':'Namespace','metadata':{'labels':"
-				  "{'pod-security.kubernetes.io/enforce':'restricted'}}}");
-
 	(void)state;
-	snprintf(namespace, sizeof(namespace), "objects-%d", getpid());
+	open_server("objects", DF_FIELD_MANAGER, true);
 	resource_namespace = namespace;
-	ok(df_kube_config_load(NULL, &config, &err));
-	ok(df_kube_client_new(&options, &client, &err));
-	df_object_set(at(v, "metadata"), DF_STR("name"), df_value_string(&arena, df_str_c(namespace)));
-	ok(df_kube_create(client, NULL, &ref, v, &arena, NULL, &err));
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	struct df_kube_ref ref = { .resource = &df_kube_namespaces, .name = namespace };
-
-	ok(df_kube_delete(client, NULL, &ref, NULL, NULL, &err));
-	df_kube_client_free(client);
-	df_kube_config_done(&config);
+	close_server();
 	return free_arena(state);
 }
 

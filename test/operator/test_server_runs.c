@@ -16,21 +16,13 @@
 #include "operator/runs.h"
 #include "test/operator/resources.h"
 
+#include "test/kube/server.h"
+
 #define OLD "1" /* a version that no Job has any more */
 
 static const char *crds;
-static struct df_kube_config config;
-static struct df_kube_client *client;
-static struct df_error err;
-static char namespace[40];
 static struct df_resource cron;
 static struct df_operator_settings settings = { .processor_image = (char[]){ "example.org/dataflow:1" } };
-
-static void ok(int code)
-{
-	if (code != 0)
-		fail_msg("%s: %s", err.remote, err.text);
-}
 
 static struct df_value *get(const char *job)
 {
@@ -229,22 +221,10 @@ static void test_conflict(void **state)
 
 static int set_up(void **state)
 {
-	struct df_kube_client_options options = { .config = &config, .field_manager = DF_FIELD_MANAGER };
-	char command[1024];
-
 	(void)state;
 	df_arena_init(&arena, NULL);
-	snprintf(namespace, sizeof(namespace), "runs-%d", getpid());
-	snprintf(command, sizeof(command),
-		 "%1$s apply --server-side --force-conflicts -f %2$s >/dev/null && "
-		 "%1$s wait --for=condition=Established --timeout=30s -f %2$s >/dev/null",
-		 getenv("KUBECTL"), crds);
-	assert_int_equal(system(command), 0);
-	ok(df_kube_config_load(NULL, &config, &err));
-	ok(df_kube_client_new(&options, &client, &err));
-	ok(df_kube_build(&arena, &cron.object, &err, "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':%s}}",
-			 namespace));
-	create(&df_kube_namespaces, NULL, cron.object);
+	apply_crds(crds);
+	open_server("runs", DF_FIELD_MANAGER, false);
 	ok(df_resource_parse(DF_KIND_DATAFLOWCRON,
 			     create(&df_kube_dataflowcrons, namespace,
 				    json("{'apiVersion':'" DF_API_VERSION "','kind':'DataFlowCron','metadata':{"
@@ -258,13 +238,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	struct df_kube_ref ref = { .resource = &df_kube_namespaces, .name = namespace };
-
 	(void)state;
-	ok(df_kube_delete(client, NULL, &ref, NULL, NULL, &err));
+	close_server();
 	df_resource_done(&cron);
-	df_kube_client_free(client);
-	df_kube_config_done(&config);
 	df_arena_done(&arena);
 	return 0;
 }
