@@ -48,11 +48,12 @@ const char *df_pod_cannot_start(const struct df_value *pod, struct df_arena *are
 	return NULL;
 }
 
+/* Its node says more than the condition, which the scheduler writes later than it decides. */
 const char *df_pod_not_scheduled(const struct df_value *pod, struct df_arena *arena, bool *no_memory)
 {
 	const struct df_value *list = df_kube_at(pod, "status", "conditions", NULL);
 
-	if (!list || list->kind != DF_ARRAY)
+	if (!list || list->kind != DF_ARRAY || df_kube_at(pod, "spec", "nodeName", NULL))
 		return NULL;
 	df_for_each (c, list) {
 		const struct df_value *type = df_object_get_c(c, "type"), *status = df_object_get_c(c, "status");

@@ -174,6 +174,11 @@ static const struct row rows[] = {
 	  "[{'metadata':{'name':'p','annotations':{'dataflow.dataflow.io/spec-hash':'new'}},'status':{'conditions':["
 	  "{'type':'PodScheduled','status':'False','message':'0/1 nodes are available'}]}}]",
 	  "Pending", "Processor pod cannot be scheduled: 0/1 nodes are available" },
+	{ "scheduled, an older word came later", 1, NONE, DEPLOYMENT(1, 1, ""),
+	  "[{'metadata':{'name':'p','annotations':{'dataflow.dataflow.io/spec-hash':'new'}},'spec':{'nodeName':'n'},"
+	  "'status':{'conditions':[{'type':'PodScheduled','status':'False','message':'no nodes'},"
+	  "{'type':'Ready','status':'True'}]}}]",
+	  "Running", "Processor pod is running" },
 	{ "running", 1, NONE, DEPLOYMENT(1, 1, ""), "[" POD("new", "two", "2Z'", "True", "") "]", "Running",
 	  "Processor pod is running" },
 	{ "all running (kafka)", 3, NONE, DEPLOYMENT(3, 3, ""), NULL, "Running", "3/3 processor replicas ready" },
