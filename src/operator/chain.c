@@ -270,9 +270,13 @@ static struct chain_job *member(const struct chain_run *run, size_t i)
 	return i == run->trigger_count ? run->processor : NULL;
 }
 
-/* Every Job gets the mark: whichever of them is deleted first, none is taken for a run that goes on. */
+/*
+ * Every Job gets the mark: whichever of them is deleted first, none is taken for a run that goes on. With a
+ * trigger Job that was deleted it takes the place of the last that told which one that was: the status tells it before.
+ */
 static bool settle(struct chain *c, struct chain_run *run)
 {
+	bool late = run->outcome == CHAIN_FAILED && !chain_failed_job(run);
 	struct df_chain_action *action = NULL;
 
 	for (size_t i = 0; member(run, i); i++) {
@@ -282,6 +286,7 @@ static bool settle(struct chain *c, struct chain_run *run)
 			continue;
 		action = add(c, DF_CHAIN_PATCH, run, job);
 		action->mark = chain_marks[run->outcome];
+		action->late = late;
 		if (job != run->processor)
 			guard(action, run->processor);
 	}

@@ -48,6 +48,13 @@ static int64_t end_of(const struct chain_run *run)
 	return run->at ? run->at->ended : 0;
 }
 
+/* A trigger Job that was deleted has no time: it is when this was seen first. */
+static bool seen_before(struct chain *c, const struct chain_run *run)
+{
+	return run->recorded != CHAIN_OPEN ||
+	       (strcmp(old_text(c, "phase"), FAILED) == 0 && strcmp(old_text(c, "currentRunID"), run->id) == 0);
+}
+
 static void add_times(struct chain *c, const struct chain_run *run)
 {
 	struct df_chain_status *s = &c->result->status;
@@ -55,9 +62,8 @@ static void add_times(struct chain *c, const struct chain_run *run)
 
 	if (run->outcome == CHAIN_DONE)
 		s->last_successful = max(s->last_successful, end);
-	/* A trigger Job that was deleted has no time: it is now that this is seen. */
 	if (run->outcome == CHAIN_FAILED)
-		s->last_failed = max(s->last_failed, end || run->recorded != CHAIN_OPEN ? end : c->in->now);
+		s->last_failed = max(s->last_failed, end || seen_before(c, run) ? end : c->in->now);
 }
 
 /* ---- the run that is shown ------------------------------------------------------------------------------- */

@@ -119,8 +119,8 @@ static const char *run_name(const char *id, const char *jobs)
 	return name;
 }
 
-/* patch JOB [suspend|release] [mark] [if JOB] [Event]; create INDEX of JOB if JOB [Event]; delete JOB [with-pods]
- * [late] [if-same] [Event]. */
+/* patch JOB [suspend|release] [mark] [late] [if JOB] [Event]; create INDEX of JOB if JOB [Event]; delete JOB
+ * [with-pods] [late] [if-same] [Event]. */
 static void render(const struct df_chain_action *a, const struct row *row, struct df_buf *buf)
 {
 	static const char *const suspends[] = {
@@ -129,8 +129,9 @@ static void render(const struct df_chain_action *a, const struct row *row, struc
 
 	switch (a->verb) {
 	case DF_CHAIN_PATCH:
-		df_buf_printf(buf, "patch %s%s%s%s%s%s", a->job, suspends[a->suspend], a->mark ? " " : "",
-			      a->mark ? a->mark : "", a->guard ? " if " : "", a->guard ? a->guard : "");
+		df_buf_printf(buf, "patch %s%s%s%s%s%s%s", a->job, suspends[a->suspend], a->mark ? " " : "",
+			      a->mark ? a->mark : "", a->late ? " late" : "", a->guard ? " if " : "",
+			      a->guard ? a->guard : "");
 		assert_non_null(a->version);
 		break;
 	case DF_CHAIN_CREATE:
@@ -336,8 +337,15 @@ static const struct row trigger_rows[] = {
 	{ .what = "that Job gone",
 	  .triggers = 3,
 	  .jobs = "p begun complete@50 mark=trigger-1\np/0 complete@60",
-	  .actions = "patch p/0 failed if p\npatch p failed !TriggerFailed\n",
+	  .actions = "patch p/0 failed late if p\npatch p failed late !TriggerFailed\n",
 	  .shown = "Failed p " TRIGGER_JOB("1") " 1 0 1000: Trigger 1 (report) failed: trigger Job " TRIGGER_JOB(
+		  "1") " was deleted" },
+	{ .what = "told, but not marked: it keeps its time",
+	  .triggers = 3,
+	  .status = "{'phase':'Failed','currentRunID':'516b9783','lastFailedTime':'1970-01-01T00:01:10Z'}",
+	  .jobs = "p begun complete@50 mark=trigger-1\np/0 complete@60",
+	  .actions = "patch p/0 failed late if p\npatch p failed late !TriggerFailed\n",
+	  .shown = "Failed p " TRIGGER_JOB("1") " 1 0 70: Trigger 1 (report) failed: trigger Job " TRIGGER_JOB(
 		  "1") " was deleted" },
 	{ .what = "which is told as it was",
 	  .triggers = 3,
@@ -374,7 +382,7 @@ static const struct row pruned_rows[] = {
 	{ .what = "the one it was at was deleted",
 	  .triggers = 3,
 	  .jobs = "p/0 complete@60 mark=trigger-1",
-	  .actions = "patch p/0 failed !TriggerFailed\n",
+	  .actions = "patch p/0 failed late !TriggerFailed\n",
 	  .shown = "Failed p " TRIGGER_JOB("1") " 1 0 1000: Trigger 1 (report) failed: trigger Job " TRIGGER_JOB(
 		  "1") " was deleted" },
 	{ .what = "ends",

@@ -462,11 +462,20 @@ static size_t choose_view(struct world *w, bool lag)
 	return n;
 }
 
+/* False: one was not done. */
+static bool do_actions(struct world *w, const struct df_chain_result *result, bool late, bool may_crash)
+{
+	for (size_t i = 0; i < result->action_count; i++)
+		if (result->actions[i].late == late && !do_action(w, &result->actions[i], may_crash))
+			return false;
+	return true;
+}
+
 /* One reconcile; how many actions there were. */
 static size_t reconcile(struct world *w, bool crash)
 {
 	df_cleanup(df_arena_done) struct df_arena arena = { 0 };
-	size_t view = choose_view(w, crash), n = 0;
+	size_t view = choose_view(w, crash);
 	struct df_value *objects[JOBS_MAX];
 	char policy[16];
 	struct df_trigger triggers[TRIGGERS_MAX] = { 0 };
@@ -487,16 +496,11 @@ static size_t reconcile(struct world *w, bool crash)
 			objects[in.job_count++] = kit_object(&w->views[view][i], &arena);
 	in.status = w->status ? df_value_clone_deep(w->status, &arena) : NULL;
 	assert_int_equal(df_chain(&in, &arena, &result, NULL), 0);
-	for (n = 0; n < result.action_count && !result.actions[n].late; n++)
-		if (!do_action(w, &result.actions[n], crash))
-			return n + 1;
-	if (crash && roll(w, 6) == 0)
-		return n + 1;
-	write_status(w, &result.status);
-	for (; n < result.action_count; n++)
-		if (result.actions[n].late && !do_action(w, &result.actions[n], crash))
-			return n + 1;
-	return n;
+	if (do_actions(w, &result, false, crash) && !(crash && roll(w, 6) == 0)) {
+		write_status(w, &result.status);
+		(void)do_actions(w, &result, true, crash);
+	}
+	return result.action_count;
 }
 
 /* ---- the end --------------------------------------------------------------------------------------------- */

@@ -289,6 +289,9 @@ class Cron(cluster.Case):
         self.delete("job", name)
         status = self.await_phase("Failed", f"trigger Job {name} was deleted")
         self.assertEqual((status["currentTriggerIndex"], status["activeJobName"]), (0, name))
+        self.assertIn("lastFailedTime", status)
+        wait_until(lambda: self.mark(job) == "failed", 10, "the mark")
+        cluster.stays(lambda: self.status() == status, 1, lambda: f"the status, but {self.status()}")
         self.assertEqual(self.jobs(), [job])
 
     def test_reset_waits_for_the_processor(self):
