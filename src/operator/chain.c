@@ -226,12 +226,10 @@ const struct chain_job *chain_failed_job(const struct chain_run *run)
 static const char *words_of_failure(struct chain *c, const struct chain_run *run)
 {
 	const struct chain_job *job = chain_failed_job(run);
-	const char *trigger = chain_trigger_words(c, run->position), *last;
+	const char *trigger = chain_trigger_words(c, run->position), *last = job ? chain_last_words(c, job) : NULL;
 
-	if (job && job == run->processor) {
-		last = chain_last_words(c, job->name);
+	if (last || (job && job == run->processor))
 		return chain_text(c, "%s%sJob %s failed: %s", last ? last : "", last ? "; " : "", job->name, job->why);
-	}
 	if (job)
 		return chain_text(c, "Trigger %s failed: Job %s: %s", trigger, job->name, job->why);
 	if (run->position < 0 || run->at)

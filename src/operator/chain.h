@@ -21,6 +21,8 @@ struct df_chain_input {
 	size_t job_count;
 	struct df_value *const *pods; /* of its processors */
 	size_t pod_count;
+	struct df_value *const *trigger_pods;
+	size_t trigger_pod_count;
 	bool paused; /* by a window or by hand: processors are suspended, no trigger is begun */
 	bool held;   /* a checkpoint reset waits: no processor is begun */
 	int64_t now; /* seconds since 1970 */

@@ -65,9 +65,9 @@ void chain_read(struct chain *c);
 /* A processor Job that is not its operator's yet has no label; one of those is gated when it is suspended. */
 bool chain_begun(const struct chain_job *processor);
 
-/* chain_words.c: what the pods of a processor Job say about it; NULL: nothing. */
-const char *chain_last_words(struct chain *c, const char *job);
-const char *chain_trouble(struct chain *c, const char *job);
+/* chain_words.c: what the pods of a Job say about it; NULL: nothing. */
+const char *chain_last_words(struct chain *c, const struct chain_job *job);
+const char *chain_trouble(struct chain *c, const struct chain_job *job);
 
 /* "1 (report)": the trigger of that index, as texts name it. */
 const char *chain_trigger_words(struct chain *c, int64_t index);

@@ -71,7 +71,7 @@ static void add_times(struct chain *c, const struct chain_run *run)
 static void show_processor(struct chain *c, const struct chain_run *run, struct df_chain_status *s)
 {
 	const struct chain_job *job = run->processor;
-	const char *trouble = chain_trouble(c, job->name);
+	const char *trouble = chain_trouble(c, job);
 
 	s->phase = RUNNING;
 	s->active_job = job->name;
@@ -88,7 +88,8 @@ static void show_processor(struct chain *c, const struct chain_run *run, struct 
 static void show_trigger(struct chain *c, const struct chain_run *run, struct df_chain_status *s)
 {
 	int64_t index = run->next >= 0 ? run->next : max(run->position, 0);
-	const char *words = chain_trigger_words(c, index);
+	const struct chain_job *job = run->next < 0 ? run->at : NULL; /* NULL: it is being made */
+	const char *words = chain_trigger_words(c, index), *trouble;
 
 	s->phase = RUNNING_TRIGGERS;
 	s->trigger_index = index;
@@ -96,9 +97,9 @@ static void show_trigger(struct chain *c, const struct chain_run *run, struct df
 		s->message = chain_text(c, "Trigger %s waits for the end of the pause", words);
 		return;
 	}
-	s->active_job = run->next < 0 && run->at ? run->at->name
-						 : df_trigger_job_name(c->in->name, run->id, (unsigned)index, c->arena);
-	s->message = chain_text(c, "Trigger %s is running", words);
+	trouble = job ? chain_trouble(c, job) : NULL;
+	s->active_job = job ? job->name : df_trigger_job_name(c->in->name, run->id, (unsigned)index, c->arena);
+	s->message = trouble ? trouble : chain_text(c, "Trigger %s is running", words);
 }
 
 static void show_failure(struct chain *c, const struct chain_run *run, struct df_chain_status *s)

@@ -1,4 +1,4 @@
-/* What the pods of a processor Job say: why it failed, why it does not start. */
+/* What the pods of a Job say: why it failed, why it does not start. */
 #include <inttypes.h>
 
 #include "kube/client.h"
@@ -30,16 +30,18 @@ static bool is_of(const struct df_value *pod, const char *job)
 }
 
 /* The newest pod of the Job; NULL: none. */
-static const struct df_value *newest_of(struct chain *c, const char *job)
+static const struct df_value *newest_of(struct chain *c, const struct chain_job *job)
 {
+	struct df_value *const *pods = job->index < 0 ? c->in->pods : c->in->trigger_pods;
+	size_t count = job->index < 0 ? c->in->pod_count : c->in->trigger_pod_count;
 	const struct df_value *newest = NULL;
 	struct df_str at = { 0 };
 
-	for (size_t i = 0; i < c->in->pod_count; i++) {
-		const struct df_value *pod = c->in->pods[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct df_value *pod = pods[i];
 		struct df_str created = df_kube_text(pod, c->arena, "metadata", "creationTimestamp", NULL);
 
-		if (is_of(pod, job) && (!newest || df_str_compare(created, at) > 0)) {
+		if (is_of(pod, job->name) && (!newest || df_str_compare(created, at) > 0)) {
 			newest = pod;
 			at = created;
 		}
@@ -47,17 +49,22 @@ static const struct df_value *newest_of(struct chain *c, const char *job)
 	return newest;
 }
 
-const char *chain_last_words(struct chain *c, const char *job)
+static const char *who(struct chain *c, const struct chain_job *job)
 {
-	const struct df_value *pod = newest_of(c, job);
-
-	return pod ? df_pod_failure(pod, c->arena, &c->no_memory) : NULL;
+	return job->index < 0 ? "processor" : chain_text(c, "trigger %s", chain_trigger_words(c, job->index));
 }
 
-const char *chain_trouble(struct chain *c, const char *job)
+const char *chain_last_words(struct chain *c, const struct chain_job *job)
 {
 	const struct df_value *pod = newest_of(c, job);
-	const char *text = pod ? df_pod_cannot_start(pod, c->arena, &c->no_memory) : NULL;
 
-	return text || !pod ? text : df_pod_not_scheduled(pod, c->arena, &c->no_memory);
+	return pod ? df_pod_failure(pod, who(c, job), c->arena, &c->no_memory) : NULL;
+}
+
+const char *chain_trouble(struct chain *c, const struct chain_job *job)
+{
+	const struct df_value *pod = newest_of(c, job);
+	const char *text = pod ? df_pod_cannot_start(pod, who(c, job), c->arena, &c->no_memory) : NULL;
+
+	return text || !pod ? text : df_pod_not_scheduled(pod, who(c, job), c->arena, &c->no_memory);
 }

@@ -15,9 +15,9 @@ struct cron {
 	struct df_reconcile *r;
 	struct df_resource resource;
 	struct df_steps steps;
-	struct df_value *cronjob; /* as it is; NULL: none */
-	struct df_value **jobs, **pods;
-	size_t job_count, pod_count;
+	struct df_value *cronjob;			/* as it is; NULL: none */
+	struct df_value **jobs, **pods, **trigger_pods; /* pods: of processors */
+	size_t job_count, pod_count, trigger_pod_count;
 	struct df_value *maintenance; /* of the status; NULL: it did not come so far */
 	bool paused, in_window, resetting;
 	struct df_chain_result chain;
@@ -74,6 +74,8 @@ static int look_at_runs(struct cron *c, bool valid, struct df_error *err)
 		.job_count = c->job_count,
 		.pods = c->pods,
 		.pod_count = c->pod_count,
+		.trigger_pods = c->trigger_pods,
+		.trigger_pod_count = c->trigger_pod_count,
 		.paused = c->paused,
 		.held = c->resetting,
 		.now = c->r->now,
@@ -321,7 +323,8 @@ static int gather(struct cron *c, struct df_error *err)
 	if (code < 0)
 		return code;
 	doubt(c);
-	return df_watched_of(r, DF_WATCH_PODS, &c->pods, &c->pod_count, err);
+	code = df_watched_of(r, DF_WATCH_PODS, &c->pods, &c->pod_count, err);
+	return code < 0 ? code : df_watched_of(r, DF_WATCH_TRIGGER_PODS, &c->trigger_pods, &c->trigger_pod_count, err);
 }
 
 static int clean_up(struct cron *c, struct df_error *err)

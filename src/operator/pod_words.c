@@ -1,10 +1,15 @@
 #include "operator/pod_words.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "kube/client.h"
 #include "operator/text.h"
+
+/* At the beginning of a sentence. */
+#define WHO "%c%s"
+#define WHO_ARG(who) toupper((unsigned char)(who)[0]), (who) + 1
 
 /* "" when there is none. */
 static const char *text_of(const struct df_value *object, const char *key, struct df_arena *arena, bool *no_memory)
@@ -31,7 +36,7 @@ static const char *say(const char *text, bool *no_memory)
 	return text;
 }
 
-const char *df_pod_cannot_start(const struct df_value *pod, struct df_arena *arena, bool *no_memory)
+const char *df_pod_cannot_start(const struct df_value *pod, const char *who, struct df_arena *arena, bool *no_memory)
 {
 	static const char *const reasons[] = { "ErrImagePull",	       "ImagePullBackOff",
 					       "InvalidImageName",     "ErrImageNeverPull",
@@ -43,13 +48,13 @@ const char *df_pod_cannot_start(const struct df_value *pod, struct df_arena *are
 
 	for (size_t i = 0; i < DF_ARRAY_SIZE(reasons); i++)
 		if (strcmp(reason, reasons[i]) == 0)
-			return say(df_text(arena, "Cannot start processor: %s%s%s", reason, *text ? ": " : "", text),
+			return say(df_text(arena, "Cannot start %s: %s%s%s", who, reason, *text ? ": " : "", text),
 				   no_memory);
 	return NULL;
 }
 
 /* Its node says more than the condition, which the scheduler writes later than it decides. */
-const char *df_pod_not_scheduled(const struct df_value *pod, struct df_arena *arena, bool *no_memory)
+const char *df_pod_not_scheduled(const struct df_value *pod, const char *who, struct df_arena *arena, bool *no_memory)
 {
 	const struct df_value *list = df_kube_at(pod, "status", "conditions", NULL);
 
@@ -60,7 +65,7 @@ const char *df_pod_not_scheduled(const struct df_value *pod, struct df_arena *ar
 
 		if (type && status && df_value_string_equal(type, DF_STR("PodScheduled")) &&
 		    df_value_string_equal(status, DF_STR("False")))
-			return say(df_text(arena, "Processor pod cannot be scheduled: %s",
+			return say(df_text(arena, WHO " pod cannot be scheduled: %s", WHO_ARG(who),
 					   text_of(c, "message", arena, no_memory)),
 				   no_memory);
 	}
@@ -83,12 +88,21 @@ static const struct df_value *failure_of(const struct df_value *container)
 	return NULL;
 }
 
-const char *df_pod_failure(const struct df_value *pod, struct df_arena *arena, bool *no_memory)
+/* What the process wrote that are no last words of a processor, else its exit status. */
+static const char *end_of(const struct df_value *ended, struct df_arena *arena, bool *no_memory)
+{
+	struct df_str message = df_str_trim(df_str_c(text_of(ended, "message", arena, no_memory)));
+	int64_t code = 0;
+
+	(void)df_value_to_int64(df_object_get_c(ended, "exitCode"), &code);
+	return message.len ? df_arena_dup(arena, message).ptr : df_text(arena, "exit status %lld", (long long)code);
+}
+
+const char *df_pod_failure(const struct df_value *pod, const char *who, struct df_arena *arena, bool *no_memory)
 {
 	const struct df_value *ended = failure_of(container_of(pod)), *message = df_object_get_c(ended, "message");
 	struct df_value *words = NULL;
 	const char *type = "", *text = "";
-	int64_t code = 0;
 
 	if (!ended)
 		return NULL;
@@ -97,13 +111,10 @@ const char *df_pod_failure(const struct df_value *pod, struct df_arena *arena, b
 		type = text_of(words, "error_type", arena, no_memory);
 		text = text_of(words, "message", arena, no_memory);
 	}
-	if (*type && *text)
-		return say(df_text(arena, "Processor failed (%s): %s", type, text), no_memory);
-	type = text_of(ended, "reason", arena, no_memory);
-	text = text_of(ended, "message", arena, no_memory);
-	(void)df_value_to_int64(df_object_get_c(ended, "exitCode"), &code);
-	if (!*text)
-		text = df_text(arena, "exit status %lld", (long long)code);
-	return say(text ? df_text(arena, "Processor failed (%s): %s", *type ? type : "unknown", text) : NULL,
+	if (!*type || !*text) {
+		type = text_of(ended, "reason", arena, no_memory);
+		text = end_of(ended, arena, no_memory);
+	}
+	return say(text ? df_text(arena, WHO " failed (%s): %s", WHO_ARG(who), *type ? type : "unknown", text) : NULL,
 		   no_memory);
 }

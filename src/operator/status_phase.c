@@ -225,7 +225,7 @@ static bool not_observed(struct look *l)
 static bool cannot_start(struct look *l)
 {
 	for (size_t i = 0; i < l->pod_count; i++) {
-		const char *text = df_pod_cannot_start(l->pods[i], l->arena, &l->no_memory);
+		const char *text = df_pod_cannot_start(l->pods[i], "processor", l->arena, &l->no_memory);
 
 		if (text) {
 			l->culprit = l->pods[i];
@@ -254,7 +254,7 @@ static bool ended(struct look *l)
 
 		if (pod_ready(l->pods[i]))
 			continue;
-		text = df_pod_failure(l->pods[i], l->arena, &l->no_memory);
+		text = df_pod_failure(l->pods[i], "processor", l->arena, &l->no_memory);
 		if (!text)
 			continue;
 		if (restarts)
@@ -288,7 +288,7 @@ static bool too_late(struct look *l)
 static bool not_scheduled(struct look *l)
 {
 	for (size_t i = 0; i < l->pod_count; i++) {
-		const char *text = df_pod_not_scheduled(l->pods[i], l->arena, &l->no_memory);
+		const char *text = df_pod_not_scheduled(l->pods[i], "processor", l->arena, &l->no_memory);
 
 		if (text) {
 			say(l, text);

@@ -168,6 +168,8 @@ static void pod_changed(void *arg, enum df_kube_event event, struct df_value *ob
 /* Objects a page of a list: what is held of it at once is many times what stays. */
 #define PAGE 100
 #define OWNED DF_LABEL_OWNED "=true"
+/* "!=" alone would take what has no such label, too. */
+#define OF_TRIGGER DF_LABEL_CRON "," DF_LABEL_TRIGGER "," DF_LABEL_TRIGGER "!=processor"
 
 static const struct {
 	const struct df_kube_resource *resource;
@@ -183,6 +185,7 @@ static const struct {
 	[DF_WATCH_JOBS] = { &df_kube_jobs, DF_LABEL_CRON, trim_job, index_object, owned_changed },
 	[DF_WATCH_CONFIGMAPS] = { &df_kube_configmaps, OWNED, trim_configmap, NULL, owned_changed },
 	[DF_WATCH_PODS] = { &df_kube_pods, "app=dataflow-processor", trim_pod, index_object, pod_changed },
+	[DF_WATCH_TRIGGER_PODS] = { &df_kube_pods, OF_TRIGGER, trim_pod, index_object, owned_changed },
 };
 
 static struct df_kube_cache **slot(struct df_operator *op, enum df_watched what, size_t namespace)

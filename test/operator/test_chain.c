@@ -32,7 +32,7 @@ struct row {
 	bool paused, held, invalid;
 	int deadline, successful, failed; /* 0: absent; -1: 0 */
 	const char *status;		  /* the old one, ' for " */
-	const char *pods;
+	const char *pods, *trigger_pods;  /* one pod */
 	const char *jobs;
 	const char *actions; /* one a line: see render */
 	const char *shown;   /* phase run-of active-job index successful failed: message */
@@ -203,7 +203,7 @@ static void check(const struct row *row)
 	df_cleanup(df_buf_done) struct df_buf actions = { 0 }, shown = { 0 };
 	struct df_error err = DF_ERROR_INIT;
 	struct df_chain_result result;
-	struct df_value *pod = parse(row->pods, &arena);
+	struct df_value *pod = parse(row->pods, &arena), *trigger_pod = parse(row->trigger_pods, &arena);
 	struct df_dataflowcron_spec spec = {
 		.concurrency_policy = policy,
 		.successful_jobs_history_limit = limit(row->successful),
@@ -218,6 +218,8 @@ static void check(const struct row *row)
 		.jobs = jobs,
 		.pods = &pod,
 		.pod_count = pod ? 1 : 0,
+		.trigger_pods = &trigger_pod,
+		.trigger_pod_count = trigger_pod ? 1 : 0,
 		.paused = row->paused,
 		.held = row->held,
 		.now = NOW,
@@ -755,6 +757,82 @@ static const struct row status_rows[] = {
 	  .shown = "Running p p -1 0 0: Processor pod cannot be scheduled: no nodes" },
 };
 
+#define POD(job, status) "{'metadata':{'labels':{'batch.kubernetes.io/job-name':'" job "'}},'status':" status "}"
+#define STATE(state) "{'containerStatuses':[{'state':{" state "}}]}"
+#define NO_IMAGE STATE("'waiting':{'reason':'ErrImagePull','message':'no such image'}")
+#define NO_NODE "{'conditions':[{'type':'PodScheduled','status':'False','message':'no nodes'}]}"
+#define ENDED(message) STATE("'terminated':{'exitCode':3,'reason':'Error','message':'" message "'}")
+#define AT_TRIGGER_1 "p begun complete@50 mark=trigger-1\np/0 complete@60\np/1"
+#define FAILED_AT_TRIGGER_1 "p begun complete@50 mark=failed\np/0 complete@60 mark=failed\np/1 failed@70 mark=failed"
+
+static const struct row trigger_pod_rows[] = {
+	{ .what = "a trigger does not start",
+	  .triggers = 2,
+	  .trigger_pods = POD("p/1", NO_IMAGE),
+	  .jobs = AT_TRIGGER_1,
+	  .actions = "",
+	  .shown = "RunningTriggers p p/1 1 0 0: Cannot start trigger 1 (report): ErrImagePull: no such image" },
+	{ .what = "which has no name, in a pause",
+	  .triggers = 1,
+	  .paused = true,
+	  .trigger_pods = POD("p/0", NO_IMAGE),
+	  .jobs = "p begun complete@50 mark=trigger-0\np/0",
+	  .actions = "",
+	  .shown = "RunningTriggers p p/0 0 0 0: Cannot start trigger 0: ErrImagePull: no such image" },
+	{ .what = "there is no room for it",
+	  .triggers = 2,
+	  .trigger_pods = POD("p/1", NO_NODE),
+	  .jobs = AT_TRIGGER_1,
+	  .actions = "",
+	  .shown = "RunningTriggers p p/1 1 0 0: Trigger 1 (report) pod cannot be scheduled: no nodes" },
+	{ .what = "it runs",
+	  .triggers = 2,
+	  .trigger_pods = POD("p/1", STATE("'running':{}")),
+	  .jobs = AT_TRIGGER_1,
+	  .actions = "",
+	  .shown = "RunningTriggers p p/1 1 0 0: Trigger 1 (report) is running" },
+	{ .what = "the one before it",
+	  .triggers = 2,
+	  .trigger_pods = POD("p/0", NO_IMAGE),
+	  .jobs = AT_TRIGGER_1,
+	  .actions = "",
+	  .shown = "RunningTriggers p p/1 1 0 0: Trigger 1 (report) is running" },
+	{ .what = "the next one is made",
+	  .triggers = 2,
+	  .trigger_pods = POD("p/0", NO_IMAGE),
+	  .jobs = "p begun complete@50 mark=trigger-0\np/0 complete@60",
+	  .actions = "create 1 of p if p p/0 TriggerStarted\npatch p trigger-1\n",
+	  .shown = "RunningTriggers p " TRIGGER_JOB("1") " 1 0 0: Trigger 1 (report) is running" },
+	{ .what = "what it wrote last",
+	  .triggers = 2,
+	  .trigger_pods = POD("p/1", ENDED("\\nno such report\\n")),
+	  .jobs = FAILED_AT_TRIGGER_1,
+	  .actions = "",
+	  .shown = "Failed p p/1 1 0 70: Trigger 1 (report) failed (Error): no such report; Job p/1 failed: "
+		   "BackoffLimitExceeded" },
+	{ .what = "in the form of a processor's last words",
+	  .triggers = 2,
+	  .trigger_pods = POD("p/1", ENDED("{\\u0022error_type\\u0022:\\u0022auth_error\\u0022,"
+					   "\\u0022message\\u0022:\\u0022no password\\u0022}")),
+	  .jobs = FAILED_AT_TRIGGER_1,
+	  .actions = "",
+	  .shown = "Failed p p/1 1 0 70: Trigger 1 (report) failed (auth_error): no password; Job p/1 failed: "
+		   "BackoffLimitExceeded" },
+	{ .what = "it wrote nothing but the end of a line",
+	  .triggers = 2,
+	  .trigger_pods = POD("p/1", ENDED("\\n")),
+	  .jobs = FAILED_AT_TRIGGER_1,
+	  .actions = "",
+	  .shown = "Failed p p/1 1 0 70: Trigger 1 (report) failed (Error): exit status 3; Job p/1 failed: "
+		   "BackoffLimitExceeded" },
+	{ .what = "its end is told",
+	  .triggers = 1,
+	  .trigger_pods = POD("p/0", ENDED("42")),
+	  .jobs = "p/0 failed@70",
+	  .actions = "patch p/0 failed !TriggerFailed\n",
+	  .shown = "Failed p p/0 0 0 70: Trigger 0 failed (Error): 42; Job p/0 failed: BackoffLimitExceeded" },
+};
+
 #define TEST(name)                                                      \
 	static void test_##name(void **state)                           \
 	{                                                               \
@@ -769,6 +847,7 @@ TEST(many)
 TEST(gate)
 TEST(pause)
 TEST(status)
+TEST(trigger_pod)
 
 /* ---- quiet ----------------------------------------------------------------------------------------------- */
 
@@ -832,9 +911,10 @@ static void test_podless(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),  cmocka_unit_test(test_trigger), cmocka_unit_test(test_pruned),
-		cmocka_unit_test(test_many),   cmocka_unit_test(test_gate),    cmocka_unit_test(test_pause),
-		cmocka_unit_test(test_status), cmocka_unit_test(test_quiet),   cmocka_unit_test(test_podless),
+		cmocka_unit_test(test_plain),	    cmocka_unit_test(test_trigger), cmocka_unit_test(test_pruned),
+		cmocka_unit_test(test_many),	    cmocka_unit_test(test_gate),    cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_status),	    cmocka_unit_test(test_quiet),   cmocka_unit_test(test_podless),
+		cmocka_unit_test(test_trigger_pod),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
