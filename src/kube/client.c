@@ -318,14 +318,29 @@ int df_kube_get(struct df_kube_client *client, struct df_context *ctx, const str
 	return code;
 }
 
+/* "fieldManager=<ours>" and what comes behind it; the caller frees. */
+static char *manager_query(const struct df_kube_client *client, const char *more)
+{
+	const char *manager = client->options.field_manager;
+	struct df_buf buf = { 0 };
+
+	df_buf_add_c(&buf, "fieldManager=");
+	df_url_encode(&buf, df_str_c(manager ? manager : "dataflow"));
+	df_buf_add_c(&buf, more);
+	return df_buf_take(&buf);
+}
+
 /* The URL of what is created has no name: the object says it. */
 int df_kube_create(struct df_kube_client *client, struct df_context *ctx, const struct df_kube_ref *ref,
 		   const struct df_value *object, struct df_arena *arena, struct df_value **ret_object,
 		   struct df_error *err)
 {
+	df_cleanup(df_freep) char *query = manager_query(client, "");
 	struct df_kube_ref collection = *ref;
-	struct df_kube_exchange x = { .method = "POST", .ref = &collection, .body = object };
+	struct df_kube_exchange x = { .method = "POST", .ref = &collection, .query = query, .body = object };
 
+	if (!query)
+		return df_error_no_memory(err);
 	if (!ref->subresource)
 		collection.name = NULL;
 	return exchange_object(client, ctx, &x, arena, ret_object, err);
@@ -338,18 +353,6 @@ int df_kube_update(struct df_kube_client *client, struct df_context *ctx, const 
 	struct df_kube_exchange x = { .method = "PUT", .ref = ref, .body = object };
 
 	return exchange_object(client, ctx, &x, arena, ret_object, err);
-}
-
-/* "fieldManager=<ours>" and what comes behind it; the caller frees. */
-static char *manager_query(const struct df_kube_client *client, const char *more)
-{
-	const char *manager = client->options.field_manager;
-	struct df_buf buf = { 0 };
-
-	df_buf_add_c(&buf, "fieldManager=");
-	df_url_encode(&buf, df_str_c(manager ? manager : "dataflow"));
-	df_buf_add_c(&buf, more);
-	return df_buf_take(&buf);
 }
 
 int df_kube_apply(struct df_kube_client *client, struct df_context *ctx, const struct df_kube_ref *ref,

@@ -50,7 +50,7 @@ struct df_kube_client_options {
 int df_kube_client_new(const struct df_kube_client_options *options, struct df_kube_client **ret,
 		       struct df_error *err) df_must_check;
 void df_kube_client_free(struct df_kube_client *client); /* accepts NULL */
-/* As whom it applies and patches from now on; borrowed. Returns as whom it did until now. */
+/* As whom it creates, applies and patches from now on; borrowed. Returns as whom it did until now. */
 const char *df_kube_client_manager(struct df_kube_client *client, const char *field_manager);
 DF_DEFINE_CLEANUP(struct df_kube_client *, df_kube_client_free)
 

@@ -22,7 +22,6 @@ struct ensure {
 	struct df_value *object;
 	char hash[DF_SHA256_HEX];
 	struct df_value *live; /* NULL: there is none */
-	bool fresh;	       /* live is from the API, not from a cache */
 };
 
 static const char *const kinds[] = { [DF_KIND_DATAFLOW] = "DataFlow", [DF_KIND_DATAFLOWCRON] = "DataFlowCron" };
@@ -59,7 +58,6 @@ static const struct {
 
 static int get_fresh(struct ensure *e, struct df_error *err)
 {
-	e->fresh = true;
 	return df_kube_get(e->r->client, e->r->ctx, &e->ref, e->r->arena, &e->live, err);
 }
 
@@ -90,15 +88,34 @@ static int complete_type(struct ensure *e, struct df_error *err)
 	return code;
 }
 
-static int get(struct ensure *e, struct df_error *err)
+/* What the cache has; nothing when this kind is not watched. */
+static int get_cached(struct ensure *e, struct df_error *err)
 {
 	enum df_watched what;
 	int code;
 
 	if (!is_watched(e, &what))
-		return get_fresh(e, err);
+		return 0;
 	code = df_watched_get(e->r, what, e->resource->namespace, e->name, &e->live, err);
 	return code == 0 && e->live ? complete_type(e, err) : code;
+}
+
+static int get(struct ensure *e, struct df_error *err)
+{
+	enum df_watched what;
+
+	return is_watched(e, &what) ? get_cached(e, err) : get_fresh(e, err);
+}
+
+/* Is it better to create it than to ask first? Of what is not watched, only a resource that was never reconciled says
+ * so. A checkpoint is applied from the first: df_upgrade_managed_fields is nothing for it. */
+static bool is_missing(const struct ensure *e)
+{
+	enum df_watched what;
+
+	if (e->live || e->checkpoint)
+		return false;
+	return is_watched(e, &what) || !df_object_get_c(e->resource->object, "status");
 }
 
 static struct df_verified *memo(const struct ensure *e, struct df_verified_key *ret)
@@ -327,11 +344,6 @@ static int complete(struct ensure *e, struct df_error *err)
 
 /* ---- writing --------------------------------------------------------------------------------------------- */
 
-static struct df_str applied_hash(const struct ensure *e)
-{
-	return df_kube_text(e->live, e->r->arena, "metadata", "annotations", DF_ANNOTATION_APPLIED, NULL);
-}
-
 /* The hash is among what is wanted. Without it, what is wanted no more would stay. */
 static bool is_as_wanted(const struct ensure *e)
 {
@@ -353,6 +365,22 @@ static int explain(const struct ensure *e, struct df_error *err)
 	return err->code;
 }
 
+/* *ret false and 0: somebody was faster. */
+static int create(struct ensure *e, bool *ret, struct df_error *err)
+{
+	struct df_error why = DF_ERROR_INIT;
+	int code = df_kube_create(e->r->client, e->r->ctx, &e->ref, e->object, e->r->arena, &e->live, &why);
+
+	*ret = code == 0;
+	if (code == 0)
+		note(e, e->hash);
+	if (code == 0 || df_kube_is(&why, "AlreadyExists"))
+		return 0;
+	if (err)
+		*err = why;
+	return code;
+}
+
 static int apply(struct ensure *e, bool taken, struct df_error *err)
 {
 	struct df_error why = DF_ERROR_INIT;
@@ -362,7 +390,7 @@ static int apply(struct ensure *e, bool taken, struct df_error *err)
 		code = drop_older_owners(e, err);
 	/* Of the checkpoint nothing must become ours that we do not apply: it would be taken away, position included.
 	 */
-	if (code == 0 && e->live && (taken || !applied_hash(e).ptr) && !e->checkpoint)
+	if (code == 0 && e->live && !e->checkpoint)
 		code = df_upgrade_managed_fields(e->r, e->kind, e->live, taken, err);
 	if (code != 0)
 		return code;
@@ -379,28 +407,38 @@ static int apply(struct ensure *e, bool taken, struct df_error *err)
 	return 0;
 }
 
-/* live is what there is; it may be behind when it is from a cache, so that what is written is decided on what the API
- * says now. */
-static int ensure(struct ensure *e, enum df_ensured *ret, struct df_error *err)
+/* live is from a cache, which may be behind, so that what is written is decided on what the API says now. */
+static int update(struct ensure *e, enum df_ensured *ret, struct df_error *err)
 {
-	bool existed, taken = false;
-	int code = get(e, err);
+	bool taken = false, existed;
+	int code = 0;
 
-	if (code == 0 && !e->fresh && !(e->live && whose(e) == OURS && is_as_wanted(e)))
+	if (!(e->live && whose(e) == OURS && is_as_wanted(e)))
 		code = get_fresh(e, err);
 	if (code == 0 && e->live)
 		code = check_owner(e, &taken, err);
 	if (code != 0)
 		return code;
-	if (e->live && !taken && is_as_wanted(e)) {
+	existed = e->live != NULL;
+	if (existed && !taken && is_as_wanted(e)) {
 		note(e, e->hash);
 		*ret = DF_ENSURED_SAME;
 		return 0;
 	}
-	existed = e->live != NULL;
-	code = apply(e, taken, err);
 	*ret = existed ? DF_ENSURED_UPDATED : DF_ENSURED_CREATED;
-	return code;
+	return apply(e, taken, err);
+}
+
+static int ensure(struct ensure *e, enum df_ensured *ret, struct df_error *err)
+{
+	bool created = false;
+	int code = get_cached(e, err);
+
+	if (code == 0 && is_missing(e))
+		code = create(e, &created, err);
+	if (code == 0 && created)
+		*ret = DF_ENSURED_CREATED;
+	return code != 0 || created ? code : update(e, ret, err);
 }
 
 int df_ensure(struct df_reconcile *r, const struct df_resource *resource, const struct df_kube_resource *kind,

@@ -65,9 +65,9 @@ int df_upgrade_finalizers(struct df_reconcile *r, struct df_value *object, struc
  * gone yet, nothing may start. */
 int df_upgrade_old_names(struct df_reconcile *r, const struct df_resource *resource, bool *ret_waits,
 			 struct df_error *err) df_must_check;
-/* Before the first apply: the managedFields entries that the original's Update left (managers `manager`, `main`) become
- * ours, so that what we do not apply goes. adopted: those of everybody do, but for labels and annotations. live: got
- * from the API, with managedFields. */
+/* Before an apply: the managedFields entry of what we created becomes ours by apply, so that what we do not apply goes.
+ * Before the first one those that the original's Update left do, too (managers `manager`, `main`). adopted: those of
+ * everybody do, but for labels and annotations. live: got from the API, with managedFields. */
 int df_upgrade_managed_fields(struct df_reconcile *r, const struct df_kube_resource *kind, struct df_value *live,
 			      bool adopted, struct df_error *err) df_must_check;
 

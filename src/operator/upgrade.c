@@ -189,21 +189,22 @@ static int add_fields(struct df_value *set, const struct df_value *more, struct 
 	return 0;
 }
 
+enum from { FROM_US, FROM_THE_ORIGINAL, FROM_ANYBODY };
 enum taken { LEFT, WITHOUT_METADATA, WHOLE };
 
-/* The original's entry becomes ours whole. What is adopted does, too, but for its labels and annotations, which may
- * mean something to others. */
-static enum taken how_taken(const struct df_value *entry, const char *version, bool adopted, bool *ret_ours)
+/* What we created, and the original's entry, become ours whole. What is adopted does, too, but for its labels and
+ * annotations, which may mean something to others. */
+static enum taken how_taken(const struct df_value *entry, const char *version, enum from from, bool *ret_ours)
 {
-	static const char *const originals[] = { "manager", "main" }, *const ours = DF_FIELD_MANAGER;
+	static const char *const updaters[] = { DF_FIELD_MANAGER, "manager", "main" };
 
 	*ret_ours = false;
 	if (!is_of_object(entry, version))
 		return LEFT;
-	*ret_ours = is_by(entry, &ours, 1, "Apply");
-	if (*ret_ours || is_by(entry, originals, DF_ARRAY_SIZE(originals), "Update"))
+	*ret_ours = is_by(entry, updaters, 1, "Apply");
+	if (*ret_ours || is_by(entry, updaters, from == FROM_US ? 1 : DF_ARRAY_SIZE(updaters), "Update"))
 		return WHOLE;
-	return adopted ? WITHOUT_METADATA : LEFT;
+	return from == FROM_ANYBODY ? WITHOUT_METADATA : LEFT;
 }
 
 #define METADATA "f:metadata"
@@ -233,7 +234,7 @@ static int take_entry(const struct df_value *from, enum taken how, struct df_val
 }
 
 /* The entries of others, and one that has what was taken and we have; *ret NULL: nothing was taken. */
-static int take_fields(struct df_reconcile *r, const struct df_value *entries, const char *version, bool adopted,
+static int take_fields(struct df_reconcile *r, const struct df_value *entries, const char *version, enum from from,
 		       struct df_value **ret, struct df_error *err)
 {
 	struct df_value *left = df_value_new(r->arena, DF_ARRAY), *fields = df_value_new(r->arena, DF_OBJECT), *entry;
@@ -242,7 +243,7 @@ static int take_fields(struct df_reconcile *r, const struct df_value *entries, c
 
 	*ret = NULL;
 	for (const struct df_value *e = entries->first; code == 0 && e; e = e->next) {
-		enum taken how = how_taken(e, version, adopted, &ours);
+		enum taken how = how_taken(e, version, from, &ours);
 
 		any = any || (how != LEFT && !ours);
 		code = take_entry(e, how, fields, left, r->arena, err);
@@ -266,6 +267,8 @@ int df_upgrade_managed_fields(struct df_reconcile *r, const struct df_kube_resou
 	const char *version = df_text(r->arena, "%s%s%s", kind->group, *kind->group ? "/" : "", kind->version);
 	const char *name = df_arena_dup(r->arena, df_kube_text(live, r->arena, "metadata", "name", NULL)).ptr;
 	struct df_kube_ref ref = { .resource = kind, .namespace = r->namespace, .name = name };
+	bool applied = df_kube_at(live, "metadata", "annotations", DF_ANNOTATION_APPLIED, NULL) != NULL;
+	enum from from = adopted ? FROM_ANYBODY : applied ? FROM_US : FROM_THE_ORIGINAL;
 	struct df_value *ours, *patch;
 	int code;
 
@@ -273,7 +276,7 @@ int df_upgrade_managed_fields(struct df_reconcile *r, const struct df_kube_resou
 		return df_error_no_memory(err);
 	if (!entries || entries->kind != DF_ARRAY)
 		return 0;
-	code = take_fields(r, entries, version, adopted, &ours, err);
+	code = take_fields(r, entries, version, from, &ours, err);
 	if (code != 0 || !ours)
 		return code;
 	code = df_kube_build(r->arena, &patch, err,

@@ -78,11 +78,14 @@ static struct df_value *create(const struct df_kube_resource *kind, struct df_va
 	return v;
 }
 
+/* As somebody else. */
 static void merge(const struct df_kube_resource *kind, const char *name, struct df_value *patch)
 {
 	struct df_kube_ref ref = ref_of(kind, name);
+	const char *before = df_kube_client_manager(client, "somebody");
 
 	ok(df_kube_patch(client, NULL, &ref, DF_KUBE_MERGE_PATCH, patch, &arena, NULL, &err));
+	df_kube_client_manager(client, before);
 }
 
 /* What kubectl does with that object: `create --field-manager=manager`. */
@@ -260,7 +263,6 @@ static void test_life(void **state)
 	assert_string_equal(text_in(live, "metadata ownerReferences 0 controller"), "true");
 	assert_string_equal(text_in(live, "metadata ownerReferences 0 blockOwnerDeletion"), "false");
 	assert_string_equal(text_in(live, "metadata managedFields 0 manager"), DF_FIELD_MANAGER);
-	assert_string_equal(text_in(live, "metadata managedFields 0 operation"), "Apply");
 	hash = text_in(live, "metadata annotations " DF_ANNOTATION_APPLIED);
 	version = text_in(live, "metadata resourceVersion");
 	/* Equal: nothing is written. */
@@ -275,6 +277,8 @@ static void test_life(void **state)
 	live = get(&df_kube_configmaps, "df-life-spec");
 	assert_string_equal(text_in(live, "data spec.json"), "2");
 	assert_string_not_equal(text_in(live, "metadata annotations " DF_ANNOTATION_APPLIED), hash);
+	assert_string_equal(text_in(live, "metadata managedFields 0 operation"), "Apply");
+	assert_null(at(live, "metadata managedFields 1"));
 	/* What is wanted no more goes. */
 	assert_int_equal(
 		ensure(&r, &df_kube_configmaps,

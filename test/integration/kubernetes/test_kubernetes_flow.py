@@ -292,6 +292,16 @@ class Flow(cluster.Case):
         self.assertNotEqual(self.condition("f", "Ready")["lastTransitionTime"], changed)
         self.assertEqual(status["observedGeneration"], 1)
 
+    def test_a_new_one_asks_for_nothing(self):
+        """Its objects are created without a look whether they are there; of a checkpoint, and of what an original operator may have left, there is one."""
+        self.operator()
+        mark = cluster.audit_mark()
+        self.apply(dataflow("f"))
+        self.await_objects()
+        missing = [name for _, _, name, status, agent in cluster.audited(mark, self.namespace, verbs=("get",), ignore=("events",))
+                   if status == 404 and agent.startswith("dataflow/")]
+        self.assertEqual(sorted(missing), ["dataflow-f", "dataflow-f-spec", "df-f-checkpoint"])
+
     # ---- pauses ----------------------------------------------------------------------------------------------------
 
     def test_suspended(self):
