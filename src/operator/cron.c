@@ -12,8 +12,6 @@
 #define RESYNC_NS (30 * 60 * DF_NS_PER_S)
 
 struct cron {
-	struct df_reconcile *r;
-	struct df_resource resource;
 	struct df_steps steps;
 	struct df_value *cronjob;			/* as it is; NULL: none */
 	struct df_value **jobs, **pods, **trigger_pods; /* pods: of processors */
@@ -30,29 +28,24 @@ static int look_at_maintenance(struct df_steps *s, struct df_error *err)
 {
 	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
 
-	return df_status_maintenance(c->r, &c->resource, &c->paused, &c->in_window, &c->maintenance, err);
+	return df_status_maintenance(s->r, &s->resource, &c->paused, &c->in_window, &c->maintenance, err);
 }
 
 static int reset(struct df_steps *s, struct df_error *err)
 {
 	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
 	bool quiet = df_chain_quiet(c->jobs, c->job_count, c->pods, c->pod_count);
-	const struct df_value *generation;
 	enum df_reset state = DF_RESET_NONE;
-	int code = df_reset_checkpoint(c->r, &c->resource, quiet, &state, err);
+	int code = df_reset_checkpoint(s->r, &s->resource, quiet, &state, err);
 
 	c->resetting = state == DF_RESET_WAITING;
-	/* Clearing the field makes another one. */
-	generation = df_kube_at(c->resource.object, "metadata", "generation", NULL);
-	if (generation)
-		(void)df_value_to_int64(generation, &c->resource.generation);
 	return code;
 }
 
 static int ensure_cronjob(struct df_steps *s, struct df_error *err)
 {
 	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
-	bool suspended = c->resource.spec.suspend || c->paused || c->resetting;
+	bool suspended = s->resource.spec.suspend || c->paused || c->resetting;
 	struct df_value *object, *live = NULL;
 	int code = df_object_cronjob(&s->of, suspended, &object, err);
 
@@ -67,9 +60,9 @@ static int ensure_cronjob(struct df_steps *s, struct df_error *err)
 static int look_at_runs(struct cron *c, bool valid, struct df_error *err)
 {
 	struct df_chain_input in = {
-		.name = c->r->name,
-		.spec = valid ? &c->resource.spec : NULL,
-		.status = df_object_get_c(c->resource.object, "status"),
+		.name = c->steps.r->name,
+		.spec = valid ? &c->steps.resource.spec : NULL,
+		.status = df_object_get_c(c->steps.resource.object, "status"),
 		.jobs = c->jobs,
 		.job_count = c->job_count,
 		.pods = c->pods,
@@ -78,10 +71,10 @@ static int look_at_runs(struct cron *c, bool valid, struct df_error *err)
 		.trigger_pod_count = c->trigger_pod_count,
 		.paused = c->paused,
 		.held = c->resetting,
-		.now = c->r->now,
+		.now = c->steps.r->now,
 	};
 
-	return df_chain(&in, c->r->arena, &c->chain, err);
+	return df_chain(&in, c->steps.r->arena, &c->chain, err);
 }
 
 static int act_on_runs(struct df_steps *s, struct df_error *err)
@@ -89,7 +82,7 @@ static int act_on_runs(struct df_steps *s, struct df_error *err)
 	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
 	int code = look_at_runs(c, true, err);
 
-	return code < 0 ? code : df_runs_act(c->r, &s->of, &c->chain, false, &c->behind, err);
+	return code < 0 ? code : df_runs_act(s->r, &s->of, &c->chain, false, &c->behind, err);
 }
 
 #define FIND "find the maintenance window"
@@ -110,11 +103,12 @@ static const struct df_step *const steps[] = { &df_step_references, &df_step_spe
 /* A reference that is not allowed (any more): nobody reads that Secret on. No further run, and what runs is stopped. */
 static int stop(struct cron *c, struct df_error *err)
 {
-	struct df_reconcile *r = c->r;
+	struct df_reconcile *r = c->steps.r;
 	const struct df_value *suspended = df_kube_at(c->cronjob, "spec", "suspend", NULL);
 	struct df_kube_ref ref = { .resource = &df_kube_cronjobs,
 				   .namespace = r->namespace,
-				   .name = df_object_name(DF_NAME_WORKLOAD, c->resource.kind, r->name, r->arena) };
+				   .name = df_object_name(DF_NAME_WORKLOAD, c->steps.resource.kind, r->name,
+							  r->arena) };
 	struct df_value *patch;
 	int code = 0;
 
@@ -132,11 +126,11 @@ static int work_on_invalid(struct cron *c, struct df_error *err)
 {
 	int code;
 
-	c->r->stage = "jobs";
+	c->steps.r->stage = "jobs";
 	if (c->steps.refused)
 		return stop(c, err);
 	code = look_at_runs(c, false, err);
-	return code < 0 ? code : df_runs_act(c->r, &c->steps.of, &c->chain, false, &c->behind, err);
+	return code < 0 ? code : df_runs_act(c->steps.r, &c->steps.of, &c->chain, false, &c->behind, err);
 }
 
 /* ---- status ---------------------------------------------------------------------------------------------- */
@@ -162,7 +156,7 @@ static const char *stopped(const struct cron *c)
 		return "Processor paused for scheduled maintenance window";
 	if (c->resetting)
 		return "Resetting checkpoint";
-	return !c->steps.invalid && c->resource.spec.suspend ? "Schedule suspended" : NULL;
+	return !c->steps.invalid && c->steps.resource.spec.suspend ? "Schedule suspended" : NULL;
 }
 
 /* The runs say the phase; what keeps them from running says why, when none is under way. */
@@ -174,7 +168,7 @@ static void make_shown(const struct cron *c, struct shown *ret)
 
 	ret->phase = s->phase;
 	ret->message = s->message;
-	if (c->resource.deleting) {
+	if (c->steps.resource.deleting) {
 		ret->phase = "Stopped";
 		ret->message = "DataFlowCron resources are cleaned up";
 	} else if (why) {
@@ -190,7 +184,8 @@ static void make_shown(const struct cron *c, struct shown *ret)
 					    : stop ? "Stopped"
 						   : ret->phase,
 					    ret->message };
-	ret->ready.holds = !why && !stop && !c->steps.waiting && !is(ret->phase, "Failed") && !c->resource.deleting;
+	ret->ready.holds =
+		!why && !stop && !c->steps.waiting && !is(ret->phase, "Failed") && !c->steps.resource.deleting;
 }
 
 /* A member, or null: it goes. */
@@ -214,7 +209,7 @@ static int add_time(struct df_value *status, const char *key, int64_t seconds, s
 
 static int add_run(struct cron *c, struct df_value *status, struct df_error *err)
 {
-	struct df_arena *arena = c->r->arena;
+	struct df_arena *arena = c->steps.r->arena;
 	const struct df_chain_status *s = &c->chain.status;
 	struct df_value *scheduled = c->cronjob ? df_kube_at(c->cronjob, "status", "lastScheduleTime", NULL) : NULL;
 	int code = add_text(status, "currentRunID", s->run_id, arena, err);
@@ -234,14 +229,15 @@ static int add_run(struct cron *c, struct df_value *status, struct df_error *err
 static void set_timers(struct cron *c)
 {
 	if (c->chain.again_at)
-		df_reconcile_again(c->r,
-				   (c->chain.again_at > c->r->now ? c->chain.again_at - c->r->now : 1) * DF_NS_PER_S);
-	df_reconcile_again(c->r, RESYNC_NS);
+		df_reconcile_again(c->steps.r,
+				   (c->chain.again_at > c->steps.r->now ? c->chain.again_at - c->steps.r->now : 1) *
+					   DF_NS_PER_S);
+	df_reconcile_again(c->steps.r, RESYNC_NS);
 }
 
 static int put_status(struct cron *c, const struct shown *shown, struct df_error *err)
 {
-	struct df_value *status = df_value_new(c->r->arena, DF_OBJECT);
+	struct df_value *status = df_value_new(c->steps.r->arena, DF_OBJECT);
 	struct df_condition conditions[] = { shown->ready, df_steps_valid(&c->steps) };
 	int code = status ? df_steps_status(&c->steps, shown->phase, shown->message, conditions,
 					    DF_ARRAY_SIZE(conditions), c->maintenance, status, err)
@@ -249,18 +245,18 @@ static int put_status(struct cron *c, const struct shown *shown, struct df_error
 
 	if (code == 0)
 		code = add_run(c, status, err);
-	return code < 0 ? code : df_status_write(c->r, c->resource.object, status, err);
+	return code < 0 ? code : df_status_write(c->steps.r, c->steps.resource.object, status, err);
 }
 
 /* *ret_behind: it was not written, for the resource is not as it was seen. */
 static int write_status(struct cron *c, bool *ret_behind, struct df_error *err)
 {
-	struct df_reconcile *r = c->r;
+	struct df_reconcile *r = c->steps.r;
 	struct shown shown;
 	int code = 0;
 
 	/* What has not come so far cannot be told as done. */
-	if (c->steps.failed || c->steps.waiting || c->resource.deleting)
+	if (c->steps.failed || c->steps.waiting || c->steps.resource.deleting)
 		code = look_at_runs(c, false, err);
 	*ret_behind = false;
 	if (code < 0)
@@ -276,26 +272,27 @@ static int write_status(struct cron *c, bool *ret_behind, struct df_error *err)
 		return code;
 	(void)df_steps_tell(&c->steps, shown.phase, shown.message, c->maintenance);
 	if (c->chain.status.vanished)
-		df_event(r, c->resource.object, true, "RunFailed", "%s", c->chain.status.message);
+		df_event(r, c->steps.resource.object, true, "RunFailed", "%s", c->chain.status.message);
 	df_operator_metrics_phase(r->op->metrics, r->namespace, r->name, shown.phase);
 	set_timers(c);
 	return 0;
 }
 
 /* The status, and then what it was made from may go. */
-static int conclude(struct cron *c, bool worked, struct df_error *err)
+static int conclude(struct df_steps *s, bool worked, struct df_error *err)
 {
+	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
 	bool behind = c->behind;
 	int code = 0;
 
 	if (!behind)
 		code = write_status(c, &behind, err);
 	if (code == 0 && !behind && worked) {
-		c->r->stage = "jobs";
-		code = df_runs_act(c->r, &c->steps.of, &c->chain, true, &behind, err);
+		s->r->stage = "jobs";
+		code = df_runs_act(s->r, &s->of, &c->chain, true, &behind, err);
 	}
 	if (behind)
-		df_reconcile_again(c->r, BEHIND_NS);
+		df_reconcile_again(s->r, BEHIND_NS);
 	return code;
 }
 
@@ -305,15 +302,16 @@ static int conclude(struct cron *c, bool worked, struct df_error *err)
  * again. */
 static void doubt(struct cron *c)
 {
-	if (df_chain_podless(c->jobs, c->job_count, c->r->now))
-		df_reconcile_again(c->r, c->r->settings->pending_requeue_ns);
-	if (df_chain_podless(c->jobs, c->job_count, c->r->now - PODS_S))
-		df_verified_forget(c->r->op->verified, c->r->kind, c->r->namespace, c->r->name);
+	if (df_chain_podless(c->jobs, c->job_count, c->steps.r->now))
+		df_reconcile_again(c->steps.r, c->steps.r->settings->pending_requeue_ns);
+	if (df_chain_podless(c->jobs, c->job_count, c->steps.r->now - PODS_S))
+		df_verified_forget(c->steps.r->op->verified, c->steps.r->kind, c->steps.r->namespace, c->steps.r->name);
 }
 
-static int gather(struct cron *c, struct df_error *err)
+static int gather(struct df_steps *s, struct df_error *err)
 {
-	struct df_reconcile *r = c->r;
+	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
+	struct df_reconcile *r = s->r;
 	const char *name = df_object_name(DF_NAME_WORKLOAD, DF_KIND_DATAFLOWCRON, r->name, r->arena);
 	int code = name ? df_watched_get(r, DF_WATCH_CRONJOBS, r->namespace, name, &c->cronjob, err)
 			: df_error_no_memory(err);
@@ -327,68 +325,22 @@ static int gather(struct cron *c, struct df_error *err)
 	return code < 0 ? code : df_watched_of(r, DF_WATCH_TRIGGER_PODS, &c->trigger_pods, &c->trigger_pod_count, err);
 }
 
-static int clean_up(struct cron *c, struct df_error *err)
+static int work(struct df_steps *s, struct df_error *err)
 {
-	int code = df_steps_clean_up(&c->steps, &df_kube_cronjobs, "CronJob", err);
+	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
 
-	if (code == 0)
-		code = conclude(c, false, err);
-	return code < 0 ? code : df_upgrade_finalizers(c->r, c->resource.object, err);
-}
-
-static int work(struct cron *c, struct df_error *err)
-{
-	return c->steps.invalid ? work_on_invalid(c, err) : df_steps_run(&c->steps, steps, DF_ARRAY_SIZE(steps), err);
-}
-
-static int reconcile(struct cron *c, struct df_error *err)
-{
-	struct df_error why = DF_ERROR_INIT;
-	const char *stage;
-	int code = gather(c, err), status;
-
-	if (code < 0)
-		return code;
-	if (c->resource.deleting)
-		return clean_up(c, err);
-	c->r->stage = "finalizers";
-	code = df_upgrade_finalizers(c->r, c->resource.object, err);
-	if (code == 0)
-		code = df_steps_check(&c->steps, err);
-	if (code < 0)
-		return code;
-	code = work(c, &why);
-	stage = c->r->stage;
-	if (code < 0 && !df_step_shown(c->r, code, &why)) {
-		*err = why;
-		return code;
-	}
-	status = conclude(c, code == 0 && !c->steps.failed && !c->steps.waiting, err);
-	if (code < 0) { /* what failed first is what it is about */
-		*err = why;
-		c->r->stage = stage;
-	}
-	return code < 0 ? code : status;
+	return s->invalid ? work_on_invalid(c, err) : df_steps_run(s, steps, DF_ARRAY_SIZE(steps), err);
 }
 
 int df_reconcile_cron(struct df_reconcile *r, struct df_error *err)
 {
-	struct cron c = { .r = r };
-	struct df_value *object;
-	int code;
+	static const struct df_reconciler how = { .watched = DF_WATCH_DATAFLOWCRONS,
+						  .workload = &df_kube_cronjobs,
+						  .what = "CronJob",
+						  .gather = gather,
+						  .work = work,
+						  .conclude = conclude };
+	struct cron c = { 0 };
 
-	r->stage = "get";
-	code = df_watched_get(r, DF_WATCH_DATAFLOWCRONS, r->namespace, r->name, &object, err);
-	if (code < 0)
-		return code;
-	if (!object) {
-		df_steps_forget(r);
-		return 0;
-	}
-	code = df_resource_parse(DF_KIND_DATAFLOWCRON, object, r->arena, &c.resource, err);
-	c.steps = (struct df_steps){ .r = r, .resource = &c.resource, .of = { r->settings, &c.resource, r->arena } };
-	if (code == 0)
-		code = reconcile(&c, err);
-	df_resource_done(&c.resource);
-	return code;
+	return df_steps_reconcile(&how, r, &c.steps, err);
 }

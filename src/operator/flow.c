@@ -15,8 +15,6 @@
 #define RESYNC_NS (30 * 60 * DF_NS_PER_S)
 
 struct flow {
-	struct df_reconcile *r;
-	struct df_resource resource;
 	struct df_steps steps;
 	struct df_value *deployment; /* as it is; NULL: none */
 	struct df_value **pods;
@@ -29,7 +27,7 @@ struct flow {
 
 static const char *name_of(const struct flow *f, enum df_object_name which)
 {
-	return df_object_name(which, DF_KIND_DATAFLOW, f->r->name, f->r->arena);
+	return df_object_name(which, DF_KIND_DATAFLOW, f->steps.r->name, f->steps.r->arena);
 }
 
 static int look_at_maintenance(struct df_steps *s, struct df_error *err)
@@ -37,7 +35,7 @@ static int look_at_maintenance(struct df_steps *s, struct df_error *err)
 	struct flow *f = DF_CONTAINER_OF(s, struct flow, steps);
 	const struct df_value *suspended;
 	bool paused, window;
-	int code = df_status_maintenance(f->r, &f->resource, &paused, &window, &f->maintenance, err);
+	int code = df_status_maintenance(s->r, &s->resource, &paused, &window, &f->maintenance, err);
 
 	if (code < 0)
 		return code;
@@ -50,16 +48,11 @@ static int look_at_maintenance(struct df_steps *s, struct df_error *err)
 static int reset(struct df_steps *s, struct df_error *err)
 {
 	struct flow *f = DF_CONTAINER_OF(s, struct flow, steps);
-	const struct df_value *generation;
 	enum df_reset state = DF_RESET_NONE;
-	int code = df_reset_checkpoint(f->r, &f->resource, df_flow_quiet(f->deployment, f->pods, f->pod_count), &state,
+	int code = df_reset_checkpoint(s->r, &s->resource, df_flow_quiet(f->deployment, f->pods, f->pod_count), &state,
 				       err);
 
 	f->facts.resetting = state == DF_RESET_WAITING;
-	/* Clearing the field makes another one. */
-	generation = df_kube_at(f->resource.object, "metadata", "generation", NULL);
-	if (generation)
-		(void)df_value_to_int64(generation, &f->resource.generation);
 	return code;
 }
 
@@ -68,15 +61,15 @@ static int ensure_deployment(struct df_steps *s, struct df_error *err)
 	struct flow *f = DF_CONTAINER_OF(s, struct flow, steps);
 	bool paused = f->facts.suspended || f->facts.in_window || f->facts.resetting, waits = false;
 	struct df_value *object, *live = NULL;
-	int code = df_upgrade_old_names(f->r, &f->resource, &waits, err);
+	int code = df_upgrade_old_names(s->r, &s->resource, &waits, err);
 
 	if (code == 0 && waits) {
 		s->waiting = "Waiting until the pods of an earlier version of the operator are gone";
-		df_reconcile_again(f->r, COLLECTING_NS);
+		df_reconcile_again(s->r, COLLECTING_NS);
 		return 0;
 	}
 	if (code == 0)
-		code = df_object_deployment(&s->of, paused ? 0 : df_resource_replicas(&f->resource), &object, err);
+		code = df_object_deployment(&s->of, paused ? 0 : df_resource_replicas(&s->resource), &object, err);
 	if (code == 0)
 		code = df_step_ensure(s, &df_kube_deployments, object, "DeploymentCreated", "DeploymentUpdated",
 				      "Deployment", &live, err);
@@ -110,8 +103,8 @@ static int run_steps(struct flow *f, struct df_error *err)
 /* What is news is also told as an Event. */
 static void tell(struct flow *f, const struct df_flow_phase *phase)
 {
-	struct df_reconcile *r = f->r;
-	const struct df_value *object = f->resource.object;
+	struct df_reconcile *r = f->steps.r;
+	const struct df_value *object = f->steps.resource.object;
 
 	if (!df_steps_tell(&f->steps, phase->phase, phase->message, f->maintenance))
 		return;
@@ -127,45 +120,47 @@ static int look_at_mounts(struct flow *f, struct df_error *err)
 {
 	int code = 0;
 
-	if (!f->resource.secret_count || f->facts.failed || f->facts.invalid)
+	if (!f->steps.resource.secret_count || f->facts.failed || f->facts.invalid)
 		return 0;
 	for (size_t i = 0; code == 0 && !f->facts.mount_failure && i < f->pod_count; i++)
 		if (df_pod_creating(f->pods[i]))
-			code = df_references_failed_mount(f->r, f->pods[i], &f->facts.mount_failure, err);
+			code = df_references_failed_mount(f->steps.r, f->pods[i], &f->facts.mount_failure, err);
 	return code;
 }
 
 static void set_timers(struct flow *f, const char *phase)
 {
 	if (strcmp(phase, "Pending") == 0)
-		df_reconcile_again(f->r, f->r->settings->pending_requeue_ns);
+		df_reconcile_again(f->steps.r, f->steps.r->settings->pending_requeue_ns);
 	if (f->facts.mount_failure)
-		df_reconcile_again(f->r, REFERENCES_NS);
-	df_reconcile_again(f->r, RESYNC_NS);
+		df_reconcile_again(f->steps.r, REFERENCES_NS);
+	df_reconcile_again(f->steps.r, RESYNC_NS);
 }
 
-static int write_status(struct flow *f, struct df_error *err)
+static int write_status(struct df_steps *s, bool worked, struct df_error *err)
 {
-	struct df_reconcile *r = f->r;
+	struct flow *f = DF_CONTAINER_OF(s, struct flow, steps);
+	struct df_reconcile *r = s->r;
 	struct df_value *status = df_value_new(r->arena, DF_OBJECT);
 	struct df_flow_phase phase;
 	int code = status ? look_at_mounts(f, err) : df_error_no_memory(err);
 
+	(void)worked;
 	r->stage = "status";
-	f->facts.resource = &f->resource;
+	f->facts.resource = &s->resource;
 	f->facts.deployment = f->deployment;
 	f->facts.pods = f->pods;
 	f->facts.pod_count = f->pod_count;
 	if (code == 0)
-		code = df_counts_status(r->counts, f->resource.object, f->pods, f->pod_count, r->arena, status,
+		code = df_counts_status(r->counts, s->resource.object, f->pods, f->pod_count, r->arena, status,
 					&f->facts.disconnected, err);
 	if (code == 0)
 		code = df_flow_phase(&f->facts, r->arena, &phase, err);
 	if (code == 0)
-		code = df_steps_status(&f->steps, phase.phase, phase.message, phase.conditions, DF_FLOW_CONDITIONS,
+		code = df_steps_status(s, phase.phase, phase.message, phase.conditions, DF_FLOW_CONDITIONS,
 				       f->maintenance, status, err);
 	if (code == 0)
-		code = df_status_write(r, f->resource.object, status, err);
+		code = df_status_write(r, s->resource.object, status, err);
 	if (code < 0 && df_kube_is(err, "Conflict")) { /* our own last write is not in the cache yet, or somebody's */
 		df_reconcile_again(r, BEHIND_NS);
 		return 0;
@@ -183,7 +178,7 @@ static int write_status(struct flow *f, struct df_error *err)
 /* A reference that is not allowed (any more): nobody reads that Secret on. */
 static int scale_down(struct flow *f, struct df_error *err)
 {
-	struct df_reconcile *r = f->r;
+	struct df_reconcile *r = f->steps.r;
 	const struct df_value *replicas = df_kube_at(f->deployment, "spec", "replicas", NULL);
 	struct df_kube_ref ref = { .resource = &df_kube_deployments,
 				   .namespace = r->namespace,
@@ -200,26 +195,6 @@ static int scale_down(struct flow *f, struct df_error *err)
 					err);
 }
 
-/* *ret: it is invalid, and that is all there is to be done about it. */
-static int check(struct flow *f, bool *ret, struct df_error *err)
-{
-	int code = df_steps_check(&f->steps, err);
-
-	f->facts.invalid = f->steps.invalid;
-	f->facts.refused = f->steps.refused;
-	*ret = f->facts.invalid != NULL;
-	return code == 0 && f->facts.refused ? scale_down(f, err) : code;
-}
-
-static int clean_up(struct flow *f, struct df_error *err)
-{
-	int code = df_steps_clean_up(&f->steps, &df_kube_deployments, "Deployment", err);
-
-	if (code == 0)
-		code = write_status(f, err);
-	return code < 0 ? code : df_upgrade_finalizers(f->r, f->resource.object, err);
-}
-
 /* ---- all ------------------------------------------------------------------------------------------------- */
 
 /* No pod can be made: that may be for want of what is not watched (a ServiceAccount), so all of it is looked at again.
@@ -234,73 +209,45 @@ static void doubt(struct flow *f)
 		const struct df_value *type = df_object_get_c(c, "type");
 
 		if (type && df_value_string_equal(type, DF_STR("ReplicaFailure")))
-			df_verified_forget(f->r->op->verified, f->r->kind, f->r->namespace, f->r->name);
+			df_verified_forget(f->steps.r->op->verified, f->steps.r->kind, f->steps.r->namespace,
+					   f->steps.r->name);
 	}
 }
 
-static int gather(struct flow *f, struct df_error *err)
+static int gather(struct df_steps *s, struct df_error *err)
 {
+	struct flow *f = DF_CONTAINER_OF(s, struct flow, steps);
 	const char *name = name_of(f, DF_NAME_WORKLOAD);
 	int code = name ? 0 : df_error_no_memory(err);
 
 	if (code == 0)
-		code = df_watched_get(f->r, DF_WATCH_DEPLOYMENTS, f->r->namespace, name, &f->deployment, err);
+		code = df_watched_get(s->r, DF_WATCH_DEPLOYMENTS, s->r->namespace, name, &f->deployment, err);
 	if (code < 0)
 		return code;
 	doubt(f);
-	return df_watched_of(f->r, DF_WATCH_PODS, &f->pods, &f->pod_count, err);
+	return df_watched_of(s->r, DF_WATCH_PODS, &f->pods, &f->pod_count, err);
 }
 
-static int reconcile(struct flow *f, struct df_error *err)
+static int work(struct df_steps *s, struct df_error *err)
 {
-	struct df_error why = DF_ERROR_INIT;
-	bool invalid = false;
-	int code = gather(f, err), status;
+	struct flow *f = DF_CONTAINER_OF(s, struct flow, steps);
 
-	if (code < 0)
-		return code;
-	if (f->resource.deleting)
-		return clean_up(f, err);
-	f->r->stage = "finalizers";
-	code = df_upgrade_finalizers(f->r, f->resource.object, err);
-	if (code == 0)
-		code = check(f, &invalid, err);
-	if (code < 0)
-		return code;
-	if (!invalid)
-		code = run_steps(f, &why);
-	if (code < 0 && !df_step_shown(f->r, code, &why)) {
-		*err = why;
-		return code;
-	}
-	const char *stage = f->r->stage;
-
-	status = write_status(f, err);
-	if (code < 0) { /* what failed first is what it is about */
-		*err = why;
-		f->r->stage = stage;
-	}
-	return code < 0 ? code : status;
+	f->facts.invalid = s->invalid;
+	f->facts.refused = s->refused;
+	if (s->refused)
+		return scale_down(f, err);
+	return s->invalid ? 0 : run_steps(f, err);
 }
 
 int df_reconcile_flow(struct df_reconcile *r, struct df_error *err)
 {
-	struct flow f = { .r = r };
-	struct df_value *object;
-	int code;
+	static const struct df_reconciler how = { .watched = DF_WATCH_DATAFLOWS,
+						  .workload = &df_kube_deployments,
+						  .what = "Deployment",
+						  .gather = gather,
+						  .work = work,
+						  .conclude = write_status };
+	struct flow f = { 0 };
 
-	r->stage = "get";
-	code = df_watched_get(r, DF_WATCH_DATAFLOWS, r->namespace, r->name, &object, err);
-	if (code < 0)
-		return code;
-	if (!object) {
-		df_steps_forget(r);
-		return 0;
-	}
-	code = df_resource_parse(DF_KIND_DATAFLOW, object, r->arena, &f.resource, err);
-	f.steps = (struct df_steps){ .r = r, .resource = &f.resource, .of = { r->settings, &f.resource, r->arena } };
-	if (code == 0)
-		code = reconcile(&f, err);
-	df_resource_done(&f.resource);
-	return code;
+	return df_steps_reconcile(&how, r, &f.steps, err);
 }

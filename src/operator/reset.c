@@ -166,7 +166,7 @@ static const struct df_kube_resource *const kinds[] = {
 
 struct reset {
 	struct df_reconcile *r;
-	const struct df_resource *resource;
+	struct df_resource *resource;
 	struct df_reset_wish wish;
 	const char *pointless;
 	struct df_kube_ref configmap;
@@ -224,9 +224,10 @@ static int write_checkpoint(struct reset *s, bool *ret_done, struct df_error *er
 }
 
 /* What was written changes the version, and with the spec the generation: the status is to be about those. */
-static void take_over(const struct df_resource *resource, const struct df_value *answer, struct df_arena *arena)
+static void take_over(struct df_resource *resource, const struct df_value *answer, struct df_arena *arena)
 {
 	static const char *const keys[] = { "resourceVersion", "generation" };
+	const struct df_value *generation = df_kube_at(answer, "metadata", "generation", NULL);
 
 	for (size_t i = 0; i < DF_ARRAY_SIZE(keys); i++) {
 		struct df_value *at = df_kube_at(resource->object, "metadata", keys[i], NULL);
@@ -236,6 +237,8 @@ static void take_over(const struct df_resource *resource, const struct df_value 
 		if (copy)
 			df_value_replace(at, copy);
 	}
+	if (generation)
+		(void)df_value_to_int64(generation, &resource->generation);
 }
 
 /* *ret_cleared false: somebody changed the wish meanwhile. */
@@ -275,7 +278,7 @@ static void tell(const struct reset *s)
 
 #define AGAIN (100 * DF_NS_PER_MS)
 
-int df_reset_checkpoint(struct df_reconcile *r, const struct df_resource *resource, bool quiet, enum df_reset *ret,
+int df_reset_checkpoint(struct df_reconcile *r, struct df_resource *resource, bool quiet, enum df_reset *ret,
 			struct df_error *err)
 {
 	struct reset s = {

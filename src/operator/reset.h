@@ -38,8 +38,9 @@ int df_reset_clear(const struct df_resource *resource, const struct df_reset_wis
 
 /* quiet: no processor of the resource is running any more. When it is not, a wish gives DF_RESET_WAITING. When it is:
  * takes the entry out, stamps, clears the wish (in this order, so that a crash in between only repeats), gives
- * DF_RESET_NONE. Kafka sources: cleared, Event CheckpointResetIgnored. */
-int df_reset_checkpoint(struct df_reconcile *r, const struct df_resource *resource, bool quiet, enum df_reset *ret,
+ * DF_RESET_NONE; the resource has the version and the generation that clearing made. Kafka sources: cleared, Event
+ * CheckpointResetIgnored. */
+int df_reset_checkpoint(struct df_reconcile *r, struct df_resource *resource, bool quiet, enum df_reset *ret,
 			struct df_error *err) df_must_check;
 
 #endif

@@ -20,20 +20,20 @@ int df_step_ensure(struct df_steps *s, const struct df_kube_resource *kind, stru
 {
 	enum df_ensured ensured = DF_ENSURED_SAME;
 	struct df_str name = df_kube_text(object, s->r->arena, "metadata", "name", NULL);
-	int code = df_ensure(s->r, s->resource, kind, object, &ensured, ret_live, err);
+	int code = df_ensure(s->r, &s->resource, kind, object, &ensured, ret_live, err);
 
 	if (code < 0)
 		return code;
 	if (ensured == DF_ENSURED_CREATED && created)
-		df_event(s->r, s->resource->object, false, created, "Created %s " DF_STR_FMT, what, DF_STR_ARG(name));
+		df_event(s->r, s->resource.object, false, created, "Created %s " DF_STR_FMT, what, DF_STR_ARG(name));
 	if (ensured == DF_ENSURED_UPDATED && updated)
-		df_event(s->r, s->resource->object, false, updated, "Updated %s " DF_STR_FMT, what, DF_STR_ARG(name));
+		df_event(s->r, s->resource.object, false, updated, "Updated %s " DF_STR_FMT, what, DF_STR_ARG(name));
 	return 0;
 }
 
 static int ensure_references(struct df_steps *s, struct df_error *err)
 {
-	return df_references_ensure(s->r, s->resource, err);
+	return df_references_ensure(s->r, &s->resource, err);
 }
 
 static int ensure_spec(struct df_steps *s, struct df_error *err)
@@ -51,7 +51,7 @@ static int ensure_checkpoint(struct df_steps *s, struct df_error *err)
 	struct df_value *object;
 	int code;
 
-	if (!s->resource->checkpoint)
+	if (!s->resource.checkpoint)
 		return 0; /* what an earlier spec had stays: it is the position */
 	code = df_object_checkpoint_configmap(&s->of, &object, err);
 	return code < 0 ? code
@@ -63,12 +63,12 @@ static int ensure_checkpoint(struct df_steps *s, struct df_error *err)
  * wanted any more; looking for them each time would cost a request each. */
 static bool is_news(const struct df_steps *s)
 {
-	const struct df_value *object = s->resource->object,
+	const struct df_value *object = s->resource.object,
 			      *seen = df_kube_at(object, "status", "observedGeneration", NULL),
 			      *phase = df_kube_at(object, "status", "phase", NULL);
 	int64_t generation;
 
-	return !seen || !df_value_to_int64(seen, &generation) || generation != s->resource->generation || !phase ||
+	return !seen || !df_value_to_int64(seen, &generation) || generation != s->resource.generation || !phase ||
 	       df_value_string_equal(phase, DF_STR("Error")) || df_value_string_equal(phase, DF_STR("Failed"));
 }
 
@@ -88,20 +88,20 @@ static const struct access {
 static int ensure_access(struct df_steps *s, struct df_error *err)
 {
 	struct df_reconcile *r = s->r;
-	const char *name = df_object_name(DF_NAME_PROCESSOR, s->resource->kind, r->name, r->arena);
+	const char *name = df_object_name(DF_NAME_PROCESSOR, s->resource.kind, r->name, r->arena);
 	int code = name ? 0 : df_error_no_memory(err);
 
 	for (size_t i = 0; code == 0 && i < DF_ARRAY_SIZE(accesses); i++) {
 		const struct access *a = &accesses[i];
-		bool wanted = a->position ? s->resource->position : s->resource->checkpoint;
+		bool wanted = a->position ? s->resource.position : s->resource.checkpoint;
 		struct df_value *object;
 
 		if (wanted)
 			code = a->make(&s->of, &object, err);
 		if (code == 0 && wanted)
-			code = df_ensure(r, s->resource, a->kind, object, &(enum df_ensured){ 0 }, NULL, err);
+			code = df_ensure(r, &s->resource, a->kind, object, &(enum df_ensured){ 0 }, NULL, err);
 		else if (code == 0 && is_news(s))
-			code = df_ensure_gone(r, s->resource, a->kind, name, NULL, err);
+			code = df_ensure_gone(r, &s->resource, a->kind, name, NULL, err);
 	}
 	return code;
 }
@@ -139,7 +139,7 @@ static int show_failure(struct df_steps *s, const struct df_step *step, int code
 		df_reconcile_again(s->r, CONFLICT_NS);
 		return 0;
 	}
-	df_event(s->r, s->resource->object, true, step->reason, "Failed to %s: %s", step->event, err->text);
+	df_event(s->r, s->resource.object, true, step->reason, "Failed to %s: %s", step->event, err->text);
 	if (!s->unresolved || df_code_retryable(code))
 		return code;
 	df_reconcile_again(s->r, REFERENCES_NS);
@@ -166,19 +166,20 @@ static void drop_mirrors(struct df_steps *s)
 {
 	struct df_error why = DF_ERROR_INIT;
 
-	if (df_references_ensure(s->r, s->resource, &why) < 0)
+	if (df_references_ensure(s->r, &s->resource, &why) < 0)
 		df_log_error(&s->r->logger, DF_LOG_WARN, &why, "a reference is refused; looking after the others");
 }
 
-int df_steps_check(struct df_steps *s, struct df_error *err)
+/* Sets `invalid` and `refused`. */
+static int check(struct df_steps *s, struct df_error *err)
 {
 	struct df_diags refused = { 0 };
-	const struct df_diags *why = &s->resource->diags;
+	const struct df_diags *why = &s->resource.diags;
 	int code = 0;
 
 	s->r->stage = "validate";
 	if (!why->errors)
-		df_references_check(s->r->settings, s->resource, &refused);
+		df_references_check(s->r->settings, &s->resource, &refused);
 	s->refused = refused.errors > 0;
 	if (s->refused)
 		why = &refused;
@@ -194,36 +195,29 @@ int df_steps_check(struct df_steps *s, struct df_error *err)
 
 /* ---- the end --------------------------------------------------------------------------------------------- */
 
-void df_steps_forget(struct df_reconcile *r)
-{
-	df_verified_forget(r->op->verified, r->kind, r->namespace, r->name);
-	df_operator_metrics_phase(r->op->metrics, r->namespace, r->name, NULL);
-}
-
-int df_steps_clean_up(struct df_steps *s, const struct df_kube_resource *workload, const char *what,
-		      struct df_error *err)
+static int delete_objects(const struct df_reconciler *how, struct df_steps *s, struct df_error *err)
 {
 	const struct {
 		const struct df_kube_resource *kind;
 		enum df_object_name name;
-	} objects[] = { { workload, DF_NAME_WORKLOAD }, { &df_kube_configmaps, DF_NAME_SPEC } };
+	} objects[] = { { how->workload, DF_NAME_WORKLOAD }, { &df_kube_configmaps, DF_NAME_SPEC } };
 	struct df_reconcile *r = s->r;
 	bool any = false;
 	int code = 0;
 
 	r->stage = "cleanup";
 	for (size_t i = 0; code == 0 && i < DF_ARRAY_SIZE(objects); i++) {
-		const char *name = df_object_name(objects[i].name, s->resource->kind, r->name, r->arena);
+		const char *name = df_object_name(objects[i].name, s->resource.kind, r->name, r->arena);
 		bool existed = false;
 
-		code = name ? df_ensure_gone(r, s->resource, objects[i].kind, name, &existed, err)
+		code = name ? df_ensure_gone(r, &s->resource, objects[i].kind, name, &existed, err)
 			    : df_error_no_memory(err);
 		any = any || existed;
 	}
 	if (code < 0 && df_step_shown(r, code, err))
-		df_event(r, s->resource->object, true, "CleanupFailed", "Failed to cleanup resources: %s", err->text);
+		df_event(r, s->resource.object, true, "CleanupFailed", "Failed to cleanup resources: %s", err->text);
 	if (code == 0 && any)
-		df_event(r, s->resource->object, false, "ResourcesDeleted", "Deleted %s and ConfigMap", what);
+		df_event(r, s->resource.object, false, "ResourcesDeleted", "Deleted %s and ConfigMap", how->what);
 	return code;
 }
 
@@ -249,7 +243,7 @@ int df_steps_status(const struct df_steps *s, const char *phase, const char *mes
 		    struct df_value *status, struct df_error *err)
 {
 	struct df_arena *arena = s->r->arena;
-	const struct df_resource *resource = s->resource;
+	const struct df_resource *resource = &s->resource;
 	const char *guarantee;
 	int code = df_status_add(status, "phase", df_value_string(arena, df_str_c(phase)), err);
 
@@ -281,7 +275,7 @@ static bool in_window(const struct df_value *maintenance)
 
 bool df_steps_tell(struct df_steps *s, const char *phase, const char *message, const struct df_value *maintenance)
 {
-	const struct df_value *object = s->resource->object, *old = df_kube_at(object, "status", "message", NULL);
+	const struct df_value *object = s->resource.object, *old = df_kube_at(object, "status", "message", NULL);
 	bool was = in_window(df_kube_at(object, "status", "maintenanceStatus", NULL)), is = in_window(maintenance);
 
 	if (maintenance && is && !was)
@@ -295,4 +289,69 @@ bool df_steps_tell(struct df_steps *s, const char *phase, const char *message, c
 	if (s->invalid)
 		df_event(s->r, object, true, s->refused ? "SecretReferenceDenied" : "InvalidSpec", "%s", s->invalid);
 	return true;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------- */
+
+static int clean_up(const struct df_reconciler *how, struct df_steps *s, struct df_error *err)
+{
+	int code = delete_objects(how, s, err);
+
+	if (code == 0)
+		code = how->conclude(s, false, err);
+	return code < 0 ? code : df_upgrade_finalizers(s->r, s->resource.object, err);
+}
+
+/* A failure that is for people stands in the status. What failed first is what the reconcile is about. */
+static int work(const struct df_reconciler *how, struct df_steps *s, struct df_error *err)
+{
+	struct df_error why = DF_ERROR_INIT;
+	int code = how->work(s, err), status;
+	const char *stage = s->r->stage;
+
+	if (code < 0 && !df_step_shown(s->r, code, err))
+		return code;
+	status = how->conclude(s, code == 0 && !s->failed && !s->waiting, code < 0 ? &why : err);
+	if (code < 0)
+		s->r->stage = stage;
+	return code < 0 ? code : status;
+}
+
+static int reconcile(const struct df_reconciler *how, struct df_steps *s, struct df_error *err)
+{
+	int code = how->gather(s, err);
+
+	if (code < 0)
+		return code;
+	if (s->resource.deleting)
+		return clean_up(how, s, err);
+	s->r->stage = "finalizers";
+	code = df_upgrade_finalizers(s->r, s->resource.object, err);
+	if (code == 0)
+		code = check(s, err);
+	return code < 0 ? code : work(how, s, err);
+}
+
+int df_steps_reconcile(const struct df_reconciler *how, struct df_reconcile *r, struct df_steps *s,
+		       struct df_error *err)
+{
+	struct df_value *object;
+	int code;
+
+	r->stage = "get";
+	code = df_watched_get(r, how->watched, r->namespace, r->name, &object, err);
+	if (code < 0)
+		return code;
+	if (!object) {
+		df_verified_forget(r->op->verified, r->kind, r->namespace, r->name);
+		df_operator_metrics_phase(r->op->metrics, r->namespace, r->name, NULL);
+		return 0;
+	}
+	code = df_resource_parse(r->kind, object, r->arena, &s->resource, err);
+	s->r = r;
+	s->of = (struct df_objects_of){ r->settings, &s->resource, r->arena };
+	if (code == 0)
+		code = reconcile(how, s, err);
+	df_resource_done(&s->resource);
+	return code;
 }

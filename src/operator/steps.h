@@ -8,7 +8,7 @@
 
 struct df_steps {
 	struct df_reconcile *r;
-	struct df_resource *resource;
+	struct df_resource resource;
 	struct df_objects_of of;
 
 	/* How it went. */
@@ -33,15 +33,25 @@ extern const struct df_step df_step_references, df_step_spec, df_step_checkpoint
  * time. A failure that is not for people (df_step_shown) is not in `failed`. */
 int df_steps_run(struct df_steps *s, const struct df_step *const *steps, size_t n, struct df_error *err) df_must_check;
 
-/* Sets `invalid` and `refused`. Mirrors of refused references go. */
-int df_steps_check(struct df_steps *s, struct df_error *err) df_must_check;
+/* What differs between the kinds. Each function returns as the reconcile does. */
+struct df_reconciler {
+	enum df_watched watched;
+	const struct df_kube_resource *workload;
+	const char *what; /* "Deployment" */
+	/* What the caches have of the resource. */
+	int (*gather)(struct df_steps *s, struct df_error *err);
+	/* Its steps, or what is to be done about an invalid one. */
+	int (*work)(struct df_steps *s, struct df_error *err);
+	/* The status, also of one that is being deleted. worked: all steps are done. */
+	int (*conclude)(struct df_steps *s, bool worked, struct df_error *err);
+};
 
-/* Being deleted, as somebody's finalizer lets us see (without one garbage collection does the same): the workload and
- * the spec's ConfigMap go. what: "Deployment". */
-int df_steps_clean_up(struct df_steps *s, const struct df_kube_resource *workload, const char *what,
-		      struct df_error *err) df_must_check;
-/* The resource is gone. */
-void df_steps_forget(struct df_reconcile *r);
+/* One reconcile, from the caches to the status: a resource that is gone is forgotten, the spec is checked (`invalid`,
+ * `refused`; mirrors of refused references go), and of one that is being deleted, as somebody's finalizer lets us see
+ * (without one garbage collection does the same), the workload and the spec's ConfigMap go. s: zeroed, but for what
+ * surrounds it. */
+int df_steps_reconcile(const struct df_reconciler *how, struct df_reconcile *r, struct df_steps *s,
+		       struct df_error *err) df_must_check;
 
 /* Adds to `status` what both kinds have in the same way: message, observedGeneration, conditions, deliveryGuarantee,
  * and maintenanceStatus unless it is NULL. */
