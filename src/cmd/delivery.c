@@ -150,6 +150,8 @@ static int explain_run(const struct df_command *command, void *options, int oper
 							 .set_name = o->name,
 							 .set_count = o->set.count },
 			  &manifests, &diags);
+	for (size_t i = 0; !diags.errors && i < manifests.count; i++)
+		df_delivery_check(&manifests.items[i].spec.flow, &diags);
 	r = df_report_diags(&diags);
 	if (r == DF_EXIT_OK)
 		r = explain_manifests(command, &manifests, o, &buf);

@@ -2,6 +2,7 @@
 
 #include "cmd/common.h"
 #include "connectors/factory.h"
+#include "processor/delivery.h"
 #include "transformers/chain.h"
 
 struct validate_options {
@@ -32,8 +33,11 @@ static int validate_file(const char *file, const struct validate_options *o)
 							 .set_count = o->set.count,
 							 .resolve_secrets = o->secrets != NULL },
 			  &manifests, &diags);
-	for (size_t i = 0; i < manifests.count; i++)
+	for (size_t i = 0; i < manifests.count; i++) {
 		df_chain_check(&manifests.items[i].spec.flow.transformations, &diags);
+		if (!diags.errors)
+			df_delivery_check(&manifests.items[i].spec.flow, &diags);
+	}
 	r = df_report_diags(&diags);
 	for (size_t i = 0; r == DF_EXIT_OK && !o->quiet && i < manifests.count; i++) {
 		const struct df_manifest *m = &manifests.items[i];

@@ -278,7 +278,8 @@ struct df_sink_ops {
 	 */
 	bool (*transactional)(const void *settings);
 	/* Of a transactional sink, after connect: the checkpoint that is stored for this flow, in the arena, as it was
-	 * given; ptr NULL: none. It wins over the one of the checkpoint store. Errors as of connect. */
+	 * given; ptr NULL: none. It wins over the one of the checkpoint store. Errors as of connect. NULL: the
+	 * transaction stores it where the source itself looks for it (keeps_own_position). */
 	int (*held)(struct df_sink *s, struct df_context *ctx, struct df_arena *arena, struct df_str *ret,
 		    struct df_error *err);
 };

@@ -6,6 +6,7 @@
 #include "connectors/factory.h"
 #include "kube/client.h"
 #include "operator/names.h"
+#include "processor/delivery.h"
 #include "transformers/chain.h"
 
 const struct df_table *df_resource_table(enum df_manifest_kind kind)
@@ -66,6 +67,8 @@ static void check_spec(struct df_resource *r, const struct df_value *spec, bool 
 		df_manifest_check(r->kind, &r->spec, &place, &r->diags);
 	if (r->diags.errors == errors)
 		df_chain_check(&r->spec.flow.transformations, &r->diags);
+	if (r->diags.errors == errors)
+		df_delivery_check(&r->spec.flow, &r->diags);
 }
 
 /* Is the member for the operator alone? */

@@ -232,3 +232,71 @@ int df_delivery_explain(const struct df_dataflow_spec *spec, struct df_arena *ar
 	explain_ends(&e, position);
 	return e.no_memory ? df_error_no_memory(err) : 0;
 }
+
+/* ---- what cannot be -------------------------------------------------------------------------------------- */
+
+static void count_route(void *arg, const struct df_component *sink, enum df_sink_role role)
+{
+	(void)sink;
+	*(size_t *)arg += role == DF_SINK_ROUTE;
+}
+
+int df_delivery_conflict(const struct df_dataflow_spec *spec, const struct df_source_ops *source,
+			 const struct df_sink_ops *sink, struct df_error *err)
+{
+	const struct df_errors_extra *extra = spec->errors.extra;
+	const char *from = spec->source.type->name, *to = spec->sink.type->name;
+	size_t routes = 0;
+
+	df_flow_each_sink(spec, count_route, &routes);
+	if (routes > 0)
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "exactlyOnce stores the position in the transaction of one sink, and a router has "
+				    "several: remove one of them");
+	if (spec->errors.type && extra && strcmp(extra->ack_policy, "afterWrite") != 0)
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "exactlyOnce needs errors.ackPolicy afterWrite: with %s no position could ever "
+				    "pass a message that failed",
+				    extra->ack_policy);
+	if (spec->replicas > 1 && sink->held)
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "exactlyOnce needs replicas: 1, because the sink stores one position a flow");
+	if (!source->describe || !source->restore)
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "exactlyOnce needs a source with an exact position, and %s has none: remove "
+				    "exactlyOnce, or make rows unique in the sink (upsertMode)",
+				    from);
+	if (!sink->held && !source->keeps_own_position)
+		return df_error_set(err, DF_ERR_CONFIG,
+				    "exactlyOnce of a %s sink needs a %s source: no other's position can be stored in "
+				    "its transaction",
+				    to, to);
+	return 0;
+}
+
+struct checking {
+	const struct df_dataflow_spec *spec;
+	struct df_diags *diags;
+};
+
+static void check_sink(void *arg, const struct df_component *sink, enum df_sink_role role)
+{
+	static const char *const wheres[] = { [DF_SINK_ROUTE] = "route's sink", [DF_SINK_ERRORS] = "error sink" };
+	const struct checking *c = arg;
+	const struct df_connector *from = df_connector_find(DF_SOURCE, df_str_c(c->spec->source.type->name));
+	struct df_place place = { .line = sink->line, .path = sink->settings_path };
+	struct df_error err = DF_ERROR_INIT;
+
+	if (!transactional(sink))
+		return;
+	if (role != DF_SINK_MAIN)
+		df_diag_error(c->diags, &place, "exactlyOnce", "exactlyOnce is for spec.sink: remove it from the %s",
+			      wheres[role]);
+	else if (from && from->source_ops && df_delivery_conflict(c->spec, from->source_ops, sink_ops(sink), &err) < 0)
+		df_diag_error(c->diags, &place, "exactlyOnce", "%s", err.text);
+}
+
+void df_delivery_check(const struct df_dataflow_spec *spec, struct df_diags *diags)
+{
+	df_flow_each_sink(spec, check_sink, &(struct checking){ spec, diags });
+}

@@ -1,12 +1,13 @@
 /*
  * What a manifest promises about its messages, and why: from the facts that the descriptors of its connectors give
  * (keeps_position, repeatable, loses, transactional ...), never from a list of types. For `dataflow explain` and the
- * status of a flow.
+ * status of a flow. And what it promises in vain.
  */
 #ifndef DF_PROCESSOR_DELIVERY_H
 #define DF_PROCESSOR_DELIVERY_H
 
 #include "api/v1/dataflow.h"
+#include "connectors/interface.h"
 
 /* From the strongest to the weakest. */
 enum df_delivery_level {
@@ -40,5 +41,12 @@ const char *df_delivery_meaning(enum df_delivery_level level);
 /* spec: checked. Texts go into the arena. DF_ERR_NO_MEMORY. */
 int df_delivery_explain(const struct df_dataflow_spec *spec, struct df_arena *arena, struct df_delivery *ret,
 			struct df_error *err) df_must_check;
+
+/* Settings that no sink can be exactlyOnce with, each told at its sink; as far as it is known without opening anything.
+ * spec: checked. */
+void df_delivery_check(const struct df_dataflow_spec *spec, struct df_diags *diags);
+/* The same for a main sink that is transactional, and this source. DF_ERR_CONFIG, or 0. */
+int df_delivery_conflict(const struct df_dataflow_spec *spec, const struct df_source_ops *source,
+			 const struct df_sink_ops *sink, struct df_error *err) df_must_check;
 
 #endif

@@ -344,9 +344,6 @@ void df_batch_release(struct df_batch *batch);
 
 /* Does the output's sink, with these ops, store the position? */
 bool df_transaction_wanted(const struct df_output *o, const struct df_sink_ops *ops);
-/* Would the promise be kept, with this source? DF_ERR_CONFIG with the reason and the fix. */
-int df_transaction_check(const struct df_processor *p, const struct df_source_ops *source,
-			 struct df_error *err) df_must_check;
 /* After the sinks are connected: goes on from what the main sink holds, when it is such a sink. */
 int df_transaction_open(struct df_processor *p, struct df_error *err) df_must_check;
 /* A new instance is connected: what does it hold? */

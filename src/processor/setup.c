@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "processor/delivery.h"
 #include "processor/internal.h"
 
 #define ROUTE_LABEL_MAX 200 /* bytes of a condition */
@@ -133,22 +134,14 @@ static void set_policies(struct df_processor *p)
 						      .jitter = 0.2 };
 }
 
-/* What the drivers tell before anything is opened. */
-static int check_transaction(struct df_processor *p, struct df_diags *diags, struct df_error *err)
+/* A driver of the caller's says at its start what it cannot do. */
+static int check_delivery(const struct df_processor *p, struct df_diags *diags, struct df_error *err)
 {
-	const struct df_component *sink = &p->spec->sink;
-	const struct df_connector *to = df_connector_find(DF_SINK, df_str_c(sink->type->name));
-	const struct df_connector *from = df_connector_find(DF_SOURCE, df_str_c(p->source_type));
-	struct df_place place = { .line = sink->line, .path = sink->settings_path };
-	int r;
+	size_t before = diags->errors;
 
-	if (p->options.make_sink || p->options.make_source || !to || !from || !from->source_ops ||
-	    !df_transaction_wanted(&p->outputs[0], to->sink_ops))
-		return 0;
-	r = df_transaction_check(p, from->source_ops, err);
-	if (r < 0)
-		df_diag_error(diags, &place, "exactlyOnce", "%s", err->text);
-	return r;
+	if (!p->options.make_sink && !p->options.make_source)
+		df_delivery_check(p->spec, diags);
+	return diags->errors > before ? df_diags_error(diags, err) : 0;
 }
 
 /* Half of the memory is for messages; the other is for what drivers, the ledger and the program itself need. */
@@ -202,7 +195,7 @@ static int setup(struct df_processor *p, struct df_diags *diags, struct df_error
 	if (r == 0)
 		r = new_outputs(p, err);
 	if (r == 0)
-		r = check_transaction(p, diags, err);
+		r = check_delivery(p, diags, err);
 	return r < 0 ? r : df_metrics_init(p, err);
 }
 

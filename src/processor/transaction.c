@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "processor/delivery.h"
 #include "processor/internal.h"
 
 #define COMPACT_BYTES ((size_t)64 << 10)
@@ -18,28 +19,6 @@
 bool df_transaction_wanted(const struct df_output *o, const struct df_sink_ops *ops)
 {
 	return ops && ops->transactional && ops->transactional(o->component->settings);
-}
-
-int df_transaction_check(const struct df_processor *p, const struct df_source_ops *source, struct df_error *err)
-{
-	if (p->output_count > (p->error_output ? 2 : 1))
-		return df_error_set(err, DF_ERR_CONFIG,
-				    "exactlyOnce stores the position in the transaction of one sink, and a router has "
-				    "several: remove one of them");
-	if (p->error_output && strcmp(p->ack_policy, "afterWrite") != 0)
-		return df_error_set(err, DF_ERR_CONFIG,
-				    "exactlyOnce needs errors.ackPolicy afterWrite: with %s no position could ever "
-				    "pass a message that failed",
-				    p->ack_policy);
-	if (p->spec->replicas > 1 && p->outputs[0].sink->ops->held)
-		return df_error_set(err, DF_ERR_CONFIG,
-				    "exactlyOnce needs replicas: 1, because the sink stores one position a flow");
-	if (!source->describe || !source->restore)
-		return df_error_set(err, DF_ERR_CONFIG,
-				    "exactlyOnce needs a source with an exact position, and %s has none: remove "
-				    "exactlyOnce, or make rows unique in the sink (upsertMode)",
-				    p->source_type);
-	return 0;
 }
 
 /* ---- where to go on -------------------------------------------------------------------------------------- */
@@ -164,7 +143,7 @@ int df_transaction_open(struct df_processor *p, struct df_error *err)
 					    p->outputs[i].is_error ? "error sink" : "route's sink");
 	if (!t->on)
 		return clear_mark(p, err);
-	r = df_transaction_check(p, p->source_ops, err);
+	r = df_delivery_conflict(p->spec, p->source_ops, p->outputs[0].sink->ops, err);
 	if (r == 0 && !p->spec->checkpoint_reset)
 		r = check_mark(p, err);
 	if (r == 0 && t->held.len > 0 && !p->spec->checkpoint_reset)

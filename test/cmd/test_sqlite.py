@@ -80,10 +80,20 @@ class ExactlyOnce(SqliteTest):
         self.assertEqual((done.returncode, self.summary(done)["read"]), (0, 0), done.err)
 
     def test_what_breaks_the_promise_is_refused_with_its_place(self):
-        self.flow("stdin", {}, "sqlite", {"path": "x.db", "table": "t", "exactlyOnce": True})
-        done = self.dataflow("run", "flow.yaml", stdin="")
-        self.assertEqual(done.returncode, 2)
-        self.assertRegex(done.err, r"spec.sink.config.exactlyOnce: .*exact position, and stdin has none")
+        sink = {"path": "x.db", "table": "t", "exactlyOnce": True}
+        route = [{"type": "router", "router": {"routes": [{"condition": "$.a == 1", "sink": {"type": "discard", "config": {}}}]}}]
+        for extra, source, text in (
+            ({}, "stdin", "exact position, and stdin has none"),
+            ({"transformations": route}, "generate", "a router has several"),
+            ({"extra": ERRORS + "    ackPolicy: never\n"}, "generate", "needs errors.ackPolicy afterWrite"),
+        ):
+            self.flow(source, {}, "sqlite", sink, **extra)
+            for command in ("validate", "explain", "run"):
+                done = self.dataflow(command, "flow.yaml", stdin="")
+                self.assertEqual(done.returncode, 2, (command, done.err))
+                self.assertRegex(done.err, f"spec.sink.config.exactlyOnce: .*{text}", command)
+        self.flow("generate", {}, "discard", {}, extra="  errors: " + json.dumps({"type": "sqlite", "config": sink}) + "\n")
+        self.assertIn("spec.errors.config.exactlyOnce: exactlyOnce is for spec.sink: remove it from the error sink", self.dataflow("validate", "flow.yaml").err)
 
     def test_two_processes_do_not_write_one_flow(self):
         self.execute("CREATE TABLE t (id INTEGER)")

@@ -255,6 +255,10 @@ static void test_errors(void **state)
 		{ FLOW, "{" SINK "}", "spec.source" },
 		{ FLOW, "{" SOURCE "," SINK ",'replicas':2}", "spec.replicas" }, /* df_manifest_check */
 		{ CRON, "{" SOURCE "," SINK "}", "spec.schedule" },
+		{ FLOW,
+		  "{" SOURCE ",'sink':{'type':'sqlite','config':{'path':'/x','table':'t','exactlyOnce':true}},'errors':"
+		  "{'type':'file','ackPolicy':'never','config':{'path':'/e'}}}",
+		  "spec.sink.config.exactlyOnce" }, /* df_delivery_check */
 	};
 
 	(void)state;

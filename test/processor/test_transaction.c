@@ -205,6 +205,19 @@ static void a_source_without_an_exact_position_is_refused(void **state)
 	kit_free(k);
 }
 
+/* A sink that cannot be asked what it holds stores the position where the source looks: so only behind such a one. */
+static void a_transaction_without_a_place_for_the_position_is_refused(void **state)
+{
+	struct kit *k = new_kit("", 50);
+
+	(void)state;
+	k->main.ops.held = NULL;
+	assert_int_equal(kit_run(k), DF_ERR_CONFIG);
+	assert_non_null(strstr(k->err.text, "no other's position can be stored"));
+	assert_int_equal(k->main.writes, 0);
+	kit_free(k);
+}
+
 static void a_damaged_position_is_refused(void **state)
 {
 	static const char *const texts[] = { "{", "[]", "{}", "{\"source\":\"kafka\",\"write\":1,\"positions\":{}}" };
@@ -387,6 +400,7 @@ int main(void)
 		cmocka_unit_test(poison_without_an_error_sink_keeps_the_position),
 		cmocka_unit_test(what_would_break_the_promise_is_refused),
 		cmocka_unit_test(a_source_without_an_exact_position_is_refused),
+		cmocka_unit_test(a_transaction_without_a_place_for_the_position_is_refused),
 		cmocka_unit_test(a_damaged_position_is_refused),
 		cmocka_unit_test(an_old_position_is_refused),
 		cmocka_unit_test(rows_of_one_position_are_written_together),
