@@ -321,10 +321,8 @@ static int take_answer(struct df_trino_query *q, struct df_http_response *respon
 	struct df_value *answer;
 	enum df_parse_result result;
 
-	df_buf_done(&q->body);
 	q->body = response->body;
 	response->body = (struct df_buf){ 0 };
-	df_arena_reset(&q->arena);
 	result = df_value_parse(df_buf_str(&q->body), &q->arena, &answer, NULL);
 	if (result == DF_PARSE_NO_MEMORY)
 		return df_error_no_memory(err);
@@ -365,13 +363,21 @@ static int with_id(const struct df_trino_query *q, int code, struct df_error *er
 	return code;
 }
 
+void df_trino_drop_page(struct df_trino_query *q)
+{
+	df_buf_done(&q->body);
+	df_arena_reset(&q->arena);
+}
+
 /* Asks for the next answer. */
 static int advance(struct df_trino_query *q, struct df_error *err)
 {
 	df_cleanup(df_http_response_done) struct df_http_response response = { 0 };
 	const struct ask a = { .method = "GET", .url = q->next, .repeatable = true };
-	int code = ask(q->client, q->ctx, &a, &response, err);
+	int code;
 
+	df_trino_drop_page(q);
+	code = ask(q->client, q->ctx, &a, &response, err);
 	if (code == 0 && (response.status == 404 || response.status == 410)) {
 		free(DF_TAKE(q->next));
 		code = df_error_set(

@@ -61,6 +61,8 @@ int df_trino_query_row(struct df_trino_query *query, struct df_value **ret, stru
  * query.client.timeout. Failures are found by the next row. */
 void df_trino_query_keep(struct df_trino_query *query);
 
+/* Its rows are used up: frees the page before the next one comes, so that only one is there. */
+void df_trino_drop_page(struct df_trino_query *query);
 /* Runs to the end and drops rows. */
 int df_trino_query_finish(struct df_trino_query *query, struct df_error *err) df_must_check;
 

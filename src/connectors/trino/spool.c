@@ -87,8 +87,6 @@ static int take_segment(struct df_trino_query *q, const struct df_value *segment
 	struct df_value *rows;
 	int64_t size;
 
-	df_buf_done(&q->body);
-	df_arena_reset(&q->arena);
 	if (q->spool->encoding == JSON || !plain) {
 		q->body = *bytes;
 		*bytes = (struct df_buf){ 0 };
@@ -157,6 +155,7 @@ int df_trino_spool_next(struct df_trino_query *q, struct df_error *err)
 	int code = 0;
 
 	struct df_str type = text_of(segment, "type", &q->spool->arena);
+	df_trino_drop_page(q);
 	if (df_str_equal_c(type, "inline")) {
 		if (!df_buf_add_base64_decoded(&bytes, text_of(segment, "data", &q->spool->arena)))
 			code = bytes.failed ? df_error_no_memory(err) : bad(err, "is not base64");
