@@ -8,30 +8,18 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <unistd.h>
-
 #include "base/clock.h"
-#include "kube/build.h"
 #include "net/certificate.h"
 #include "operator/self_signed.h"
 #include "test/operator/resources.h"
 
+#include "test/kube/server.h"
+
 #define REPLICAS 6
 #define DAY ((int64_t)24 * 3600)
 
-static struct df_kube_config config;
 static struct df_kube_client_options options = { .config = &config, .field_manager = "dataflow-operator" };
-static struct df_kube_client *client;
-static struct df_error err;
-static char namespace[40];
 static int64_t today;
-
-static void ok(int code)
-{
-	if (code != 0)
-		fail_msg("%s: %s", err.remote, err.text);
-}
 
 static struct df_operator_settings settings_for(const char *secret)
 {
@@ -191,17 +179,12 @@ static void without_a_configuration_it_is_told(void **state)
 
 static int set_up(void **state)
 {
-	struct df_kube_ref ref = { .resource = &df_kube_namespaces, .name = namespace };
 	struct df_kube_ref webhooks = { .resource = &df_kube_webhooks, .name = namespace };
 	struct df_value *v;
 
 	(void)state;
-	snprintf(namespace, sizeof(namespace), "self-signed-%d", getpid());
 	today = df_clock_now(NULL) / DF_NS_PER_S;
-	ok(df_kube_config_load(NULL, &config, &err));
-	ok(df_kube_client_new(&options, &client, &err));
-	ok(df_kube_build(&arena, &v, &err, "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':%s}}", namespace));
-	ok(df_kube_create(client, NULL, &ref, v, &arena, NULL, &err));
+	open_server("self-signed", options.field_manager, false);
 	ok(df_kube_build(&arena, &v, &err,
 			 "{'apiVersion':'admissionregistration.k8s.io/v1','kind':'ValidatingWebhookConfiguration',"
 			 "'metadata':{'name':%s},'webhooks':[{'name':'a.example.org','sideEffects':'None',"
@@ -215,14 +198,10 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	struct df_kube_ref ref = { .resource = &df_kube_namespaces, .name = namespace };
 	struct df_kube_ref webhooks = { .resource = &df_kube_webhooks, .name = namespace };
-	struct df_kube_delete_options background = { .propagation = "Background", .grace_seconds = -1 };
 
 	ok(df_kube_delete(client, NULL, &webhooks, NULL, NULL, &err));
-	ok(df_kube_delete(client, NULL, &ref, &background, NULL, &err));
-	df_kube_client_free(client);
-	df_kube_config_done(&config);
+	close_server();
 	return free_arena(state);
 }
 
