@@ -123,12 +123,13 @@ static int sink_write(struct df_sink *sink, struct df_context *ctx, struct df_wr
 
 static int sink_sync(struct df_sink *sink, struct df_context *ctx, bool final, struct df_error *err)
 {
+	struct kit_sink *s = side_of(sink);
+
 	(void)ctx;
-	(void) final;
 	(void)err;
-	DF_LOCK_SCOPE(&side_of(sink)->lock);
-	side_of(sink)->syncs++;
-	return 0;
+	DF_LOCK_SCOPE(&s->lock);
+	s->syncs++;
+	return final ? 0 : s->sync_result;
 }
 
 static int sink_held(struct df_sink *sink, struct df_context *ctx, struct df_arena *arena, struct df_str *ret,

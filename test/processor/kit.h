@@ -26,6 +26,7 @@ struct kit_sink {
 	/* One write: 0, a code, or DF_WRITE_PENDING; NULL: confirms all. Under the lock. */
 	int (*write)(struct kit_sink *s, struct df_context *ctx, struct df_write *w, struct df_error *err);
 	int (*connect)(struct kit_sink *s, struct df_error *err); /* NULL: succeeds */
+	int sync_result;					  /* of all but the final one */
 	void *arg;
 
 	pthread_mutex_t lock;
