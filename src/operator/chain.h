@@ -79,7 +79,9 @@ int df_chain(const struct df_chain_input *in, struct df_arena *arena, struct df_
  * are gone. */
 bool df_chain_quiet(struct df_value *const *jobs, size_t job_count, struct df_value *const *pods, size_t pod_count);
 
-/* A processor Job that may run, and was made no later than `before` (seconds since 1970), has no pod. */
-bool df_chain_podless(struct df_value *const *jobs, size_t job_count, int64_t before);
+/* A Job that may run, was made no later than `before` (seconds since 1970), and has no pod: the one of that name, or
+ * any of a processor (name NULL). NULL: there is none. */
+const struct df_value *df_chain_podless(struct df_value *const *jobs, size_t job_count, const char *name,
+					int64_t before);
 
 #endif

@@ -287,17 +287,28 @@ bool df_chain_quiet(struct df_value *const *jobs, size_t job_count, struct df_va
 	return true;
 }
 
-bool df_chain_podless(struct df_value *const *jobs, size_t job_count, int64_t before)
+/* Times and names of objects need no unescaping, so nothing is allocated. */
+static bool is_meant(const struct df_value *job, const char *name)
 {
-	for (size_t i = 0; i < job_count; i++) {
-		const struct df_value *created = df_kube_at(jobs[i], "metadata", "creationTimestamp", NULL);
-		struct df_arena none = { 0 };
-		struct df_instant t;
+	const struct df_value *v = df_kube_at(job, "metadata", "name", NULL);
 
-		/* A time needs no unescaping, so nothing is allocated. */
-		if (is_processor(jobs[i]) && may_run(jobs[i]) && !has_pods(jobs[i]) && created &&
-		    df_rfc3339_parse(df_value_text(created, &none), &t) && t.seconds <= before)
-			return true;
-	}
-	return false;
+	return name ? v && df_value_string_equal(v, df_str_c(name)) : is_processor(job);
+}
+
+static bool made_before(const struct df_value *job, int64_t seconds)
+{
+	const struct df_value *created = df_kube_at(job, "metadata", "creationTimestamp", NULL);
+	struct df_arena none = { 0 };
+	struct df_instant t;
+
+	return created && df_rfc3339_parse(df_value_text(created, &none), &t) && t.seconds <= seconds;
+}
+
+const struct df_value *df_chain_podless(struct df_value *const *jobs, size_t job_count, const char *name,
+					int64_t before)
+{
+	for (size_t i = 0; i < job_count; i++)
+		if (is_meant(jobs[i], name) && may_run(jobs[i]) && !has_pods(jobs[i]) && made_before(jobs[i], before))
+			return jobs[i];
+	return NULL;
 }

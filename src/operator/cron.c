@@ -6,6 +6,7 @@
 #include "operator/reset.h"
 #include "operator/runs.h"
 #include "operator/steps.h"
+#include "operator/text.h"
 
 #define PODS_S 5 /* a Job has its pod by then */
 #define BEHIND_NS (200 * DF_NS_PER_MS)
@@ -248,6 +249,31 @@ static int put_status(struct cron *c, const struct shown *shown, struct df_error
 	return code < 0 ? code : df_status_write(c->steps.r, c->steps.resource.object, status, err);
 }
 
+/* What has no pod and does not fail would be told as running: a quota or an admission plugin refuses it, and only an
+ * Event says so. */
+static int look_at_podless(struct cron *c, struct df_error *err)
+{
+	struct df_reconcile *r = c->steps.r;
+	struct df_chain_status *s = &c->chain.status;
+	const struct df_value *job =
+		s->active_job ? df_chain_podless(c->jobs, c->job_count, s->active_job, r->now) : NULL;
+	const char *why;
+	int code;
+
+	if (!job)
+		return 0;
+	if (!df_chain_podless(c->jobs, c->job_count, s->active_job, r->now - PODS_S)) {
+		df_reconcile_again(r, PODS_S * DF_NS_PER_S);
+		return 0;
+	}
+	df_reconcile_again(r, r->settings->pending_requeue_ns);
+	code = df_events_newest(r, job, "FailedCreate", &why, err);
+	if (code < 0 || !why)
+		return code;
+	s->message = df_text(r->arena, "Job %s cannot create its pod: %s", s->active_job, why);
+	return s->message ? 0 : df_error_no_memory(err);
+}
+
 /* *ret_behind: it was not written, for the resource is not as it was seen. */
 static int write_status(struct cron *c, bool *ret_behind, struct df_error *err)
 {
@@ -259,6 +285,8 @@ static int write_status(struct cron *c, bool *ret_behind, struct df_error *err)
 	if (c->steps.failed || c->steps.waiting || c->steps.resource.deleting)
 		code = look_at_runs(c, false, err);
 	*ret_behind = false;
+	if (code == 0)
+		code = look_at_podless(c, err);
 	if (code < 0)
 		return code;
 	r->stage = "status";
@@ -302,9 +330,9 @@ static int conclude(struct df_steps *s, bool worked, struct df_error *err)
  * again. */
 static void doubt(struct cron *c)
 {
-	if (df_chain_podless(c->jobs, c->job_count, c->steps.r->now))
+	if (df_chain_podless(c->jobs, c->job_count, NULL, c->steps.r->now))
 		df_reconcile_again(c->steps.r, c->steps.r->settings->pending_requeue_ns);
-	if (df_chain_podless(c->jobs, c->job_count, c->steps.r->now - PODS_S))
+	if (df_chain_podless(c->jobs, c->job_count, NULL, c->steps.r->now - PODS_S))
 		df_verified_forget(c->steps.r->op->verified, c->steps.r->kind, c->steps.r->namespace, c->steps.r->name);
 }
 

@@ -21,4 +21,9 @@ void df_recorder_stop(struct df_recorder *recorder);
 void df_event(struct df_reconcile *r, const struct df_value *object, bool warning, const char *reason, const char *fmt,
 	      ...) df_printf(5, 6);
 
+/* events_newest.c: the text of the newest Event of that reason about a namespaced object, in r->arena; *ret NULL: there
+ * is none. One request. */
+int df_events_newest(struct df_reconcile *r, const struct df_value *object, const char *reason, const char **ret,
+		     struct df_error *err) df_must_check;
+
 #endif

@@ -124,7 +124,7 @@ static int look_at_mounts(struct flow *f, struct df_error *err)
 		return 0;
 	for (size_t i = 0; code == 0 && !f->facts.mount_failure && i < f->pod_count; i++)
 		if (df_pod_creating(f->pods[i]))
-			code = df_references_failed_mount(f->steps.r, f->pods[i], &f->facts.mount_failure, err);
+			code = df_events_newest(f->steps.r, f->pods[i], "FailedMount", &f->facts.mount_failure, err);
 	return code;
 }
 

@@ -18,8 +18,4 @@ void df_references_check(const struct df_operator_settings *settings, const stru
 int df_references_ensure(struct df_reconcile *r, const struct df_resource *resource,
 			 struct df_error *err) df_must_check;
 
-/* Of a pod that waits in ContainerCreating: the text of its newest FailedMount Event, in r->arena; NULL: none. */
-int df_references_failed_mount(struct df_reconcile *r, const struct df_value *pod, const char **ret,
-			       struct df_error *err) df_must_check;
-
 #endif

@@ -883,15 +883,18 @@ static void test_quiet(void **state)
 static void test_podless(void **state)
 {
 	static const struct {
-		const char *jobs;
+		const char *jobs, *name;
 		bool podless;
 	} rows[] = {
-		{ "", false },
-		{ "p begun created@10", true },
-		{ "p begun created@11", false },
-		{ "p suspended created@10", false },
-		{ "p begun created@10 complete@20", false },
-		{ "p/0 created@10", false },
+		{ "", NULL, false },
+		{ "p begun created@10", NULL, true },
+		{ "p begun created@11", NULL, false },
+		{ "p suspended created@10", NULL, false },
+		{ "p begun created@10 complete@20", NULL, false },
+		{ "p/0 created@10", NULL, false },
+		{ "p begun created@10", "p", true },
+		{ "p begun created@10", "q", false },
+		{ "p/0 created@10", "p/0", true },
 	};
 
 	(void)state;
@@ -900,11 +903,11 @@ static void test_podless(void **state)
 		struct df_value *jobs[JOBS_MAX];
 		size_t n = read_jobs(rows[i].jobs, jobs, &arena);
 
-		if (df_chain_podless(jobs, n, 10) != rows[i].podless)
+		if (!!df_chain_podless(jobs, n, rows[i].name, 10) != rows[i].podless)
 			fail_msg("%s", rows[i].jobs);
 		if (n)
 			df_object_set(df_object_get_c(jobs[0], "status"), DF_STR("active"), df_value_int64(&arena, 1));
-		assert_false(df_chain_podless(jobs, n, 10));
+		assert_null(df_chain_podless(jobs, n, rows[i].name, 10));
 	}
 }
 

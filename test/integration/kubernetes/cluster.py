@@ -53,6 +53,7 @@ KINDS = {
     "secret": ("/api/v1", "secrets"),
     "pod": ("/api/v1", "pods"),
     "serviceaccount": ("/api/v1", "serviceaccounts"),
+    "limitrange": ("/api/v1", "limitranges"),
     "deployment": ("/apis/apps/v1", "deployments"),
     "replicaset": ("/apis/apps/v1", "replicasets"),
     "job": ("/apis/batch/v1", "jobs"),

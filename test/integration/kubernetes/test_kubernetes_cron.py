@@ -181,6 +181,20 @@ class Cron(cluster.Case):
         status = self.await_phase("Failed", f"Trigger 0 (report) failed (Error): no such report; Job {name} failed: BackoffLimitExceeded")
         self.assertEqual((status["currentTriggerIndex"], status["activeJobName"]), (0, name))
 
+    def test_a_pod_that_may_not_be_made(self):
+        """Only an Event of the Job says so. What is refused here: more than 50m of CPU, which the trigger wants."""
+        self.operator(env={"RECONCILE_PENDING_REQUEUE_SECONDS": "1"})
+        self.cron(resources={"requests": {"cpu": "10m"}, "limits": {"cpu": "10m"}},
+                  triggers=[{**TRIGGERS[0], "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}}])
+        self.apply({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"},
+                    "spec": {"limits": [{"type": "Container", "max": {"cpu": "50m"}}]}})
+        job = self.run_now()
+        self.end(job)
+        name = self.trigger(job, 0)
+        status = self.await_phase("RunningTriggers", f"Job {name} cannot create its pod: Error creating: pods", 30)
+        self.assertIn("maximum cpu usage per Container is 50m", status["message"])
+        self.assertEqual((status["currentTriggerIndex"], status["activeJobName"]), (0, name))
+
     def test_deleted_in_mid_run(self):
         self.operator()
         self.cron(triggers=TRIGGERS)
