@@ -30,7 +30,7 @@
   verbs: [get, list, watch]
 - apiGroups: ["", events.k8s.io]
   resources: [events]
-  verbs: [create, patch, list] # list: why a pod's Secret could not be mounted
+  verbs: [create, patch, list] # list: why a volume could not be mounted, why a Job has no pod
 {{- end -}}
 
 {{/* A Role and its binding to the operator. Takes {root, namespace, name, rules (text)}. */}}
