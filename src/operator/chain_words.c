@@ -61,10 +61,20 @@ const char *chain_last_words(struct chain *c, const struct chain_job *job)
 	return pod ? df_pod_failure(pod, who(c, job), c->arena, &c->no_memory) : NULL;
 }
 
+/* A processor's Job makes another pod, after a while and some times. */
+static const char *retry_words(struct chain *c, const struct chain_job *job)
+{
+	const char *why = job->index < 0 ? chain_last_words(c, job) : NULL;
+
+	return why ? chain_text(c, "%s; Job %s may try again", why, job->name) : NULL;
+}
+
 const char *chain_trouble(struct chain *c, const struct chain_job *job)
 {
 	const struct df_value *pod = newest_of(c, job);
 	const char *text = pod ? df_pod_cannot_start(pod, who(c, job), c->arena, &c->no_memory) : NULL;
 
-	return text || !pod ? text : df_pod_not_scheduled(pod, who(c, job), c->arena, &c->no_memory);
+	if (pod && !text)
+		text = df_pod_not_scheduled(pod, who(c, job), c->arena, &c->no_memory);
+	return pod && !text ? retry_words(c, job) : text;
 }

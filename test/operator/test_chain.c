@@ -749,6 +749,12 @@ static const struct row status_rows[] = {
 		  "'reason':'ErrImagePull','message':'no such image'}}}]}}",
 	  .actions = "",
 	  .shown = "Running p p -1 0 0: Job p is running" },
+	{ .what = "it failed, and its Job makes another pod soon",
+	  .jobs = "p begun",
+	  .pods = "{'metadata':{'labels':{'job-name':'p'}},'status':{'containerStatuses':[{'state':{'terminated':{"
+		  "'exitCode':3,'reason':'Error'}}}]}}",
+	  .actions = "",
+	  .shown = "Running p p -1 0 0: Processor failed (Error): exit status 3; Job p may try again" },
 	{ .what = "no room",
 	  .jobs = "p begun",
 	  .pods = "{'metadata':{'labels':{'job-name':'p'}},'status':{'conditions':[{'type':'PodScheduled','status':'False',"
