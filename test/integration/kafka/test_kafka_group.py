@@ -149,8 +149,8 @@ class ExactlyOnce(KafkaCase):
         self.assertEqual(Counter(numbers), Counter(range(200)))
 
     def test_needs_a_kafka_source(self):
-        log = self.run_once(self.flow(self.from_file({"n": 1}), self.sink(self.topic("out"), exactlyOnce=True)), code=1)
-        self.assertIn("exactlyOnce", log)
+        log = self.run_once(self.flow(self.from_file({"n": 1}), self.sink(self.topic("out"), exactlyOnce=True)), code=2)
+        self.assertIn("spec.sink.config.exactlyOnce: exactlyOnce of a kafka sink needs a kafka source", log)
 
 
 class Static(KafkaCase):
