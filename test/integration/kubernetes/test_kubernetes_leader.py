@@ -144,6 +144,10 @@ class OwnImage(cluster.Case):
         self.assertEqual(deployment["spec"]["template"]["spec"]["containers"][0]["image"], "example.org/own:7")
 
 
+# A leader that cannot renew its Lease for 10 s ends; this one has more time than anything here takes.
+PATIENT = {"LEADER_ELECTION_LEASE_DURATION_SECONDS": "90", "LEADER_ELECTION_RENEW_DEADLINE_SECONDS": "80"}
+
+
 class Many(cluster.Case):
     def many(self, names):
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -161,8 +165,7 @@ class Restart(Many):
     """With nothing beside it."""
 
     def test_api_server_restarts(self):
-        # A leader that cannot renew its Lease for 10 s ends; this one has more time than any restart takes.
-        operator = self.operator(env={"LEADER_ELECTION_LEASE_DURATION_SECONDS": "90", "LEADER_ELECTION_RENEW_DEADLINE_SECONDS": "80"})
+        operator = self.operator(env=PATIENT)
         names = [f"f{i}" for i in range(10)]
         self.many(names[:5])
         services.script("kubernetes", "stop")
@@ -182,7 +185,7 @@ class Trouble(Many):
             config = pathlib.Path(cluster.ENV["KUBECONFIG"]).read_text().replace(server.netloc, f"127.0.0.1:{network.port}")
             path = self.dir / "through.kubeconfig"
             path.write_text(config)
-            operator = self.operator(kubeconfig=path)
+            operator = self.operator(env=PATIENT, kubeconfig=path)
             self.many(["before"])
             self.await_all(["before"], 15)
             names = [f"f{i}" for i in range(12)]
