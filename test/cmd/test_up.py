@@ -307,7 +307,7 @@ class Isolation(Up):
         self.start()
         self.wait_state("b", "failing")
         self.assertIn("missing.jsonl", self.status("b")["error"])
-        self.assertEqual(self.get("/readyz"), (503, "not ready: default/b"))
+        self.wait_for(lambda: self.get("/readyz") == (503, "not ready: default/b"))  # a may begin later than b fails
         self.assertEqual(self.get("/livez"), (200, "ok"))
         n = self.lines("a")
         self.jsonl("missing.jsonl", [{"id": 1}, {"id": 2}])
