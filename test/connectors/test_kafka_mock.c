@@ -265,7 +265,7 @@ static void test_fetch(void **state)
 
 /* ---- the group ------------------------------------------------------------------------------------------- */
 
-enum moment { STARTING, RUNNING, REJOINING, COMMITTING };
+enum moment { STARTING, RUNNING, REJOINING, COMMITTING, COMMITTING_TWICE };
 
 /* One answer to one request: before a consumer comes, while it is there, when it must join again, or to a commit. The
  * mock's group waits for members that it forgot (5 s, or 10 s), so each case has a process and a cluster of its own,
@@ -305,6 +305,10 @@ static const struct group_case {
 	{ "commit_rebalance_in_progress", COMMITTING, OFFSET_COMMIT, E(REBALANCE_IN_PROGRESS) },
 	{ "commit_unknown_topic", COMMITTING, OFFSET_COMMIT, E(UNKNOWN_TOPIC_OR_PART) },
 	{ "commit_metadata_too_large", COMMITTING, OFFSET_COMMIT, E(OFFSET_METADATA_TOO_LARGE) },
+	{ "commits_load_in_progress", COMMITTING_TWICE, OFFSET_COMMIT, E(COORDINATOR_LOAD_IN_PROGRESS) },
+	{ "commits_not_available", COMMITTING_TWICE, OFFSET_COMMIT, E(COORDINATOR_NOT_AVAILABLE) },
+	{ "commits_timed_out", COMMITTING_TWICE, OFFSET_COMMIT, E(REQUEST_TIMED_OUT) },
+	{ "commits_rebalance_in_progress", COMMITTING_TWICE, OFFSET_COMMIT, E(REBALANCE_IN_PROGRESS) },
 };
 
 static void test_group(void **state)
@@ -370,16 +374,70 @@ static void test_commit(void **state)
 	harness_done(&h);
 }
 
+/* Where the group stands, as the broker says. */
+static int64_t committed(rd_kafka_t *rk, const char *topic)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	int64_t offset;
+
+	rd_kafka_topic_partition_list_add(list, topic, 0);
+	assert_int_equal(rd_kafka_committed(rk, list, 5000), 0);
+	offset = list->elems[0].offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return offset;
+}
+
+/* A commit that is sent again must not take back what a later one said. */
+static void test_commits_in_order(void **state)
+{
+	const struct group_case *c = *state;
+	const char *topic = new_topic(1);
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	struct harness_reader reader;
+	struct df_source *s;
+	struct harness h;
+	rd_kafka_t *asking;
+	char why[256];
+
+	rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster), why, sizeof(why));
+	rd_kafka_conf_set(conf, "group.id", topic, why, sizeof(why));
+	asking = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
+	assert_non_null(asking);
+	harness_init(&h);
+	h.env.once = false;
+	fill(topic, "one");
+	fill(topic, "two");
+	s = new_source(&h, topic, topic);
+	harness_start(&reader, &h, s);
+	harness_await(&h, 2);
+	fail_once(OFFSET_COMMIT, c->code);
+	free(harness_commit_some(&h, s, 0, 1));
+	usleep(20000);
+	free(harness_commit_some(&h, s, 1, 1));
+	for (int i = 0; i < 40 && committed(asking, topic) != 2; i++)
+		usleep(100000);
+	usleep(1500000); /* the first had its second try, too */
+	assert_int_equal(committed(asking, topic), 2);
+	assert_int_equal(harness_stop(&reader), DF_ERR_CANCELED);
+	df_source_free(s);
+	harness_done(&h);
+	rd_kafka_destroy(asking);
+}
+
 /* Forks before this process has threads; returns how many cases failed. */
 static int run_group_cases(void)
 {
+	static void (*const tests[])(void **) = { [STARTING] = test_group,
+						  [RUNNING] = test_group,
+						  [REJOINING] = test_group,
+						  [COMMITTING] = test_commit,
+						  [COMMITTING_TWICE] = test_commits_in_order };
 	pid_t children[DF_ARRAY_SIZE(group_cases)];
 	int failed = 0;
 
 	for (size_t i = 0; i < DF_ARRAY_SIZE(group_cases); i++) {
 		const struct CMUnitTest alone[] = { { .name = group_cases[i].name,
-						      .test_func = group_cases[i].moment == COMMITTING ? test_commit
-												       : test_group,
+						      .test_func = tests[group_cases[i].moment],
 						      .initial_state = (void *)&group_cases[i] } };
 
 		children[i] = fork();

@@ -276,7 +276,9 @@ static void tell_trouble(struct df_kafka_source *s)
 static void look_around(struct df_kafka_source *s, bool moved)
 {
 	int64_t now = df_clock_monotonic();
+	bool second = now - s->lag_ns >= DF_NS_PER_S;
 
+	df_kafka_source_look_at_commits(s, second);
 	if (moved) {
 		df_kafka_client_working(&s->client);
 		s->moved_ns = now;
@@ -284,14 +286,10 @@ static void look_around(struct df_kafka_source *s, bool moved)
 		df_emitter_idle(s->out);
 		s->moved_ns = now;
 	}
-	if (now - s->lag_ns >= DF_NS_PER_S) {
+	if (second) {
 		tell_trouble(s);
 		df_kafka_source_tell_lag(s);
 		s->lag_ns = now;
-		if (s->commit_again) {
-			s->commit_again = false;
-			df_kafka_source_commit_again(s);
-		}
 	}
 }
 

@@ -13,6 +13,7 @@
 struct df_kafka_partition {
 	struct df_partition *ledger; /* NULL: not ours now. Under the source's lock */
 	int64_t done;	  /* offset behind the last message that is done; -1: none since it is ours. Likewise */
+	int64_t told;	  /* what the group was told of it, or is just being told; -1: nothing. Likewise */
 	int64_t begin;	  /* where reading began; -1: not known yet. Likewise */
 	int64_t restored; /* what a transactional sink held; -1: nothing */
 	int64_t next;	  /* behind the last message read; -1: none. The reader's, as what follows */
@@ -34,7 +35,8 @@ struct df_kafka_source {
 	struct df_kafka_client client;
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *queue;   /* the consumer's: messages, rebalances, errors */
-	rd_kafka_queue_t *commits; /* answers to commits that are waited for */
+	rd_kafka_queue_t *commits; /* answers to commits */
+	bool committing;	   /* one is on its way. Under the lock */
 	bool cooperative, raw;
 	struct df_kafka_avro_reader *avro; /* NULL: another format */
 	bool described;			   /* a transactional sink keeps the position. Under the lock */
@@ -58,7 +60,7 @@ struct df_kafka_source {
 	bool away;		 /* it was told that no broker answers */
 	int64_t said_ns;	 /* when trouble with the topic was logged */
 	int64_t commit_said_ns;	 /* and with a commit */
-	bool commit_again;	 /* a commit failed */
+	bool commit_again;	 /* a commit failed: another is due */
 	struct df_error failure; /* of a callback; code 0: none */
 	struct df_kafka_metadata template;
 	int64_t second; /* of template.text */
@@ -110,8 +112,9 @@ int df_kafka_source_describe(struct df_source *source, const struct df_commit *c
 /* Commits what is done of these partitions (NULL: all of ours) and waits for the answer, 5 s at most. Trouble is
  * logged. */
 void df_kafka_source_commit_now(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *list);
-/* The same without waiting. */
-void df_kafka_source_commit_again(struct df_kafka_source *s);
+/* The reader's: takes the answer of a commit, if it is there. What was done meanwhile is committed next; at `due` also
+ * what failed. */
+void df_kafka_source_look_at_commits(struct df_kafka_source *s, bool due);
 /* Makes room for partitions up to this number; DF_ERR_NO_MEMORY. Under the lock. */
 int df_kafka_source_room(struct df_kafka_source *s, int32_t number, struct df_error *err) df_must_check;
 

@@ -101,7 +101,7 @@ static int take_over(struct df_kafka_source *s, rd_kafka_t *rk, const rd_kafka_t
 	if (r < 0)
 		return r;
 	p->ledger = ledger;
-	p->done = -1;
+	p->done = p->told = -1;
 	p->begin = p->next = t->offset >= 0 ? t->offset : -1;
 	p->end = -1;
 	p->ended = false;

@@ -8,23 +8,6 @@
 #define FETCH_BYTES 262144 /* of a partition; a larger record comes all the same */
 #define QUEUE_BACKOFF_MS 5 /* how soon a partition that had enough is asked for more */
 
-static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
-{
-	struct df_kafka_source *s = DF_CONTAINER_OF((struct df_kafka_client *)opaque, struct df_kafka_source, client);
-	struct df_error err;
-
-	(void)rk;
-	(void)list;
-	if (!code || code == RD_KAFKA_RESP_ERR__NO_OFFSET)
-		return;
-	s->commit_again = true;
-	if (!df_kafka_say(&s->commit_said_ns))
-		return;
-	df_kafka_error(&err, code, "committing offsets");
-	df_log_error(s->client.logger, DF_LOG_WARN, &err,
-		     "the group's position stays behind, tried again every second");
-}
-
 static void set_timeouts(struct df_kafka_conf *c, const struct df_kafka_source_settings *s)
 {
 	struct df_duration longer = s->net_read_timeout;
@@ -63,7 +46,6 @@ static int make_client(struct df_kafka_source *s, struct df_error *err)
 
 	df_kafka_conf_begin(&c, &settings->connection, &s->client, err);
 	rd_kafka_conf_set_rebalance_cb(c.conf, df_kafka_source_rebalance);
-	rd_kafka_conf_set_offset_commit_cb(c.conf, on_commit);
 	df_kafka_set(&c, "group.id", settings->consumer_group.value);
 	if (settings->group_instance_id) {
 		df_cleanup(df_freep) char *id = df_kafka_expand_pod(settings->group_instance_id);

@@ -27,8 +27,9 @@ int df_kafka_source_room(struct df_kafka_source *s, int32_t number, struct df_er
 		return df_error_no_memory(err);
 	s->partitions = grown;
 	for (size_t i = s->partition_count; i < count; i++) {
-		grown[i] =
-			(struct df_kafka_partition){ .done = -1, .begin = -1, .restored = -1, .next = -1, .end = -1 };
+		grown[i] = (struct df_kafka_partition){
+			.done = -1, .told = -1, .begin = -1, .restored = -1, .next = -1, .end = -1
+		};
 		snprintf(grown[i].key, sizeof(grown[i].key), "%zu", i);
 	}
 	s->partition_count = count;
@@ -45,21 +46,52 @@ static struct df_kafka_partition *partition_of(struct df_kafka_source *s, const 
 	return s->partitions[number].ledger == commit->partition ? &s->partitions[number] : NULL;
 }
 
-static void add(struct df_kafka_source *s, rd_kafka_topic_partition_list_t *list, const struct df_kafka_partition *p)
+/* ---- the group's ----------------------------------------------------------------------------------------- */
+
+/* One commit at a time: librdkafka sends one again that failed, and keeps one until there is a coordinator; behind a
+ * later one it would take that back. */
+
+static void add(struct df_kafka_source *s, rd_kafka_topic_partition_list_t *list, struct df_kafka_partition *p)
 {
-	if (p->ledger && p->done >= 0)
-		rd_kafka_topic_partition_list_add(list, df_kafka_source_topic(s), (int32_t)(p - s->partitions))
-			->offset = p->done;
+	if (!p->ledger || p->done < 0 || p->done == p->told)
+		return;
+	rd_kafka_topic_partition_list_add(list, df_kafka_source_topic(s), (int32_t)(p - s->partitions))->offset =
+		p->done;
+	p->told = p->done;
 }
 
-/* ---- the group's ----------------------------------------------------------------------------------------- */
+static void forget_told(struct df_kafka_source *s)
+{
+	for (size_t i = 0; i < s->partition_count; i++)
+		s->partitions[i].told = -1;
+}
+
+/* Sends what the group does not know of these partitions (NULL: of all). False: there is nothing. Under the lock. */
+static bool send_commit(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *of)
+{
+	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list = NULL;
+
+	if (!s->rk || s->committing || s->described || s->gone)
+		return false;
+	list = rd_kafka_topic_partition_list_new(8);
+	for (size_t i = 0; !of && i < s->partition_count; i++)
+		add(s, list, &s->partitions[i]);
+	for (int i = 0; of && i < of->cnt; i++) {
+		if ((size_t)of->elems[i].partition < s->partition_count)
+			add(s, list, &s->partitions[of->elems[i].partition]);
+	}
+	if (list->cnt == 0)
+		return false;
+	s->committing = !rd_kafka_commit_queue(s->rk, list, s->commits, NULL, NULL);
+	if (!s->committing)
+		forget_told(s);
+	return s->committing;
+}
 
 int df_kafka_source_commit(struct df_source *source, const struct df_commit *commits, size_t count,
 			   struct df_value *checkpoint, struct df_arena *arena, struct df_error *err)
 {
 	struct df_kafka_source *s = source_of(source);
-	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list =
-		rd_kafka_topic_partition_list_new((int)count);
 
 	(void)checkpoint;
 	(void)arena;
@@ -68,51 +100,57 @@ int df_kafka_source_commit(struct df_source *source, const struct df_commit *com
 	for (size_t i = 0; i < count; i++) {
 		struct df_kafka_partition *p = partition_of(s, &commits[i]);
 
-		if (!p)
-			continue; /* it went to another member, whose business it is now */
-		p->done = commits[i].position.number + 1;
-		add(s, list, p);
+		if (p) /* else it went to another member, whose business it is now */
+			p->done = commits[i].position.number + 1;
 	}
-	if (list->cnt > 0 && s->rk && !s->described && !s->gone)
-		(void)rd_kafka_commit(s->rk, list, true); /* what came of it: on_commit */
+	(void)send_commit(s, NULL);
 	return 0;
 }
 
-static rd_kafka_topic_partition_list_t *done_of(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *of)
+static bool is_committing(struct df_kafka_source *s)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+	DF_LOCK_SCOPE(&s->lock);
+	return s->committing;
+}
+
+/* Waits for the answer to the commit that is on its way, if one is. _TIMED_OUT: it did not come. */
+static rd_kafka_resp_err_t take_answer(struct df_kafka_source *s, int ms)
+{
+	rd_kafka_event_t *event = is_committing(s) ? rd_kafka_queue_poll(s->commits, ms) : NULL;
+	rd_kafka_resp_err_t code;
 
 	DF_LOCK_SCOPE(&s->lock);
-	bool own = !s->described && !s->gone;
-	for (size_t i = 0; i < s->partition_count && !of && own; i++)
-		add(s, list, &s->partitions[i]);
-	for (int i = 0; of && i < of->cnt && own; i++) {
-		if ((size_t)of->elems[i].partition < s->partition_count)
-			add(s, list, &s->partitions[of->elems[i].partition]);
-	}
-	return list;
-}
-
-void df_kafka_source_commit_again(struct df_kafka_source *s)
-{
-	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list = done_of(s, NULL);
-
-	if (list->cnt > 0)
-		(void)rd_kafka_commit(s->rk, list, true);
-}
-
-/* One question, and its answer. */
-static rd_kafka_resp_err_t commit_once(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *list, int ms)
-{
-	rd_kafka_resp_err_t code = rd_kafka_commit_queue(s->rk, list, s->commits, NULL, NULL);
-	rd_kafka_event_t *event;
-
-	if (code)
-		return code;
-	event = rd_kafka_queue_poll(s->commits, ms);
-	code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+	if (!event)
+		return s->committing ? RD_KAFKA_RESP_ERR__TIMED_OUT : 0;
+	code = rd_kafka_event_error(event);
 	rd_kafka_event_destroy(event);
+	s->committing = false;
+	if (code == RD_KAFKA_RESP_ERR__NO_OFFSET)
+		code = 0;
+	if (code)
+		forget_told(s);
 	return code;
+}
+
+void df_kafka_source_look_at_commits(struct df_kafka_source *s, bool due)
+{
+	bool sent = is_committing(s);
+	rd_kafka_resp_err_t code = sent ? take_answer(s, 0) : 0;
+	struct df_error err;
+
+	if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+		return;
+	s->commit_again |= code != 0;
+	if (code && df_kafka_say(&s->commit_said_ns)) {
+		df_kafka_error(&err, code, "committing offsets");
+		df_log_error(s->client.logger, DF_LOG_WARN, &err,
+			     "the group's position stays behind, tried again every second");
+	}
+	if (s->commit_again ? !due : !sent)
+		return;
+	s->commit_again = false;
+	DF_LOCK_SCOPE(&s->lock);
+	(void)send_commit(s, NULL);
 }
 
 /* While the group makes up its mind (a cooperative member keeps its partitions meanwhile) the generation changes under
@@ -123,25 +161,30 @@ static bool passes(const struct df_kafka_source *s, rd_kafka_resp_err_t code)
 	       !rd_kafka_assignment_lost(s->rk);
 }
 
+static bool send_more(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *of)
+{
+	DF_LOCK_SCOPE(&s->lock);
+	return send_commit(s, of);
+}
+
 void df_kafka_source_commit_now(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *of)
 {
-	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list = done_of(s, of);
-	int64_t end = df_clock_monotonic() + COMMIT_WAIT;
-	rd_kafka_resp_err_t code;
+	int64_t end = df_clock_monotonic() + COMMIT_WAIT, left = COMMIT_WAIT;
+	rd_kafka_resp_err_t code = take_answer(s, (int)(left / DF_NS_PER_MS));
 	struct df_error why;
 
-	if (list->cnt == 0)
-		return;
-	for (;;) {
-		int64_t left = end - df_clock_monotonic();
-
-		code = commit_once(s, list, (int)(left > 0 ? left / DF_NS_PER_MS : 0));
-		if (!code)
-			return;
-		if (!passes(s, code) || left < COMMIT_AGAIN)
+	if (code != RD_KAFKA_RESP_ERR__TIMED_OUT)
+		code = 0; /* whatever it was: what is missing is sent now */
+	while (code != RD_KAFKA_RESP_ERR__TIMED_OUT && send_more(s, of)) {
+		left = end - df_clock_monotonic();
+		code = take_answer(s, (int)(left > 0 ? left / DF_NS_PER_MS : 0));
+		if (code && (!passes(s, code) || left < COMMIT_AGAIN))
 			break;
-		(void)!df_context_sleep(NULL, COMMIT_AGAIN);
+		if (code)
+			(void)!df_context_sleep(NULL, COMMIT_AGAIN);
 	}
+	if (!code)
+		return;
 	df_kafka_error(&why, code, "committing offsets");
 	df_log_error(s->client.logger, DF_LOG_WARN, &why, "messages that are done will be read again");
 }
