@@ -3,6 +3,7 @@
 
 #include "connectors/clickhouse/block.h"
 #include "connectors/clickhouse/encode.h"
+#include "connectors/clickhouse/plan.h"
 #include "connectors/clickhouse/wide.h"
 
 /* ---- types ----------------------------------------------------------------------------------------------- */
@@ -195,6 +196,40 @@ static void check_row(struct blocks *b, size_t row, const char *json)
 	assert_string_equal(df_buf_c(&text), json);
 }
 
+/* Names within types are bytes to the server: a label that is no text becomes bytes, as any such text does, but a
+ * position keeps it as it is. */
+static void test_a_label_that_is_no_text(void **state)
+{
+	df_cleanup(df_buf_done) struct df_buf text = { 0 };
+	struct df_error err = DF_ERROR_INIT;
+	struct df_cursor_value key;
+	char key_text[DF_CH_KEY_TEXT];
+	bool not_utf8 = false;
+	struct df_value *v;
+	struct blocks b;
+
+	(void)state;
+	blocks_init(&b, "Enum8('a' = 0, '\xe1' = 1)");
+	assert_int_equal(add(&b, "0", &err), 0);
+	assert_int_equal(add(&b, "1", &err), 0);
+	decode(&b, 0);
+	assert_int_equal(df_ch_value(&b.block.fields[0].column, 0, &b.arena, &v, &not_utf8, &err), 0);
+	assert_int_equal(v->logical, DF_LOGICAL_TEXT);
+	assert_false(not_utf8);
+	assert_int_equal(df_ch_value(&b.block.fields[0].column, 1, &b.arena, &v, &not_utf8, &err), 0);
+	assert_int_equal(v->logical, DF_LOGICAL_BYTES);
+	assert_true(not_utf8);
+	df_value_write(v, &text);
+	assert_string_equal(df_buf_c(&text), "\"4Q==\"");
+
+	assert_int_equal(df_ch_cursor_value(&b.block.fields[0].column, 0, key_text, &key, &err), 0);
+	assert_int_equal(key.kind, DF_CURSOR_TEXT);
+	assert_int_equal(df_ch_cursor_value(&b.block.fields[0].column, 1, key_text, &key, &err), 0);
+	assert_int_equal(key.kind, DF_CURSOR_BYTES);
+	assert_true(df_str_equal_c(key.text, "\xe1"));
+	blocks_done(&b);
+}
+
 /* Type, what is written, what is read when it is not the same. */
 static const struct {
 	const char *type, *in, *out;
@@ -233,6 +268,7 @@ static const struct {
 	{ "Tuple(Int8, String)", "[1,\"x\"]", NULL },
 	{ "Tuple(a Int8, b Nullable(String))", "{\"a\":1}", "{\"a\":1,\"b\":null}" },
 	{ "Tuple()", "[]", NULL },
+	{ "Tuple(`a` Int8, `\xe1` Int8)", "[1,2]", NULL }, /* a name that no key can be */
 	{ "Map(UInt16, Array(String))", "{\"5\":[\"p\"],\"6\":[]}", NULL },
 	{ "LowCardinality(String)", "\"low\"", NULL },
 	{ "LowCardinality(Nullable(String))", "null", NULL },
@@ -383,6 +419,7 @@ int main(void)
 		cmocka_unit_test(test_malformed_types),
 		cmocka_unit_test(test_wide),
 		cmocka_unit_test(test_wide_limits),
+		cmocka_unit_test(test_a_label_that_is_no_text),
 		cmocka_unit_test(test_round_trips),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_rows_are_taken_back),

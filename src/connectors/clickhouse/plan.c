@@ -390,7 +390,7 @@ int df_ch_cursor_value(const struct df_ch_column *c, size_t row, char text[DF_CH
 	int code = df_ch_value(c, row, &arena, &v, &not_utf8, err);
 	if (code != 0)
 		return code;
-	struct df_str s = df_value_text(v, &arena);
+	struct df_str s = v->repr == DF_REPR_BYTES ? df_str(v->text, v->len) : df_value_text(v, &arena);
 	if (s.len >= DF_CH_KEY_TEXT)
 		return df_error_set(err, DF_ERR_UNKNOWN,
 				    "the column that rows are ordered by holds a text that is too "

@@ -246,6 +246,7 @@ static int parse_element(struct parser *p, struct df_str *ret_name, struct df_ch
 	return parse_type(p, ret);
 }
 
+/* The names count when all of them are there and can be keys of an object. */
 static int parse_tuple(struct parser *p, struct df_ch_type *t)
 {
 	bool named = true;
@@ -261,7 +262,7 @@ static int parse_tuple(struct parser *p, struct df_ch_type *t)
 			code = add_child(p, t, child, name);
 		if (code != 0)
 			return code;
-		named &= name.ptr != NULL;
+		named &= name.ptr && df_utf8_valid(name, NULL);
 	}
 	if (!named)
 		t->names = NULL;

@@ -47,7 +47,7 @@ struct df_ch_type {
 	struct df_str name; /* as the server wrote it */
 	size_t count;	    /* children or labels */
 	struct df_ch_type **children;
-	struct df_str *names;	    /* TUPLE: of the elements; NULL: they have none */
+	struct df_str *names;	    /* TUPLE: of the elements; NULL: not all have one in UTF-8 */
 	struct df_ch_label *labels; /* ENUM */
 };
 

@@ -194,17 +194,31 @@ static struct df_value *time_value(const struct df_ch_type *t, const uint8_t *p,
 	return text_value(arena, text, (size_t)len, of_day ? DF_LOGICAL_TIME : DF_LOGICAL_TEXT);
 }
 
-static struct df_value *enum_value(const struct df_ch_type *t, const uint8_t *p, struct df_arena *arena)
+static struct df_value *string_value(struct df_str s, struct df_arena *arena, bool *not_utf8)
+{
+	struct df_str copy = df_arena_dup(arena, s);
+	struct df_value *v;
+
+	if (!copy.ptr)
+		return NULL;
+	if (!df_utf8_valid(copy, NULL)) {
+		*not_utf8 = true;
+		return df_value_bytes(arena, copy);
+	}
+	v = df_value_string(arena, copy);
+	if (v)
+		v->logical = DF_LOGICAL_TEXT;
+	return v;
+}
+
+/* A label is bytes to the server, as a String is. */
+static struct df_value *enum_value(const struct df_ch_type *t, const uint8_t *p, struct df_arena *arena, bool *not_utf8)
 {
 	int64_t n = load_signed(p, t->size);
 
 	for (size_t i = 0; i < t->count; i++)
-		if (t->labels[i].value == n) {
-			struct df_value *v = df_value_string_copy(arena, t->labels[i].name);
-			if (v)
-				v->logical = DF_LOGICAL_TEXT;
-			return v;
-		}
+		if (t->labels[i].value == n)
+			return string_value(t->labels[i].name, arena, not_utf8);
 	return df_value_int64(arena, n); /* the server holds a value that its type no longer names */
 }
 
@@ -233,23 +247,6 @@ static struct df_value *address_value(const struct df_ch_type *t, const uint8_t 
 						 : inet_ntop(AF_INET6, p, text, sizeof(text));
 
 	return done ? text_value(arena, text, strlen(text), DF_LOGICAL_TEXT) : NULL;
-}
-
-static struct df_value *string_value(struct df_str s, struct df_arena *arena, bool *not_utf8)
-{
-	struct df_str copy = df_arena_dup(arena, s);
-	struct df_value *v;
-
-	if (!copy.ptr)
-		return NULL;
-	if (!df_utf8_valid(copy, NULL)) {
-		*not_utf8 = true;
-		return df_value_bytes(arena, copy);
-	}
-	v = df_value_string(arena, copy);
-	if (v)
-		v->logical = DF_LOGICAL_TEXT;
-	return v;
 }
 
 static struct df_value *fixed_string_value(const struct df_ch_type *t, const uint8_t *p, struct df_arena *arena,
@@ -292,7 +289,7 @@ static struct df_value *fixed_value(const struct df_ch_type *t, const uint8_t *p
 	case DF_CH_TIME:
 		return time_value(t, p, arena);
 	case DF_CH_ENUM:
-		return enum_value(t, p, arena);
+		return enum_value(t, p, arena, not_utf8);
 	case DF_CH_UUID:
 		return uuid_value(p, arena);
 	case DF_CH_IPV4:
