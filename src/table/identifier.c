@@ -13,6 +13,16 @@ int df_name_check(struct df_str name, const char *what, struct df_error *err)
 	return 0;
 }
 
+int df_name_check_key(struct df_str name, struct df_error *err)
+{
+	if (df_utf8_valid(name, NULL))
+		return 0;
+	return df_error_set(err, DF_ERR_CONFIG,
+			    "the name of the column \"" DF_STR_FMT
+			    "\" is not valid UTF-8, so no document can hold it; give it another in a query",
+			    DF_STR_ARG(name));
+}
+
 void df_name_quote(struct df_buf *sql, enum df_quote quote, struct df_str name)
 {
 	char mark = quote == DF_QUOTE_BACKTICK ? '`' : '"';

@@ -18,6 +18,10 @@ enum df_quote {
  * ("column name"). */
 int df_name_check(struct df_str name, const char *what, struct df_error *err) df_must_check;
 
+/* Can a column of a result be a member of a document? A database may hold a name in any encoding, a key is UTF-8.
+ * DF_ERR_CONFIG says what to do. */
+int df_name_check_key(struct df_str name, struct df_error *err) df_must_check;
+
 /* Appends the quoted name. The name must have passed df_name_check. */
 void df_name_quote(struct df_buf *sql, enum df_quote quote, struct df_str name);
 

@@ -315,6 +315,19 @@ static void refusals(void **state)
 	}
 }
 
+/* No key of a document can be such a name; no setting can either, so it stands in the database. */
+static void a_column_name_that_is_not_utf8(void **state)
+{
+	struct kit *kit = *state;
+	struct kit_source s;
+
+	kit_sql(kit, "CREATE TABLE t (id, \"a\xe9\")");
+	assert_int_equal(kit_source_open(kit, &s, "{\"table\":\"t\",\"orderByColumn\":\"id\"}", NULL), 0);
+	assert_int_equal(kit_source_read(&s), DF_ERR_CONFIG);
+	assert_non_null(strstr(s.err.text, "\"a?\" is not valid UTF-8"));
+	kit_source_close(&s);
+}
+
 static void creates_its_table(void **state)
 {
 	struct kit *kit = *state;
@@ -397,6 +410,7 @@ int main(void)
 		TEST(an_overlap_finds_late_rows),
 		TEST(queries),
 		TEST(refusals),
+		TEST(a_column_name_that_is_not_utf8),
 		TEST(creates_its_table),
 		TEST(close_during_a_long_query),
 		TEST(close_between_polls),

@@ -42,6 +42,11 @@ static void what_can_be_a_name(void **state)
 	assert_string_equal(err.text, "name is empty");
 	assert_int_equal(df_name_check(DF_STR("a\0b"), "name", &err), DF_ERR_INVALID_DATA);
 	assert_int_equal(df_name_check(DF_STR("\xff"), "name", &err), DF_ERR_INVALID_DATA);
+
+	assert_int_equal(df_name_check_key(DF_STR(""), &err), 0);
+	assert_int_equal(df_name_check_key(DF_STR("\xc3\xa9"), &err), 0);
+	assert_int_equal(df_name_check_key(DF_STR("a\xe9"), &err), DF_ERR_CONFIG);
+	assert_non_null(strstr(err.text, "column \"a?\" is not valid UTF-8"));
 }
 
 static void splits_table_names(void **state)

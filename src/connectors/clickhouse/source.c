@@ -161,6 +161,9 @@ static int look_at_fields(struct source *s, struct df_error *err)
 		s->key_cap = b->count;
 	}
 	for (size_t i = 0; i < b->count; i++) {
+		int code = df_name_check_key(df_ch_field_name(&b->fields[i]), err);
+		if (code != 0)
+			return code;
 		const struct df_ch_described *c =
 			df_ch_described_find(&s->plan.columns, df_ch_field_name(&b->fields[i]));
 		s->keys[i].json = c && s->plan.list.len && df_ch_type_unreadable(c->type);

@@ -46,7 +46,10 @@ static int add_columns(struct df_pg_source_plan *p, const PGresult *result, stru
 		return df_error_no_memory(err);
 	for (size_t i = 0; i < count; i++) {
 		const char *name = PQfname(result, (int)i);
+		int code = df_name_check_key(df_str_c(name), err);
 
+		if (code != 0)
+			return code;
 		if (find_column(p, name) != DF_PG_NO_COLUMN)
 			return df_error_set(err, DF_ERR_CONFIG,
 					    "the query gives two columns with the name \"%s\"; rename one with AS",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/time.h"
+#include "table/identifier.h"
 
 /* ---- the statement --------------------------------------------------------------------------------------- */
 
@@ -21,6 +22,9 @@ static int look_at_columns(struct df_sqlite_reading *r, struct df_sqlite *db, st
 
 		if (!name)
 			return df_error_no_memory(err);
+		int code = df_name_check_key(df_str_c(name), err);
+		if (code != 0)
+			return df_error_prefix(err, "database %s", db->path);
 		if (df_sqlite_reading_find(r, name) != DF_SQLITE_NO_FIELD)
 			return df_error_set(
 				err, DF_ERR_CONFIG,

@@ -95,6 +95,18 @@ class Source(ClickHouseTest):
         row = self.read_jsonl("out.jsonl")[0]
         self.assertEqual((row["s"], row["t"], row["i"]), ("/w==", "meta", "7"))
 
+    @everywhere
+    def test_names_that_are_not_utf8(self, server, transport):
+        """Labels become bytes, and positions all the same; a column must get another name."""
+        self.create(server, "latin", "k Enum8('a' = 0, '\\xe1' = 1, '\\xe2' = 2, 'z' = 3), v UInt64, `c\\xe9` UInt8")
+        config = dict(query="SELECT k, v FROM latin", changeTrackingColumn="k", orderByColumn="v", readBatchSize=1)
+        server.sql("INSERT INTO latin VALUES ('a', 1, 0)('\\xe1', 2, 0)('\\xe1', 3, 0)")
+        self.assertEqual([r["k"] for r in self.read(server, transport, **config)], ["a", "4Q==", "4Q=="])
+        server.sql("INSERT INTO latin VALUES ('\\xe1', 4, 0)('\\xe2', 5, 0)('z', 6, 0)")
+        self.assertEqual([r["v"] for r in self.read(server, transport, args=(), **config)], [4, 5, 6])
+        self.read(server, transport, expect=1, table="latin", orderByColumn="v")
+        self.assertIn("is not valid UTF-8, so no document can hold it", self.done.err)
+
     def test_an_old_checkpoint_goes_on(self):
         self.create(self.new, "legacy", "id UInt64, created_at DateTime")
         self.new.sql("INSERT INTO legacy SELECT number, toDateTime(1700000000 + number) FROM numbers(5)")

@@ -209,6 +209,8 @@ class Values(SourceTest):
         url = postgresql_kit.PG["POSTGRESQL_URL"].rsplit("/", 1)[0] + "/ascii"
         sql("CREATE TABLE t (id int PRIMARY KEY, a text, b text); INSERT INTO t VALUES (1, 'ok', E'A\\xff')", url)
         self.assertEqual(self.read(url=url), [{"id": 1, "a": "ok", "b": "Qf8="}])
+        sql("""DO $$ BEGIN EXECUTE 'ALTER TABLE t ADD COLUMN "a' || chr(233) || '" int'; END $$""", url)
+        self.assertIn('\\"a?\\" is not valid UTF-8', self.run_flow(self.flow({"type": "discard"}, self.source(url=url))).stderr)
 
     def test_documents_too_deep_are_errors_of_their_rows(self):
         deep = "[" * 3000 + "]" * 3000
