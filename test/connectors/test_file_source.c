@@ -539,6 +539,34 @@ static void test_renamed_while_away(void **state)
 	free(checkpoint);
 }
 
+/* Found by a pattern, or where a rotation put it: neither metadata nor a checkpoint could be read back. */
+static void test_a_path_that_is_not_utf8(void **state)
+{
+	struct df_error err = DF_ERROR_INIT;
+	struct harness h;
+	struct df_source *s;
+	char *checkpoint;
+
+	(void)state;
+	harness_directory();
+	harness_put(harness_path("latin\xe9.txt"), "1\n");
+	harness_init(&h);
+	s = make(&h, harness_path("latin*"));
+	assert_int_equal(s->ops->connect(s, NULL, &err), DF_ERR_CONFIG);
+	assert_says(err.text, "latin?.txt is not valid UTF-8");
+	done(&h, s);
+
+	harness_put(harness_path("log"), "1\n2\n");
+	checkpoint = read_and_commit(harness_path("log"), 1);
+	assert_int_equal(rename(harness_path("log"), harness_path("log.\xe9")), 0);
+	harness_put(harness_path("log"), "3\n");
+	s = resume(&h, "", harness_path("log"), checkpoint);
+	assert_int_equal(s->ops->connect(s, NULL, &err), DF_ERR_CONFIG);
+	assert_says(err.text, "log.? is not valid UTF-8");
+	done(&h, s);
+	free(checkpoint);
+}
+
 static void test_damaged_checkpoint(void **state)
 {
 	static const char *const checkpoints[] = {
@@ -953,6 +981,7 @@ int main(void)
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_replaced_before_read),
 		cmocka_unit_test(test_renamed_while_away),
+		cmocka_unit_test(test_a_path_that_is_not_utf8),
 		cmocka_unit_test(test_damaged_checkpoint),
 		cmocka_unit_test(test_gzip),
 		cmocka_unit_test(test_damaged_gzip),

@@ -327,6 +327,17 @@ static bool has_directory(const char *path)
 	return !slash || (directory && access(directory, F_OK) == 0);
 }
 
+/* Of a file that was found, not named in a setting: positions and metadata hold it as a text. */
+static int check_path(const char *path, struct df_error *err)
+{
+	if (df_utf8_valid(df_str_c(path), NULL))
+		return 0;
+	return df_error_set(err, DF_ERR_CONFIG,
+			    "the path %s is not valid UTF-8, which no position can keep: rename the file, or move it "
+			    "out of what `path` matches",
+			    path);
+}
+
 /* One path that the pattern names. */
 static int scan_path(struct file_list *list, const struct file_scan *scan, const char *path, bool from_pattern,
 		     struct df_error *err)
@@ -348,6 +359,9 @@ static int scan_path(struct file_list *list, const struct file_scan *scan, const
 	if (!S_ISREG(st.st_mode))
 		return df_error_set(err, DF_ERR_CONFIG, "%s is not a regular file: pipes are read by the stdin source",
 				    path);
+	int r = check_path(path, err);
+	if (r < 0)
+		return r;
 	f = find_file(list, path, &st, &replaced);
 	if (f)
 		return found_again(list, f, path, &st, err);
@@ -410,7 +424,7 @@ static char *find_renamed(const struct file *f)
 }
 
 /* Remembered ones that the pattern does not lead to: rotated while we were away, or gone. */
-static void settle_remembered(struct file_list *list, const struct file_scan *scan)
+static int settle_remembered(struct file_list *list, const struct file_scan *scan, struct df_error *err)
 {
 	for (struct file **place = &list->first; *place;) {
 		struct file *f = *place;
@@ -425,6 +439,11 @@ static void settle_remembered(struct file_list *list, const struct file_scan *sc
 			list_drop(list, place);
 			continue;
 		}
+		int r = check_path(path, err);
+		if (r < 0) {
+			free(path);
+			return r;
+		}
 		df_info(scan->logger, "%s is now %s: reading the rest of it", f->path, path);
 		pthread_mutex_lock(&list->lock);
 		free(f->path);
@@ -434,6 +453,7 @@ static void settle_remembered(struct file_list *list, const struct file_scan *sc
 		f->gone_ns = df_clock_monotonic();
 		place = &f->next;
 	}
+	return 0;
 }
 
 int df_files_scan(struct file_list *list, const struct file_scan *scan, struct df_error *err)
@@ -446,7 +466,9 @@ int df_files_scan(struct file_list *list, const struct file_scan *scan, struct d
 	r = pattern ? scan_pattern(list, scan, err) : scan_path(list, scan, scan->pattern, false, err);
 	if (r < 0)
 		return r;
-	settle_remembered(list, scan);
+	r = settle_remembered(list, scan, err);
+	if (r < 0)
+		return r;
 	for (struct file *f = list->first; f; f = f->next) {
 		if (f->present)
 			f->gone_ns = 0;
