@@ -1,6 +1,7 @@
 /*
  * A schema, a zero byte, and a value: any bytes through the schema parser, the planner, the decoder (also with
- * resolution to another schema) and the encoder. What the encoder makes of a document decodes again. The value is
+ * resolution to another schema) and the encoder. What the decoder makes is JSON, and what the encoder
+ * makes of a document decodes again. The value is
  * copied to the end of an exact heap block, so that reading one byte too far is seen.
  */
 #include <stdint.h>
@@ -36,10 +37,12 @@ static void decode(const struct df_avro_schema *writer, const struct df_avro_sch
 
 	if (df_avro_decoder_new(writer, reader, &decoder, &err) < 0)
 		return;
-	if (df_avro_decode(decoder, &batch, bytes, &v, &err) == 0)
+	if (df_avro_decode(decoder, &batch, bytes, &v, &err) == 0) {
 		df_value_write(v, &text);
-	else
+		must(text.failed || df_value_check(df_buf_str(&text)) != DF_PARSE_NOT_JSON);
+	} else {
 		must(!must_do && err.text[0]);
+	}
 }
 
 static void encode(const struct df_avro_schema *schema, struct df_str text)
