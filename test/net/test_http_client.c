@@ -583,7 +583,7 @@ static void test_cancel(void **state)
 			request = unread;
 		}
 		a = ask_canceled(client, request);
-		if (a.took < 290 * MS || a.took > 1 * S || a.response.sent != rows[i].sent)
+		if (a.took < 200 * MS || a.took > 1 * S || a.response.sent != rows[i].sent)
 			fail_msg("%s: %lld ms, sent %d", rows[i].phase, (long long)(a.took / MS), a.response.sent);
 		assert_error(&a, DF_ERR_CANCELED, "cancelled");
 		a = ask_with(client, NULL, GET(peer.plain, "/empty"));

@@ -47,7 +47,8 @@ static struct kit *new_kit(const char *more, int64_t messages)
 	char yaml[1024];
 	struct kit *k;
 
-	snprintf(yaml, sizeof(yaml), "%sretry: {initial: 1ms, connect: 1ms}\n%s", KIT_FLOW, more);
+	/* Five refusals in a row, which at random happen, would send the rows to the error sink. */
+	snprintf(yaml, sizeof(yaml), "%sretry: {initial: 1ms, connect: 1ms, attempts: 100}\n%s", KIT_FLOW, more);
 	k = kit_new(yaml, messages);
 	k->main.ops.transactional = always;
 	k->main.write = transact;
