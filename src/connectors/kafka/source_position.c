@@ -9,6 +9,8 @@
 
 #define COMMIT_WAIT (5 * DF_NS_PER_S)
 #define COMMIT_AGAIN (50 * DF_NS_PER_MS)
+/* Not a time-out: that may be the answer. */
+#define NO_ANSWER RD_KAFKA_RESP_ERR__IN_PROGRESS
 
 static struct df_kafka_source *source_of(struct df_source *s)
 {
@@ -113,7 +115,7 @@ static bool is_committing(struct df_kafka_source *s)
 	return s->committing;
 }
 
-/* Waits for the answer to the commit that is on its way, if one is. _TIMED_OUT: it did not come. */
+/* Waits for the answer to the commit that is on its way, if one is. */
 static rd_kafka_resp_err_t take_answer(struct df_kafka_source *s, int ms)
 {
 	rd_kafka_event_t *event = is_committing(s) ? rd_kafka_queue_poll(s->commits, ms) : NULL;
@@ -121,7 +123,7 @@ static rd_kafka_resp_err_t take_answer(struct df_kafka_source *s, int ms)
 
 	DF_LOCK_SCOPE(&s->lock);
 	if (!event)
-		return s->committing ? RD_KAFKA_RESP_ERR__TIMED_OUT : 0;
+		return s->committing ? NO_ANSWER : 0;
 	code = rd_kafka_event_error(event);
 	rd_kafka_event_destroy(event);
 	s->committing = false;
@@ -138,7 +140,7 @@ void df_kafka_source_look_at_commits(struct df_kafka_source *s, bool due)
 	rd_kafka_resp_err_t code = sent ? take_answer(s, 0) : 0;
 	struct df_error err;
 
-	if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+	if (code == NO_ANSWER)
 		return;
 	s->commit_again |= code != 0;
 	if (code && df_kafka_say(&s->commit_said_ns)) {
@@ -173,9 +175,9 @@ void df_kafka_source_commit_now(struct df_kafka_source *s, const rd_kafka_topic_
 	rd_kafka_resp_err_t code = take_answer(s, (int)(left / DF_NS_PER_MS));
 	struct df_error why;
 
-	if (code != RD_KAFKA_RESP_ERR__TIMED_OUT)
+	if (code != NO_ANSWER)
 		code = 0; /* whatever it was: what is missing is sent now */
-	while (code != RD_KAFKA_RESP_ERR__TIMED_OUT && send_more(s, of)) {
+	while (code != NO_ANSWER && send_more(s, of)) {
 		left = end - df_clock_monotonic();
 		code = take_answer(s, (int)(left > 0 ? left / DF_NS_PER_MS : 0));
 		if (code && (!passes(s, code) || left < COMMIT_AGAIN))
@@ -185,7 +187,7 @@ void df_kafka_source_commit_now(struct df_kafka_source *s, const rd_kafka_topic_
 	}
 	if (!code)
 		return;
-	df_kafka_error(&why, code, "committing offsets");
+	df_kafka_error(&why, code == NO_ANSWER ? RD_KAFKA_RESP_ERR__TIMED_OUT : code, "committing offsets");
 	df_log_error(s->client.logger, DF_LOG_WARN, &why, "messages that are done will be read again");
 }
 
