@@ -212,15 +212,18 @@ static void test_producer_id(void **state)
 
 /* ---- the consumer ---------------------------------------------------------------------------------------- */
 
+static const char *read_timeout = "60s";
+
 static struct df_source *new_source(struct harness *h, const char *topic, const char *group)
 {
 	return harness_source(
 		h,
 		"{'type': 'kafka', 'config': {'brokers': ['%s'], 'topic': '%s', 'consumerGroup': '%s', "
-		"'heartbeatIntervalSeconds': 1, 'sessionTimeoutSeconds': 6, 'consumerMaxWait': '50ms', 'extra': "
+		"'heartbeatIntervalSeconds': 1, 'sessionTimeoutSeconds': 6, 'consumerMaxWait': '50ms', "
+		"'netReadTimeout': '%s', 'extra': "
 		"{'retry.backoff.ms': '5', 'fetch.error.backoff.ms': '5', 'coordinator.query.interval.ms': '50', "
 		"'topic.metadata.refresh.fast.interval.ms': '10'}}}",
-		rd_kafka_mock_cluster_bootstraps(cluster), topic, group);
+		rd_kafka_mock_cluster_bootstraps(cluster), topic, group, read_timeout);
 }
 
 /* A consumer that runs while each of these answers is given to one request; after each a message must come. */
@@ -308,6 +311,7 @@ static const struct group_case {
 	{ "commits_load_in_progress", COMMITTING_TWICE, OFFSET_COMMIT, E(COORDINATOR_LOAD_IN_PROGRESS) },
 	{ "commits_not_available", COMMITTING_TWICE, OFFSET_COMMIT, E(COORDINATOR_NOT_AVAILABLE) },
 	{ "commits_timed_out", COMMITTING_TWICE, OFFSET_COMMIT, E(REQUEST_TIMED_OUT) },
+	{ "commits_without_an_answer", COMMITTING_TWICE, OFFSET_COMMIT, E(_TIMED_OUT) },
 	{ "commits_rebalance_in_progress", COMMITTING_TWICE, OFFSET_COMMIT, E(REBALANCE_IN_PROGRESS) },
 };
 
@@ -381,7 +385,7 @@ static int64_t committed(rd_kafka_t *rk, const char *topic)
 	int64_t offset;
 
 	rd_kafka_topic_partition_list_add(list, topic, 0);
-	assert_int_equal(rd_kafka_committed(rk, list, 5000), 0);
+	assert_int_equal(rd_kafka_committed(rk, list, 15000), 0);
 	offset = list->elems[0].offset;
 	rd_kafka_topic_partition_list_destroy(list);
 	return offset;
@@ -407,14 +411,23 @@ static void test_commits_in_order(void **state)
 	h.env.once = false;
 	fill(topic, "one");
 	fill(topic, "two");
+	if (c->code == E(_TIMED_OUT))
+		read_timeout = "1s";
 	s = new_source(&h, topic, topic);
 	harness_start(&reader, &h, s);
 	harness_await(&h, 2);
-	fail_once(OFFSET_COMMIT, c->code);
+	if (c->code == E(_TIMED_OUT))
+		rd_kafka_mock_broker_set_rtt(cluster, 1, 3000);
+	else
+		fail_once(OFFSET_COMMIT, c->code);
 	free(harness_commit_some(&h, s, 0, 1));
 	usleep(20000);
 	free(harness_commit_some(&h, s, 1, 1));
-	for (int i = 0; i < 40 && committed(asking, topic) != 2; i++)
+	if (c->code == E(_TIMED_OUT)) {
+		usleep(5000000);
+		rd_kafka_mock_broker_set_rtt(cluster, 1, 0);
+	}
+	for (int i = 0; i < 80 && committed(asking, topic) != 2; i++)
 		usleep(100000);
 	usleep(1500000); /* the first had its second try, too */
 	assert_int_equal(committed(asking, topic), 2);

@@ -36,7 +36,9 @@ struct df_kafka_source {
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *queue;   /* the consumer's: messages, rebalances, errors */
 	rd_kafka_queue_t *commits; /* answers to commits */
-	bool committing;	   /* one is on its way. Under the lock */
+	unsigned committing;	   /* so many are on their way. Under the lock, as what follows */
+	bool overlapped;	   /* at some time more than one: nobody knows which came last */
+	int64_t commit_ns;	   /* when the newest was sent */
 	bool cooperative, raw;
 	struct df_kafka_avro_reader *avro; /* NULL: another format */
 	bool described;			   /* a transactional sink keeps the position. Under the lock */

@@ -9,6 +9,7 @@
 
 #define COMMIT_WAIT (5 * DF_NS_PER_S)
 #define COMMIT_AGAIN (50 * DF_NS_PER_MS)
+#define COMMIT_PATIENCE (5 * DF_NS_PER_S)
 /* Not a time-out: that may be the answer. */
 #define NO_ANSWER RD_KAFKA_RESP_ERR__IN_PROGRESS
 
@@ -51,7 +52,8 @@ static struct df_kafka_partition *partition_of(struct df_kafka_source *s, const 
 /* ---- the group's ----------------------------------------------------------------------------------------- */
 
 /* One commit at a time: librdkafka sends one again that failed, and keeps one until there is a coordinator; behind a
- * later one it would take that back. */
+ * later one it would take that back. One that gets no answer for long (a minute, when the coordinator went) does not
+ * hold up the next; all is told once more when both are answered. */
 
 static void add(struct df_kafka_source *s, rd_kafka_topic_partition_list_t *list, struct df_kafka_partition *p)
 {
@@ -73,8 +75,14 @@ static bool send_commit(struct df_kafka_source *s, const rd_kafka_topic_partitio
 {
 	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list = NULL;
 
-	if (!s->rk || s->committing || s->described || s->gone)
+	int64_t now = df_clock_monotonic();
+
+	if (!s->rk || s->described || s->gone || (s->committing && now - s->commit_ns < COMMIT_PATIENCE))
 		return false;
+	if (s->committing) {
+		s->overlapped = true;
+		forget_told(s);
+	}
 	list = rd_kafka_topic_partition_list_new(8);
 	for (size_t i = 0; !of && i < s->partition_count; i++)
 		add(s, list, &s->partitions[i]);
@@ -84,10 +92,13 @@ static bool send_commit(struct df_kafka_source *s, const rd_kafka_topic_partitio
 	}
 	if (list->cnt == 0)
 		return false;
-	s->committing = !rd_kafka_commit_queue(s->rk, list, s->commits, NULL, NULL);
-	if (!s->committing)
+	if (rd_kafka_commit_queue(s->rk, list, s->commits, NULL, NULL)) {
 		forget_told(s);
-	return s->committing;
+		return false;
+	}
+	s->committing++;
+	s->commit_ns = now;
+	return true;
 }
 
 int df_kafka_source_commit(struct df_source *source, const struct df_commit *commits, size_t count,
@@ -112,10 +123,10 @@ int df_kafka_source_commit(struct df_source *source, const struct df_commit *com
 static bool is_committing(struct df_kafka_source *s)
 {
 	DF_LOCK_SCOPE(&s->lock);
-	return s->committing;
+	return s->committing > 0;
 }
 
-/* Waits for the answer to the commit that is on its way, if one is. */
+/* Waits for the answer to a commit that is on its way, if one is. */
 static rd_kafka_resp_err_t take_answer(struct df_kafka_source *s, int ms)
 {
 	rd_kafka_event_t *event = is_committing(s) ? rd_kafka_queue_poll(s->commits, ms) : NULL;
@@ -126,11 +137,13 @@ static rd_kafka_resp_err_t take_answer(struct df_kafka_source *s, int ms)
 		return s->committing ? NO_ANSWER : 0;
 	code = rd_kafka_event_error(event);
 	rd_kafka_event_destroy(event);
-	s->committing = false;
+	s->committing--;
 	if (code == RD_KAFKA_RESP_ERR__NO_OFFSET)
 		code = 0;
-	if (code)
+	if (code || (s->overlapped && !s->committing)) {
+		s->overlapped = false;
 		forget_told(s);
+	}
 	return code;
 }
 
@@ -140,10 +153,10 @@ void df_kafka_source_look_at_commits(struct df_kafka_source *s, bool due)
 	rd_kafka_resp_err_t code = sent ? take_answer(s, 0) : 0;
 	struct df_error err;
 
-	if (code == NO_ANSWER)
+	if (code == NO_ANSWER && !due)
 		return;
-	s->commit_again |= code != 0;
-	if (code && df_kafka_say(&s->commit_said_ns)) {
+	s->commit_again |= code != 0 && code != NO_ANSWER;
+	if (code && code != NO_ANSWER && df_kafka_say(&s->commit_said_ns)) {
 		df_kafka_error(&err, code, "committing offsets");
 		df_log_error(s->client.logger, DF_LOG_WARN, &err,
 			     "the group's position stays behind, tried again every second");
@@ -169,15 +182,22 @@ static bool send_more(struct df_kafka_source *s, const rd_kafka_topic_partition_
 	return send_commit(s, of);
 }
 
+static void lose_patience(struct df_kafka_source *s)
+{
+	DF_LOCK_SCOPE(&s->lock);
+	s->commit_ns -= COMMIT_PATIENCE;
+}
+
 void df_kafka_source_commit_now(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *of)
 {
 	int64_t end = df_clock_monotonic() + COMMIT_WAIT, left = COMMIT_WAIT;
-	rd_kafka_resp_err_t code = take_answer(s, (int)(left / DF_NS_PER_MS));
+	rd_kafka_resp_err_t code = take_answer(s, (int)(left / 2 / DF_NS_PER_MS));
 	struct df_error why;
 
-	if (code != NO_ANSWER)
-		code = 0; /* whatever it was: what is missing is sent now */
-	while (code != NO_ANSWER && send_more(s, of)) {
+	if (code == NO_ANSWER)
+		lose_patience(s);
+	code = 0; /* whatever it was: what is missing is sent now */
+	while (send_more(s, of) || is_committing(s)) {
 		left = end - df_clock_monotonic();
 		code = take_answer(s, (int)(left > 0 ? left / DF_NS_PER_MS : 0));
 		if (code && (!passes(s, code) || left < COMMIT_AGAIN))
