@@ -424,10 +424,10 @@ static void test_commits_in_order(void **state)
 	usleep(20000);
 	free(harness_commit_some(&h, s, 1, 1));
 	if (c->code == E(_TIMED_OUT)) {
-		usleep(5000000);
+		usleep(2500000); /* the session lasts longer */
 		rd_kafka_mock_broker_set_rtt(cluster, 1, 0);
 	}
-	for (int i = 0; i < 80 && committed(asking, topic) != 2; i++)
+	for (int i = 0; i < 400 && committed(asking, topic) != 2; i++)
 		usleep(100000);
 	usleep(1500000); /* the first had its second try, too */
 	assert_int_equal(committed(asking, topic), 2);
