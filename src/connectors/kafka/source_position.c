@@ -9,7 +9,7 @@
 
 #define COMMIT_WAIT (5 * DF_NS_PER_S)
 #define COMMIT_AGAIN (50 * DF_NS_PER_MS)
-#define COMMIT_PATIENCE (5 * DF_NS_PER_S)
+#define COMMIT_PATIENCE (5 * DF_NS_PER_S) /* with one that is on its way */
 /* Not a time-out: that may be the answer. */
 #define NO_ANSWER RD_KAFKA_RESP_ERR__IN_PROGRESS
 
@@ -74,7 +74,6 @@ static void forget_told(struct df_kafka_source *s)
 static bool send_commit(struct df_kafka_source *s, const rd_kafka_topic_partition_list_t *of)
 {
 	df_cleanup(df_kafka_topic_list_freep) rd_kafka_topic_partition_list_t *list = NULL;
-
 	int64_t now = df_clock_monotonic();
 
 	if (!s->rk || s->described || s->gone || (s->committing && now - s->commit_ns < COMMIT_PATIENCE))
@@ -140,10 +139,9 @@ static rd_kafka_resp_err_t take_answer(struct df_kafka_source *s, int ms)
 	s->committing--;
 	if (code == RD_KAFKA_RESP_ERR__NO_OFFSET)
 		code = 0;
-	if (code || (s->overlapped && !s->committing)) {
-		s->overlapped = false;
+	if (code || (s->overlapped && !s->committing))
 		forget_told(s);
-	}
+	s->overlapped &= s->committing > 0;
 	return code;
 }
 
