@@ -26,6 +26,10 @@ JOBS = str(os.cpu_count() or 2)
 FUZZ_SECONDS = os.environ.get("DATAFLOW_FUZZ_SECONDS", "8")
 
 
+# The lines that say why: of cmocka (what was expected, and where), of a sanitizer.
+CAUSE = re.compile(r"\[ +(?:ERROR|LINE) +\] --- .*|SUMMARY: .*|[^ ]+: runtime error: .*")
+
+
 class Results:
     def __init__(self):
         self.passed = self.skipped = 0
@@ -35,7 +39,8 @@ class Results:
         self.passed += n
 
     def fail(self, name, detail=""):
-        self.failures.append((name, detail.rstrip().splitlines()[-1:] or [""]))
+        told = CAUSE.findall(detail)[:4] or detail.rstrip().splitlines()[-1:]
+        self.failures.append((name, "; ".join(line.strip() for line in told)))
         print(f"FAILED  {name}")
         for line in detail.rstrip().splitlines()[-60:]:
             print(f"        {line}")
@@ -390,8 +395,8 @@ def main(argv):
     if report:
         pathlib.Path(report).write_text(json.dumps(vars(results)))
         return 0
-    for name, last in results.failures:  # once more, at the end, where a long log is read first
-        print(f"FAILED  {name}: {last[0].strip()}")
+    for name, cause in results.failures:  # once more, at the end, where a long log is read first
+        print(f"FAILED  {name}: {cause}")
     print(f"{results.passed} passed, {len(results.failures)} failed, {results.skipped} skipped", flush=True)
     return 1 if results.failures else 0
 
