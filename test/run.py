@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -387,6 +388,7 @@ def main(argv):
     if unknown:
         print(f"test/run.py: unknown suite {unknown[0]}; known: {', '.join(SUITES)}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind a shell's `&`, and then in all that is tested
     results = Results()
     for name in argv:
         run_suite(name, results)
