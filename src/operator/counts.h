@@ -52,9 +52,9 @@ void df_operator_metrics_free(struct df_operator_metrics *m);
 void df_operator_metrics_begin(struct df_operator_metrics *m);
 void df_operator_metrics_end(struct df_operator_metrics *m, int64_t ns, const char *stage);
 void df_operator_metrics_leader(struct df_operator_metrics *m, bool leads);
-/* dataflow_status of a resource: phase NULL: it is gone. */
-void df_operator_metrics_phase(struct df_operator_metrics *m, const char *namespace, const char *name,
-			       const char *phase);
+/* dataflow_status of a resource: the phase in its status; NULL: it is gone. */
+void df_operator_metrics_phase(struct df_operator_metrics *m, enum df_manifest_kind kind, const char *namespace,
+			       const char *name, const char *phase);
 
 /* The text for a scrape with `timeout_ns` left: the operator's own and, when counts is not NULL (the leader), those of
  * all running pods, merged. query: "namespace=...&name=..." or empty. */

@@ -301,7 +301,7 @@ static int write_status(struct cron *c, bool *ret_behind, struct df_error *err)
 	(void)df_steps_tell(&c->steps, shown.phase, shown.message, c->maintenance);
 	if (c->chain.status.vanished)
 		df_event(r, c->steps.resource.object, true, "RunFailed", "%s", c->chain.status.message);
-	df_operator_metrics_phase(r->op->metrics, r->namespace, r->name, shown.phase);
+	df_operator_metrics_phase(r->op->metrics, r->kind, r->namespace, r->name, shown.phase);
 	set_timers(c);
 	return 0;
 }

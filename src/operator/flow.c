@@ -169,7 +169,7 @@ static int write_status(struct df_steps *s, bool worked, struct df_error *err)
 		return code;
 	tell(f, &phase);
 	set_timers(f, phase.phase);
-	df_operator_metrics_phase(r->op->metrics, r->namespace, r->name, phase.phase);
+	df_operator_metrics_phase(r->op->metrics, r->kind, r->namespace, r->name, phase.phase);
 	return 0;
 }
 

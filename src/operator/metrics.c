@@ -6,6 +6,15 @@
 #include "operator/metrics_internal.h"
 
 const char *const df_flow_phases[DF_FLOW_PHASES] = { "Pending", "Running", "Error", "Stopped" };
+
+/* What a DataFlowCron says besides. */
+static const struct {
+	const char *word;
+	enum df_flow_phase phase;
+} cron_words[] = { { "RunningTriggers", DF_FLOW_RUNNING },
+		   { "Failed", DF_FLOW_ERROR },
+		   { "Completed", DF_FLOW_PENDING } };
+
 const double df_reconcile_bounds[DF_RECONCILE_BUCKETS - 1] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 							       0.25,  0.5,    1,     5,	   30,	  180 };
 
@@ -104,7 +113,7 @@ static void remove_flow(struct df_operator_metrics *m, size_t i)
 /* False: no memory; the next reconcile tries again. */
 static bool insert_flow(struct df_operator_metrics *m, size_t i, const char *namespace, const char *name)
 {
-	struct df_flow_status new = { strdup(namespace), strdup(name), DF_FLOW_PHASES };
+	struct df_flow_status new = { strdup(namespace), strdup(name), { DF_FLOW_PHASES, DF_FLOW_PHASES } };
 
 	if (m->flow_count == m->flow_cap) {
 		size_t cap = m->flow_cap ? 2 * m->flow_cap : 64;
@@ -125,22 +134,37 @@ static bool insert_flow(struct df_operator_metrics *m, size_t i, const char *nam
 	return true;
 }
 
-void df_operator_metrics_phase(struct df_operator_metrics *m, const char *namespace, const char *name,
-			       const char *phase)
+static enum df_flow_phase phase_of(const char *word)
 {
-	enum df_flow_phase now = DF_FLOW_PENDING;
+	enum df_flow_phase phase = DF_FLOW_PENDING;
+
+	for (size_t i = 0; i < DF_ARRAY_SIZE(cron_words); i++)
+		if (strcmp(word, cron_words[i].word) == 0)
+			return cron_words[i].phase;
+	while (phase < DF_FLOW_PHASES && strcmp(word, df_flow_phases[phase]) != 0)
+		phase++;
+	return phase;
+}
+
+static bool is_gone(const struct df_flow_status *flow)
+{
+	for (size_t kind = 0; kind < DF_FLOW_KINDS; kind++)
+		if (flow->phases[kind] != DF_FLOW_PHASES)
+			return false;
+	return true;
+}
+
+void df_operator_metrics_phase(struct df_operator_metrics *m, enum df_manifest_kind kind, const char *namespace,
+			       const char *name, const char *phase)
+{
 	bool there;
 	size_t i;
 
 	DF_LOCK_SCOPE(&m->lock);
 	i = place_of(m, namespace, name, &there);
-	if (!phase) {
-		if (there)
-			remove_flow(m, i);
+	if (!there && (!phase || !insert_flow(m, i, namespace, name)))
 		return;
-	}
-	while (now < DF_FLOW_PHASES && strcmp(phase, df_flow_phases[now]) != 0)
-		now++;
-	if (there || insert_flow(m, i, namespace, name))
-		m->flows[i].phase = now;
+	m->flows[i].phases[kind] = phase ? phase_of(phase) : DF_FLOW_PHASES;
+	if (is_gone(&m->flows[i]))
+		remove_flow(m, i);
 }

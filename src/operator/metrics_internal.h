@@ -7,6 +7,7 @@
 
 #include "operator/counts.h"
 
+#define DF_FLOW_KINDS (DF_KIND_DATAFLOWCRON + 1)
 #define DF_RECONCILE_BUCKETS 14
 #define DF_RECONCILE_STAGES 32
 
@@ -14,9 +15,10 @@ enum df_flow_phase { DF_FLOW_PENDING, DF_FLOW_RUNNING, DF_FLOW_ERROR, DF_FLOW_ST
 extern const char *const df_flow_phases[DF_FLOW_PHASES];
 extern const double df_reconcile_bounds[DF_RECONCILE_BUCKETS - 1]; /* seconds; the last bucket has none */
 
+/* A DataFlow and a DataFlowCron may have the same name: they are one series. */
 struct df_flow_status {
 	char *namespace, *name;
-	enum df_flow_phase phase; /* DF_FLOW_PHASES: another word */
+	enum df_flow_phase phases[DF_FLOW_KINDS]; /* by kind; DF_FLOW_PHASES: there is none */
 };
 
 struct df_reconcile_times {

@@ -91,6 +91,17 @@ static void write_reconciles(const struct df_operator_metrics *m, struct df_buf 
 			      (unsigned long long)m->stages[i].count);
 }
 
+/* Of two, the one in trouble counts, else the DataFlow. */
+static enum df_flow_phase phase_to_tell(const struct df_flow_status *f)
+{
+	enum df_flow_phase found = DF_FLOW_PHASES;
+
+	for (size_t kind = 0; kind < DF_FLOW_KINDS; kind++)
+		if (f->phases[kind] == DF_FLOW_ERROR || found == DF_FLOW_PHASES)
+			found = f->phases[kind];
+	return found;
+}
+
 static void write_flows(const struct df_operator_metrics *m, const struct filter *filter, struct df_buf *buf)
 {
 	family(buf, "dataflow_status", "gauge", "1 for the current phase, 0 for the others.");
@@ -101,7 +112,7 @@ static void write_flows(const struct df_operator_metrics *m, const struct filter
 			continue;
 		for (size_t phase = 0; phase < DF_FLOW_PHASES; phase++)
 			df_buf_printf(buf, "dataflow_status{namespace=\"%s\",name=\"%s\",phase=\"%s\"} %d\n",
-				      f->namespace, f->name, df_flow_phases[phase], f->phase == phase);
+				      f->namespace, f->name, df_flow_phases[phase], phase_to_tell(f) == phase);
 	}
 }
 

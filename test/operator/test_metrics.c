@@ -262,13 +262,13 @@ static void test_what_it_counts_itself(void **state)
 	df_operator_metrics_end(m, 20 * MS, NULL);
 	df_operator_metrics_end(m, 200 * S, "deployment");
 	df_operator_metrics_leader(m, true);
-	df_operator_metrics_phase(m, "ns", "b", "Running");
-	df_operator_metrics_phase(m, "ns", "a", "Pending");
-	df_operator_metrics_phase(m, "n", "c", "Error");
-	df_operator_metrics_phase(m, "ns", "a", "Stopped");
-	df_operator_metrics_phase(m, "ns", "gone", "Running");
-	df_operator_metrics_phase(m, "ns", "gone", NULL);
-	df_operator_metrics_phase(m, "ns", "never", NULL);
+	df_operator_metrics_phase(m, DF_KIND_DATAFLOW, "ns", "b", "Running");
+	df_operator_metrics_phase(m, DF_KIND_DATAFLOW, "ns", "a", "Pending");
+	df_operator_metrics_phase(m, DF_KIND_DATAFLOW, "n", "c", "Error");
+	df_operator_metrics_phase(m, DF_KIND_DATAFLOW, "ns", "a", "Stopped");
+	df_operator_metrics_phase(m, DF_KIND_DATAFLOW, "ns", "gone", "Running");
+	df_operator_metrics_phase(m, DF_KIND_DATAFLOW, "ns", "gone", NULL);
+	df_operator_metrics_phase(m, DF_KIND_DATAFLOW, "ns", "never", NULL);
 	write_metrics(NULL, "", 8 * S);
 	assert_has("\ndataflow_build_info{version=\"" DF_VERSION "\"} 1\n");
 	assert_has("\ndataflow_operator_leader 1\n");
@@ -288,6 +288,33 @@ static void test_what_it_counts_itself(void **state)
 	assert_int_equal(count("gone"), 0);
 }
 
+/* What a cron says is told in the four words of a flow, and the flow of the same name beside it. */
+static void test_crons(void **state)
+{
+	static const struct {
+		const char *flow, *cron, *told; /* NULL: there is none */
+	} rows[] = {
+		{ NULL, "Pending", "Pending" },		{ NULL, "Running", "Running" },
+		{ NULL, "RunningTriggers", "Running" }, { NULL, "Failed", "Error" },
+		{ NULL, "Completed", "Pending" },	{ "Stopped", "Running", "Stopped" },
+		{ "Running", "Failed", "Error" },	{ "Error", "Completed", "Error" },
+		{ "Running", NULL, "Running" },		{ NULL, NULL, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(rows); i++) {
+		char want[128];
+
+		df_operator_metrics_phase(m, DF_KIND_DATAFLOWCRON, "ns", "x", rows[i].cron);
+		df_operator_metrics_phase(m, DF_KIND_DATAFLOW, "ns", "x", rows[i].flow);
+		write_metrics(NULL, "", 8 * S);
+		snprintf(want, sizeof(want), "\ndataflow_status{namespace=\"ns\",name=\"x\",phase=\"%s\"} 1\n",
+			 rows[i].told ? rows[i].told : "");
+		assert_int_equal(count(want), rows[i].told ? 1 : 0);
+		assert_int_equal(count("\ndataflow_status{"), rows[i].told ? 4 : 0);
+	}
+}
+
 /* Many of them, in any order: the table is sorted. */
 static void test_many_flows(void **state)
 {
@@ -296,11 +323,11 @@ static void test_many_flows(void **state)
 	(void)state;
 	for (int i = 0; i < 500; i++) {
 		snprintf(name, sizeof(name), "flow-%d", i * 7919 % 500);
-		df_operator_metrics_phase(m, i % 2 ? "a" : "b", name, "Running");
+		df_operator_metrics_phase(m, DF_KIND_DATAFLOW, i % 2 ? "a" : "b", name, "Running");
 	}
 	for (int i = 0; i < 500; i += 5) {
 		snprintf(name, sizeof(name), "flow-%d", i * 7919 % 500);
-		df_operator_metrics_phase(m, i % 2 ? "a" : "b", name, NULL);
+		df_operator_metrics_phase(m, DF_KIND_DATAFLOW, i % 2 ? "a" : "b", name, NULL);
 	}
 	write_metrics(NULL, "", 8 * S);
 	assert_int_equal(count("phase=\"Running\"} 1\n"), 400);
@@ -315,7 +342,7 @@ static void test_families_are_merged(void **state)
 	(void)state;
 	run_pods(GOOD, 2);
 	df_counts_pod(counts, DF_KUBE_ADDED, pod(DF_KIND_DATAFLOWCRON, SLOW, 0), &arena);
-	df_operator_metrics_phase(m, "ns", "good", "Running");
+	df_operator_metrics_phase(m, DF_KIND_DATAFLOW, "ns", "good", "Running");
 	write_metrics(counts, "", 8 * S);
 	/* No sum, no digit lost, the pod beside it. */
 	for (int i = 0; i < 2; i++) {
@@ -499,6 +526,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_it_counts_itself),
+		TEST(test_crons),
 		TEST(test_many_flows),
 		TEST(test_families_are_merged),
 		TEST(test_filters),
