@@ -86,7 +86,9 @@ static bool occupies(const struct chain_run *run)
 
 static int64_t deadline_of(const struct chain *c, const struct chain_run *run)
 {
-	return run->processor->scheduled + max(c->in->spec->starting_deadline_seconds.value, DEADLINE_MIN);
+	int64_t seconds = max(c->in->spec->starting_deadline_seconds.value, DEADLINE_MIN), deadline;
+
+	return __builtin_add_overflow(run->processor->scheduled, seconds, &deadline) ? INT64_MAX - 1 : deadline;
 }
 
 static void skip_late_ones(struct chain *c)
@@ -106,15 +108,17 @@ static void skip_late_ones(struct chain *c)
 	}
 }
 
-static bool waits(const struct chain_run *run)
+/* And may begin: what the schedule made does not while that is suspended. */
+static bool waits(const struct chain *c, const struct chain_run *run)
 {
-	return run->gated && !run->skip && !run->processor->deleting;
+	return run->gated && !run->skip && !run->processor->deleting &&
+	       (!c->in->spec->suspend || run->processor->by_hand);
 }
 
 static void release_all(struct chain *c)
 {
 	for (size_t i = 0; i < c->run_count; i++)
-		c->runs[i].release = waits(&c->runs[i]);
+		c->runs[i].release = waits(c, &c->runs[i]);
 }
 
 static void release_one(struct chain *c)
@@ -123,7 +127,7 @@ static void release_one(struct chain *c)
 		if (occupies(&c->runs[i]))
 			return;
 	for (size_t i = 0; i < c->run_count; i++)
-		if (waits(&c->runs[i])) {
+		if (waits(c, &c->runs[i])) {
 			c->runs[i].release = true;
 			return;
 		}
@@ -136,7 +140,7 @@ static void release_newest(struct chain *c)
 
 	for (size_t i = 0; i < c->run_count; i++)
 		/* The processor Job of a pruned run was there before any other. */
-		if (waits(&c->runs[i]) || (occupies(&c->runs[i]) && (c->runs[i].processor || !newest)))
+		if (waits(c, &c->runs[i]) || (occupies(&c->runs[i]) && (c->runs[i].processor || !newest)))
 			newest = &c->runs[i];
 	if (!newest)
 		return;
@@ -145,7 +149,7 @@ static void release_newest(struct chain *c)
 
 		if (run == newest)
 			continue;
-		run->drop = waits(run);
+		run->drop = waits(c, run);
 		if (newest->gated && occupies(run) && run->outcome == CHAIN_OPEN)
 			run->outcome = CHAIN_REPLACED;
 	}

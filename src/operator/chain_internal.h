@@ -14,7 +14,7 @@ struct chain_job {
 	const char *processor_name; /* of a trigger Job: D/processor-job */
 	int64_t index;		    /* -1: the processor's */
 	bool complete, failed;
-	bool suspended, deleting;
+	bool suspended, deleting, by_hand;
 	int64_t created, ended, scheduled; /* seconds since 1970; 0: unknown */
 	const char *why;		   /* it failed */
 	enum chain_outcome mark;	   /* D/chain says how the run ended */

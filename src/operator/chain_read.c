@@ -16,6 +16,7 @@ const char *const chain_marks[CHAIN_OUTCOMES] = {
 
 #define MARK_TRIGGER "trigger-"
 #define SCHEDULED_ANNOTATION "batch.kubernetes.io/cronjob-scheduled-timestamp"
+#define INSTANTIATE_ANNOTATION "cronjob.kubernetes.io/instantiate" /* of `kubectl create job --from=cronjob/...` */
 
 const char *chain_text(struct chain *c, const char *fmt, ...)
 {
@@ -134,6 +135,7 @@ static bool read_job(struct chain *c, const struct df_value *object, struct chai
 		.suspended = is_true(df_kube_at(object, "spec", "suspend", NULL)),
 		.deleting = df_kube_at(object, "metadata", "deletionTimestamp", NULL) != NULL,
 		.created = time_of(c, df_kube_at(object, "metadata", "creationTimestamp", NULL)),
+		.by_hand = meta(object, "annotations", INSTANTIATE_ANNOTATION) != NULL,
 		.scheduled = time_of(c, meta(object, "annotations", SCHEDULED_ANNOTATION)),
 	};
 	if (!which || !job->name)

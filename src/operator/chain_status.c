@@ -85,6 +85,13 @@ static void show_processor(struct chain *c, const struct chain_run *run, struct 
 		s->message = chain_text(c, "Job %s is running", job->name);
 }
 
+static void show_complete(struct chain *c, const struct chain_run *run, struct df_chain_status *s)
+{
+	s->phase = RUNNING;
+	s->active_job = run->processor_name;
+	s->message = chain_text(c, "Job %s is complete", run->processor_name);
+}
+
 static void show_trigger(struct chain *c, const struct chain_run *run, struct df_chain_status *s)
 {
 	int64_t index = run->next >= 0 ? run->next : max(run->position, 0);
@@ -128,6 +135,8 @@ static void show(struct chain *c, const struct chain_run *run)
 		show_failure(c, run, s);
 	else if (chain_unfinished(run->processor))
 		show_processor(c, run, s);
+	else if (run->next < 0 && run->position < 0) /* nobody knows the triggers: the spec is invalid */
+		show_complete(c, run, s);
 	else
 		show_trigger(c, run, s);
 }

@@ -57,12 +57,13 @@ struct df_value *kit_object(const struct kit_job *job, struct df_arena *arena)
 				       "':%s,"
 				       "'" DF_LABEL_RUN "':%s},'annotations':{'" DF_ANNOTATION_CHAIN "':%s,"
 				       "'" DF_ANNOTATION_PROCESSOR_JOB "':%s,"
-				       "'batch.kubernetes.io/cronjob-scheduled-timestamp':%s}},"
+				       "'batch.kubernetes.io/cronjob-scheduled-timestamp':%s,"
+				       "'cronjob.kubernetes.io/instantiate':%s}},"
 				       "'spec':{'suspend':%b},'status':{'conditions':%v,'completionTime':%s}}",
 				       job->name, job->name, version, text(job->created, arena),
 				       job->deleting ? text(job->created + 1, arena) : NULL, index, or_null(job->run),
 				       or_null(job->mark), or_null(job->processor), text(job->scheduled, arena),
-				       (int)job->suspended, conditions(job, arena),
+				       job->by_hand ? "manual" : NULL, (int)job->suspended, conditions(job, arena),
 				       job->state == KIT_COMPLETE ? text(job->ended, arena) : NULL),
 			 0);
 	return object;

@@ -12,7 +12,7 @@ struct kit_job {
 	int index;	    /* -1: the processor's */
 	char run[9];	    /* D/run-id; "": none */
 	char mark[24];	    /* D/chain; "": none */
-	bool suspended, deleting, there;
+	bool suspended, deleting, by_hand, there;
 	enum kit_state state;
 	int64_t created, ended, scheduled; /* 0: none */
 	int64_t version;

@@ -22,14 +22,14 @@
 
 /*
  * One row. jobs: one a line, `NAME[/INDEX] WORD...`; NAME/INDEX is that trigger Job of the run of NAME. Words: begun
- * (it has its run id), suspended, deleting, complete@T, failed@T, created@T, scheduled@T, mark=TEXT. A trigger Job is
- * always begun. Times are seconds since 1970; created is the line's number unless it is said.
+ * (it has its run id), suspended, deleting, by-hand, complete@T, failed@T, created@T, scheduled@T, mark=TEXT. A trigger
+ * Job is always begun. Times are seconds since 1970; created is the line's number unless it is said.
  */
 struct row {
 	const char *what;
 	const char *policy; /* NULL: Allow */
 	size_t triggers;
-	bool paused, held, invalid;
+	bool paused, held, invalid, suspend;
 	int deadline, successful, failed; /* 0: absent; -1: 0 */
 	const char *status;		  /* the old one, ' for " */
 	const char *pods, *trigger_pods;  /* one pod */
@@ -59,6 +59,8 @@ static void read_word(struct kit_job *job, const char *word)
 		job->suspended = true;
 	else if (strcmp(word, "deleting") == 0)
 		job->deleting = true;
+	else if (strcmp(word, "by-hand") == 0)
+		job->by_hand = true;
 	else if (number(word, "complete@", &job->ended))
 		job->state = KIT_COMPLETE;
 	else if (number(word, "failed@", &job->ended))
@@ -206,6 +208,7 @@ static void check(const struct row *row)
 	struct df_value *pod = parse(row->pods, &arena), *trigger_pod = parse(row->trigger_pods, &arena);
 	struct df_dataflowcron_spec spec = {
 		.concurrency_policy = policy,
+		.suspend = row->suspend,
 		.successful_jobs_history_limit = limit(row->successful),
 		.failed_jobs_history_limit = limit(row->failed),
 		.starting_deadline_seconds = { .set = row->deadline != 0, .value = row->deadline },
@@ -456,6 +459,27 @@ static const struct row gate_rows[] = {
 	  .jobs = "p suspended",
 	  .actions = "patch p release RunStarted\n",
 	  .shown = "Running p p -1 0 0: Job p is running" },
+	{ .what = "the schedule is suspended",
+	  .policy = "Forbid",
+	  .triggers = 1,
+	  .suspend = true,
+	  .jobs = "p suspended",
+	  .actions = "",
+	  .shown = "Pending - - -1 0 0: No run yet" },
+	{ .what = "which keeps nobody from a run by hand",
+	  .policy = "Forbid",
+	  .triggers = 1,
+	  .suspend = true,
+	  .jobs = "p suspended\nq suspended by-hand",
+	  .actions = "patch q release RunStarted\n",
+	  .shown = "Running q q -1 0 0: Job q is running" },
+	{ .what = "Replace: the schedule is suspended, nothing is replaced",
+	  .policy = "Replace",
+	  .triggers = 1,
+	  .suspend = true,
+	  .jobs = "p begun by-hand\nq suspended",
+	  .actions = "",
+	  .shown = "Running p p -1 0 0: Job p is running" },
 	{ .what = "Forbid: it waits for the chain",
 	  .policy = "Forbid",
 	  .triggers = 1,
@@ -657,6 +681,11 @@ static const struct row pause_rows[] = {
 	  .jobs = "p begun complete@50\nq\nr suspended",
 	  .actions = "patch q RunStarted\n",
 	  .shown = "Running q q -1 0 0: Job q is running" },
+	{ .what = "invalid: no trigger is made up",
+	  .invalid = true,
+	  .jobs = "p begun complete@50",
+	  .actions = "",
+	  .shown = "Running p p -1 0 0: Job p is complete" },
 	{ .what = "invalid: a failure is one",
 	  .invalid = true,
 	  .jobs = "p begun failed@50",
