@@ -489,9 +489,9 @@ class Operator:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
-    def resident(self):
-        """Resident memory in bytes."""
-        return int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())[1]) * 1024
+    def resident(self, figure="VmRSS"):
+        """Resident memory in bytes; VmHWM: the most it ever was."""
+        return int(re.search(figure + r":\s+(\d+) kB", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())[1]) * 1024
 
 
 def service_account(namespace, name, folder):

@@ -1,6 +1,7 @@
 """Admission and references to Secrets, on a real API server: what it refuses and shows, certificates that change or are made, copies of
 Secrets of other namespaces. The API server reaches the webhook by `url`: it has no node, and so no Services."""
 import base64
+import http.client
 import json
 import pathlib
 import ssl
@@ -218,6 +219,28 @@ class Files(Webhook):
         self.assertIn("no certificate", process.fetch("/readyz")[1])
         self.write(*self.authority.issue())
         cluster.wait_until(process.ready, LIVE_SECONDS, process.log)
+
+    def test_the_largest_ones_take_turns(self):
+        """A review takes many times its size: those of 3 MiB need no more memory together than one."""
+        process = self.start()
+        body = json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+                           "request": {"uid": "u", "operation": "CREATE", "object": cluster.dataflow("big", replicas=2, x=["ones"])}})
+        body = body.replace('"ones"', ",".join(["1"] * ((3 << 20) // 2 - 2000)))
+        statuses = []
+
+        def ask():
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=ssl._create_unverified_context(), timeout=60)
+            connection.request("POST", PATHS["dataflows"], body, {"Content-Type": "application/json"})
+            statuses.append(connection.getresponse().status)
+
+        asking = [threading.Thread(target=ask) for _ in range(16)]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+        self.assertLessEqual({200}, set(statuses))
+        self.assertLessEqual(set(statuses), {200, 503})  # who comes while all threads are busy is to come again
+        self.assertLess(process.resident("VmHWM"), 125 << 20)
 
     def test_tls_1_1_is_refused(self):
         self.start()
