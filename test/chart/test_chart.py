@@ -67,6 +67,14 @@ def values(name):
     return ["-f", HERE / "values" / f"{name}.yaml"]
 
 
+def rendered_with(given, **options):
+    """What these values render to, out of a file: there a number is a float, and null is null."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(given, file)
+        file.flush()
+        return objects("-f", file.name, **options)
+
+
 def of_kind(documents, *kinds):
     return [d for d in documents if d["kind"] in kinds]
 
@@ -206,9 +214,61 @@ class Rendered(unittest.TestCase):
             self.assertIn("kubectl wait dataflow/first", notes())
             self.assertIn("for the namespaces sales, finance", notes(*values("namespaces")))
             self.assertIn("nothing is installed for it", notes(*values("original")))
-            self.assertIn("checks nothing", notes("--set", "webhook.enabled=true"))
+            self.assertIn("webhook.enabled alone serves nothing", notes("--set", "webhook.enabled=true"))
+            served = notes("--set", "webhook.enabled=true,webhook.secretName=ours")
+            self.assertRegex(served, "certificate of Secret ours.*no ValidatingWebhookConfiguration was made")
+            self.assertNotIn("serves nothing", served)
+            for given, said in (("selfSigned=true,webhook.certManager.enabled=true,webhook.caBundle=Cg==", "selfSigned; not used: certManager, caBundle"),
+                                ("certManager.enabled=true,webhook.caBundle=Cg==", "certManager; not used: caBundle")):
+                self.assertIn(f"comes from webhook.{said}.", notes("--set", f"webhook.enabled=true,webhook.{given}"))
+            self.assertNotIn("NOTE", notes(*values("ca-bundle")))
             self.assertIn("every DataFlow", notes("--set", "crds.keep=false"))
             self.assertNotIn("NOTE", notes(*values("self-signed")))
+
+
+def webhooks(documents):
+    return [webhook for d in of_kind(documents, "ValidatingWebhookConfiguration") for webhook in d["webhooks"]]
+
+
+class Webhook(unittest.TestCase):
+    def test_a_bundle_over_several_lines(self):
+        """As `base64` writes it."""
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("LS0tLS1C\nRUdJTg==\n")
+            file.flush()
+            documents = objects("--set", "webhook.enabled=true", "--set-file", f"webhook.caBundle={file.name}")
+        self.assertEqual(["LS0tLS1CRUdJTg=="] * 2, [webhook["clientConfig"]["caBundle"] for webhook in webhooks(documents)])
+
+    def test_a_bundle_of_digits_is_text(self):
+        self.assertEqual("12345678", webhooks(rendered_with({"webhook": {"enabled": True, "caBundle": "12345678"}}))[0]["clientConfig"]["caBundle"])
+
+    def test_several_sources_of_one_certificate(self):
+        """The first of selfSigned, certManager and caBundle."""
+        bundle, manager, own = {"caBundle": "Cg=="}, {"certManager": {"enabled": True}}, {"selfSigned": True}
+        for given in ((manager, bundle), (own, bundle), (own, manager), (own, manager, bundle)):
+            with self.subTest(given):
+                both, alone = {"enabled": True}, {"enabled": True, **given[0]}
+                for source in given:
+                    both.update(source)
+                self.assertEqual(rendered_with({"webhook": alone}), rendered_with({"webhook": both}))
+
+    def test_only_a_secret(self):
+        """Served, for a configuration that somebody else makes."""
+        for given in ({"secretName": "ours"}, {"secretName": "ours", "certDir": "/certs"}, {"certDir": "/certs"}):
+            with self.subTest(given):
+                documents = rendered_with({"webhook": {"enabled": True, **given}})
+                folder = given.get("certDir", "/etc/dataflow/webhook")
+                self.assertEqual([], webhooks(documents))
+                self.assertEqual(folder, environment(documents)["WEBHOOK_CERT_DIR"])
+                self.assertEqual(folder, container(documents)["volumeMounts"][0]["mountPath"])
+                self.assertEqual(given.get("secretName", "dataflow-operator-webhook-cert"),
+                                 one(documents, "Deployment")["spec"]["template"]["spec"]["volumes"][0]["secret"]["secretName"])
+                self.assertIn("webhook", [port["name"] for port in container(documents)["ports"]])
+                self.assertIn(9443, [port["port"] for port in one(documents, "Service")["spec"]["ports"]])
+
+    def test_nothing_is_served_without_a_certificate(self):
+        self.assertEqual(objects(), rendered_with({"webhook": {"enabled": True}}))
+        self.assertEqual(objects(), rendered_with({"webhook": {"secretName": "ours", "caBundle": "Cg==", "selfSigned": True}}))
 
 
 class Refused(unittest.TestCase):
@@ -220,6 +280,7 @@ class Refused(unittest.TestCase):
     def test_values(self):
         for argument, text in (("replicaCount=two", "replicaCount"), ("replicaCount=-1", "replicaCount"),
                                ("image.pullPolicy=Sometimes", "pullPolicy"), ("image.repository=", "repository"), ("logLevel=loud", "logLevel"),
+                               ("webhook.caBundle=-----BEGIN", "caBundle"),
                                ("metrics.port=0", "port"), ("service.type=ExternalName", "type"), ("watchNamespaces[0]=Not_A_Name", "watchNamespaces"),
                                ("crossNamespaceSecrets[0].to[0]=x", "from"), ("webhook.failurePolicy=Never", "failurePolicy"),
                                ("webhook.timeoutSeconds=31", "timeoutSeconds"), ("serviceMonitor.interval=often", "interval"),
@@ -229,9 +290,6 @@ class Refused(unittest.TestCase):
 
     def test_a_name_with_a_wildcard(self):
         self.refused("names", "--set", "crossNamespaceSecrets[0].from.namespace=a,crossNamespaceSecrets[0].from.names[0]=*,crossNamespaceSecrets[0].to[0]=b")
-
-    def test_two_sources_of_one_certificate(self):
-        self.refused("certManager and selfSigned", "--set", "webhook.enabled=true,webhook.selfSigned=true,webhook.certManager.enabled=true")
 
 
 def grants(documents):

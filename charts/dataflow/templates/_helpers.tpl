@@ -54,19 +54,28 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- .Values.webhook.secretName | default (printf "%s-webhook-cert" (include "dataflow.fullname" .)) -}}
 {{- end -}}
 
-{{/* Where the certificate comes from: caBundle, certManager, selfSigned or, without a ValidatingWebhookConfiguration, files. Empty: no
+{{/* On one line, as an API server wants it; `base64` and --set-file bring several. */}}
+{{- define "dataflow.webhook.caBundle" -}}
+{{- regexReplaceAll "\\s" ((.Values.webhook).caBundle | default "") "" -}}
+{{- end -}}
+
+{{/* Every source of the certificate that is given, the one that is used first: each of the others would be overwritten by those before it. */}}
+{{- define "dataflow.webhook.given" -}}
+{{- $w := .Values.webhook -}}
+{{- $given := list -}}
+{{- if $w.selfSigned }}{{ $given = append $given "selfSigned" }}{{ end -}}
+{{- if ($w.certManager).enabled }}{{ $given = append $given "certManager" }}{{ end -}}
+{{- if include "dataflow.webhook.caBundle" . }}{{ $given = append $given "caBundle" }}{{ end -}}
+{{- join ", " $given -}}
+{{- end -}}
+
+{{/* Where the certificate comes from: selfSigned, certManager, caBundle or, without a ValidatingWebhookConfiguration, files. Empty: no
      webhook. */}}
 {{- define "dataflow.webhook.from" -}}
 {{- $w := .Values.webhook -}}
 {{- if $w.enabled -}}
-{{- $from := list -}}
-{{- if $w.caBundle }}{{ $from = append $from "caBundle" }}{{ end -}}
-{{- if ($w.certManager).enabled }}{{ $from = append $from "certManager" }}{{ end -}}
-{{- if $w.selfSigned }}{{ $from = append $from "selfSigned" }}{{ end -}}
-{{- if gt (len $from) 1 -}}
-{{- fail (printf "webhook: %s say where its certificate comes from; keep one" (join " and " $from)) -}}
-{{- end -}}
-{{- if $from }}{{ first $from }}{{ else if $w.certDir }}files{{ end -}}
+{{- $given := include "dataflow.webhook.given" . -}}
+{{- if $given }}{{ splitList ", " $given | first }}{{ else if or $w.secretName $w.certDir }}files{{ end -}}
 {{- end -}}
 {{- end -}}
 
