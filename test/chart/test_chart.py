@@ -179,6 +179,27 @@ class Rendered(unittest.TestCase):
         self.assertEqual([], of_kind(documents, "Service", "ServiceAccount", "ClusterRole", "Role"))
         self.assertEqual(["health"], [port["name"] for port in container(documents)["ports"]])
 
+    def test_whole_numbers_of_a_file(self):
+        """Helm reads them as floats, which print as 1e+06."""
+        documents = rendered_with({
+            "replicaCount": 2000000, "processorProgressTimeoutSeconds": 1036800, "podSecurityContext": {"runAsUser": 1000650000},
+            "processor": {"podSecurityContext": {"runAsUser": 1000650000}}, "metrics": {"port": 60000}, "health": {"probePort": 60001},
+            "service": {"port": 60002}, "webhook": {"enabled": True, "selfSigned": True, "timeoutSeconds": 30},
+            "networkPolicy": {"enabled": True, "apiServerPorts": [60003]}})
+        spec = one(documents, "Deployment")["spec"]
+        self.assertEqual(2000000, spec["replicas"])
+        self.assertEqual(1000650000, spec["template"]["spec"]["securityContext"]["runAsUser"])
+        self.assertEqual("1036800", environment(documents)["PROCESSOR_PROGRESS_TIMEOUT_SECONDS"])
+        self.assertEqual('{"podSecurityContext":{"runAsUser":1000650000}}', environment(documents)["PROCESSOR_POD_DEFAULTS"])
+        self.assertEqual(["--metrics-bind-address=:60000", "--health-probe-bind-address=:60001"], container(documents)["args"])
+        self.assertEqual([60000, 60001, 9443], [port["containerPort"] for port in container(documents)["ports"]])
+        self.assertEqual([60002, 9443], [port["port"] for port in one(documents, "Service")["spec"]["ports"]])
+        self.assertIn({"port": 60003, "protocol": "TCP"}, [p for rule in one(documents, "NetworkPolicy")["spec"]["egress"] for p in rule["ports"]])
+        for given, said in ((0, "0"), ("0", "0"), (600, "600"), ("0600", "0600"), ("", "3600"), (None, "3600")):
+            documents = rendered_with({"processorProgressTimeoutSeconds": given})
+            self.assertEqual(said, environment(documents)["PROCESSOR_PROGRESS_TIMEOUT_SECONDS"])
+        self.assertEqual(0, one(rendered_with({"replicaCount": 0}), "Deployment")["spec"]["replicas"])
+
     def test_environment_is_the_operators(self):
         """Every variable that the chart sets is one that the sources read."""
         sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.c"))

@@ -37,6 +37,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
 {{- end -}}
 
+{{/* A whole number: those of a values file are floats, which print as 1e+06. Takes [value, default]. */}}
+{{- define "dataflow.number" -}}
+{{- $value := first . -}}
+{{- if kindIs "float64" $value }}{{ int64 $value }}{{ else if kindIs "invalid" $value }}{{ last . }}{{ else }}{{ $value | toString | default (last . | toString) }}{{ end -}}
+{{- end -}}
+
 {{/* A binding's subject. */}}
 {{- define "dataflow.subjects" -}}
 - kind: ServiceAccount
