@@ -200,6 +200,11 @@ class Rendered(unittest.TestCase):
             self.assertEqual(said, environment(documents)["PROCESSOR_PROGRESS_TIMEOUT_SECONDS"])
         self.assertEqual(0, one(rendered_with({"replicaCount": 0}), "Deployment")["spec"]["replicas"])
 
+    def test_any_log_level(self):
+        """One that is unknown is info and a warning of the program: no reason to refuse an upgrade."""
+        said = environment(rendered_with({"logLevel": "trace", "processorLogLevel": "notice"}))
+        self.assertEqual(("trace", "notice"), (said["LOG_LEVEL"], said["PROCESSOR_LOG_LEVEL"]))
+
     def test_environment_is_the_operators(self):
         """Every variable that the chart sets is one that the sources read."""
         sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.c"))
@@ -300,7 +305,7 @@ class Refused(unittest.TestCase):
 
     def test_values(self):
         for argument, text in (("replicaCount=two", "replicaCount"), ("replicaCount=-1", "replicaCount"),
-                               ("image.pullPolicy=Sometimes", "pullPolicy"), ("image.repository=", "repository"), ("logLevel=loud", "logLevel"),
+                               ("image.pullPolicy=Sometimes", "pullPolicy"), ("image.repository=", "repository"),
                                ("webhook.caBundle=-----BEGIN", "caBundle"),
                                ("metrics.port=0", "port"), ("service.type=ExternalName", "type"), ("watchNamespaces[0]=Not_A_Name", "watchNamespaces"),
                                ("crossNamespaceSecrets[0].to[0]=x", "from"), ("webhook.failurePolicy=Never", "failurePolicy"),
