@@ -205,6 +205,11 @@ class Rendered(unittest.TestCase):
         said = environment(rendered_with({"logLevel": "trace", "processorLogLevel": "notice"}))
         self.assertEqual(("trace", "notice"), (said["LOG_LEVEL"], said["PROCESSOR_LOG_LEVEL"]))
 
+    def test_metrics_off_has_nothing_to_monitor(self):
+        """Neither the Service nor the port is there."""
+        documents = rendered_with({"metrics": {"enabled": False}, "serviceMonitor": {"enabled": True}})
+        self.assertEqual([], of_kind(documents, "Service", "ServiceMonitor"))
+
     def test_environment_is_the_operators(self):
         """Every variable that the chart sets is one that the sources read."""
         sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.c"))
@@ -248,6 +253,7 @@ class Rendered(unittest.TestCase):
                                 ("certManager.enabled=true,webhook.caBundle=Cg==", "certManager; not used: caBundle")):
                 self.assertIn(f"comes from webhook.{said}.", notes("--set", f"webhook.enabled=true,webhook.{given}"))
             self.assertNotIn("NOTE", notes(*values("ca-bundle")))
+            self.assertIn("no ServiceMonitor", notes("--set", "metrics.enabled=false,serviceMonitor.enabled=true"))
             self.assertIn("every DataFlow", notes("--set", "crds.keep=false"))
             self.assertNotIn("NOTE", notes(*values("self-signed")))
 
