@@ -258,6 +258,51 @@ class Rendered(unittest.TestCase):
             self.assertNotIn("NOTE", notes(*values("self-signed")))
 
 
+# What null takes away: who sets these to null leaves them to the cluster.
+OWN_NULL = ("podSecurityContext", "securityContext", "resources")
+
+
+def nulls(node, but={}):
+    """Each value null but these, each section kept."""
+    return {key: nulls(child, but.get(key, {})) if isinstance(child, dict) and child else but.get(key) for key, child in node.items()}
+
+
+class Null(unittest.TestCase):
+    """A value, or a section, that is null has its default: Helm takes it out of the values."""
+    def setUp(self):
+        self.defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+        self.nullable = {key: value for key, value in self.defaults.items() if key not in OWN_NULL}
+
+    def test_each_section(self):
+        for key in self.nullable:
+            with self.subTest(key):
+                self.assertEqual(objects(), rendered_with({key: None}))
+
+    def test_all_at_once(self):
+        self.assertEqual(objects(), rendered_with(dict.fromkeys(self.nullable)))
+        self.assertEqual(objects(), rendered_with(nulls(self.nullable)))
+
+    def test_beside_a_feature(self):
+        """Each feature on, everything else in its section null."""
+        switches = {"webhook": {"enabled": True, "selfSigned": True}, "serviceMonitor": {"enabled": True}, "networkPolicy": {"enabled": True},
+                    "sentry": {"enabled": True, "dsn": "https://key@sentry.example/1"},
+                    "monitoring": {"dashboard": {"enabled": True}, "prometheusRule": {"enabled": True}}}
+        self.assertEqual(rendered_with(switches), rendered_with({key: nulls(self.defaults[key], on) for key, on in switches.items()}))
+
+    def test_contexts_are_left_to_the_cluster(self):
+        spec = one(rendered_with(dict.fromkeys(OWN_NULL)), "Deployment")["spec"]["template"]["spec"]
+        self.assertEqual(({}, {}), (spec["securityContext"], spec["containers"][0]["securityContext"]))
+        self.assertFalse(spec["containers"][0]["resources"])
+
+    def test_defaults_that_are_not_there(self):
+        """`helm upgrade --reuse-values` of a release that knew none of them."""
+        with tempfile.TemporaryDirectory() as holder:
+            chart = pathlib.Path(holder) / "chart"
+            shutil.copytree(CHART, chart)
+            (chart / "values.yaml").write_text(yaml.safe_dump({key: self.defaults[key] for key in OWN_NULL}))
+            self.assertEqual(objects(), objects(chart=chart))
+
+
 def webhooks(documents):
     return [webhook for d in of_kind(documents, "ValidatingWebhookConfiguration") for webhook in d["webhooks"]]
 

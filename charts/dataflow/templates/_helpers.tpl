@@ -1,5 +1,14 @@
-{{/* Values that a release of the other chart does not have (`helm upgrade --reuse-values` brings no defaults) are read as
-     (.Values.x).y, which is nil instead of an error where x is not there. */}}
+{{/* A value, or a section, that is null is taken out by Helm and has its default here; so have those that a release of the other chart does not
+     have (`helm upgrade --reuse-values` brings no defaults). Sections are read as (.Values.x).y, which is nil instead of an error. */}}
+
+{{/* What is on by default: "true" unless it is set to false. */}}
+{{- define "dataflow.on" -}}
+{{- if ne (toString .) "false" }}true{{ end -}}
+{{- end -}}
+
+{{- define "dataflow.metrics" -}}
+{{- include "dataflow.on" (.Values.metrics).enabled -}}
+{{- end -}}
 
 {{- define "dataflow.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
@@ -30,11 +39,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 
 {{- define "dataflow.serviceAccount" -}}
-{{- .Values.serviceAccount.name | default (ternary (include "dataflow.fullname" .) "default" .Values.serviceAccount.create) -}}
+{{- (.Values.serviceAccount).name | default (ternary (include "dataflow.fullname" .) "default" (eq "true" (include "dataflow.on" (.Values.serviceAccount).create))) -}}
 {{- end -}}
 
 {{- define "dataflow.image" -}}
-{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- printf "%s:%s" ((.Values.image).repository | default "dataflow") ((.Values.image).tag | default .Chart.AppVersion) -}}
 {{- end -}}
 
 {{/* A whole number: those of a values file are floats, which print as 1e+06. Takes [value, default]. */}}
@@ -53,11 +62,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{/* ---- webhook ---- */}}
 
 {{- define "dataflow.webhook.certDir" -}}
-{{- .Values.webhook.certDir | default "/etc/dataflow/webhook" -}}
+{{- (.Values.webhook).certDir | default "/etc/dataflow/webhook" -}}
 {{- end -}}
 
 {{- define "dataflow.webhook.secret" -}}
-{{- .Values.webhook.secretName | default (printf "%s-webhook-cert" (include "dataflow.fullname" .)) -}}
+{{- (.Values.webhook).secretName | default (printf "%s-webhook-cert" (include "dataflow.fullname" .)) -}}
 {{- end -}}
 
 {{/* On one line, as an API server wants it; `base64` and --set-file bring several. */}}
@@ -67,7 +76,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{/* Every source of the certificate that is given, the one that is used first: each of the others would be overwritten by those before it. */}}
 {{- define "dataflow.webhook.given" -}}
-{{- $w := .Values.webhook -}}
+{{- $w := .Values.webhook | default dict -}}
 {{- $given := list -}}
 {{- if $w.selfSigned }}{{ $given = append $given "selfSigned" }}{{ end -}}
 {{- if ($w.certManager).enabled }}{{ $given = append $given "certManager" }}{{ end -}}
@@ -78,7 +87,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{/* Where the certificate comes from: selfSigned, certManager, caBundle or, without a ValidatingWebhookConfiguration, files. Empty: no
      webhook. */}}
 {{- define "dataflow.webhook.from" -}}
-{{- $w := .Values.webhook -}}
+{{- $w := .Values.webhook | default dict -}}
 {{- if $w.enabled -}}
 {{- $given := include "dataflow.webhook.given" . -}}
 {{- if $given }}{{ splitList ", " $given | first }}{{ else if or $w.secretName $w.certDir }}files{{ end -}}
