@@ -1,9 +1,10 @@
-"""config/samples: every pair is there, each is valid without a warning, refers only to Secrets that are there, and those that need no
+"""config/samples: every pair of servers is there, each is valid without a warning, refers only to Secrets that are there, and those that need no
 server run. The suite `kubernetes` applies them."""
 import itertools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -13,7 +14,17 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SAMPLES = sorted((ROOT / "config/samples").glob("*.yaml"))
 DATAFLOW = os.environ.get("DATAFLOW", str(ROOT / "build/src/cmd/dataflow"))
-STORES = ("kafka", "postgresql", "clickhouse", "trino")
+LOCAL = {"sqlite", "file", "stdin", "generate", "stdout", "discard"}  # not a server
+
+
+def setUpModule():
+    """The servers that the program reads and writes."""
+    global SOURCES, SINKS
+    said = subprocess.run([DATAFLOW, "connectors"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    known = re.findall(r"^(\S+) +(yes|no driver|later|-) +(yes|no driver|later|-) ", said, re.M)
+    assert LOCAL < {name for name, _, _ in known}, said
+    SOURCES = {name for name, source, _ in known if source == "yes"} - LOCAL
+    SINKS = {name for name, _, sink in known if sink == "yes"} - LOCAL
 
 
 def documents(path):
@@ -41,8 +52,19 @@ class Samples(unittest.TestCase):
     def test_every_pair(self):
         there = {(flow["spec"]["source"]["type"], flow["spec"]["sink"]["type"]) for path, flow in flows()
                  if path.stem == "{}-to-{}".format(flow["spec"]["source"]["type"], flow["spec"]["sink"]["type"])}
-        wanted = set(itertools.product((*STORES, "generate"), (*STORES, "stdout"))) - {("generate", "stdout")}
+        wanted = set(itertools.product(SOURCES | {"generate"}, SINKS | {"stdout"})) - {("generate", "stdout")}
         self.assertEqual(set(), wanted - there)
+
+    def test_every_connector(self):
+        """In a pod; there a processor has no standard input."""
+        used = {flow["spec"][end]["type"] for _, flow in flows() for end in ("source", "sink")}
+        self.assertEqual((SOURCES | SINKS | LOCAL) - {"stdin"}, used)
+
+    def test_the_page_names_them(self):
+        for page in ("docs/kubernetes.md", "README.md"):
+            named = re.search(r"a manifest for every pair of ((?:`[\w-]+`(?:, | and )?)+)", (ROOT / page).read_text())
+            self.assertIsNotNone(named, page)
+            self.assertEqual(SOURCES | SINKS, set(re.findall(r"`([\w-]+)`", named[1])), page)
 
     def test_valid_without_a_warning(self):
         for path, flow in flows():
