@@ -67,12 +67,16 @@ def values(name):
     return ["-f", HERE / "values" / f"{name}.yaml"]
 
 
-def rendered_with(given, **options):
+def render_with(given):
     """What these values render to, out of a file: there a number is a float, and null is null."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(given, file)
         file.flush()
-        return objects("-f", file.name, **options)
+        return render.__wrapped__("-f", file.name)  # not kept: a name can come again
+
+
+def objects_with(given):
+    return [document for document in yaml.safe_load_all(render_with(given)) if document]
 
 
 def of_kind(documents, *kinds):
@@ -181,7 +185,7 @@ class Rendered(unittest.TestCase):
 
     def test_whole_numbers_of_a_file(self):
         """Helm reads them as floats, which print as 1e+06."""
-        documents = rendered_with({
+        documents = objects_with({
             "replicaCount": 2000000, "processorProgressTimeoutSeconds": 1036800, "podSecurityContext": {"runAsUser": 1000650000},
             "processor": {"podSecurityContext": {"runAsUser": 1000650000}}, "metrics": {"port": 60000}, "health": {"probePort": 60001},
             "service": {"port": 60002}, "webhook": {"enabled": True, "selfSigned": True, "timeoutSeconds": 30},
@@ -196,18 +200,18 @@ class Rendered(unittest.TestCase):
         self.assertEqual([60002, 9443], [port["port"] for port in one(documents, "Service")["spec"]["ports"]])
         self.assertIn({"port": 60003, "protocol": "TCP"}, [p for rule in one(documents, "NetworkPolicy")["spec"]["egress"] for p in rule["ports"]])
         for given, said in ((0, "0"), ("0", "0"), (600, "600"), ("0600", "0600"), ("", "3600"), (None, "3600")):
-            documents = rendered_with({"processorProgressTimeoutSeconds": given})
+            documents = objects_with({"processorProgressTimeoutSeconds": given})
             self.assertEqual(said, environment(documents)["PROCESSOR_PROGRESS_TIMEOUT_SECONDS"])
-        self.assertEqual(0, one(rendered_with({"replicaCount": 0}), "Deployment")["spec"]["replicas"])
+        self.assertEqual(0, one(objects_with({"replicaCount": 0}), "Deployment")["spec"]["replicas"])
 
     def test_any_log_level(self):
         """One that is unknown is info and a warning of the program: no reason to refuse an upgrade."""
-        said = environment(rendered_with({"logLevel": "trace", "processorLogLevel": "notice"}))
+        said = environment(objects_with({"logLevel": "trace", "processorLogLevel": "notice"}))
         self.assertEqual(("trace", "notice"), (said["LOG_LEVEL"], said["PROCESSOR_LOG_LEVEL"]))
 
     def test_metrics_off_has_nothing_to_monitor(self):
         """Neither the Service nor the port is there."""
-        documents = rendered_with({"metrics": {"enabled": False}, "serviceMonitor": {"enabled": True}})
+        documents = objects_with({"metrics": {"enabled": False}, "serviceMonitor": {"enabled": True}})
         self.assertEqual([], of_kind(documents, "Service", "ServiceMonitor"))
 
     def test_environment_is_the_operators(self):
@@ -276,21 +280,21 @@ class Null(unittest.TestCase):
     def test_each_section(self):
         for key in self.nullable:
             with self.subTest(key):
-                self.assertEqual(objects(), rendered_with({key: None}))
+                self.assertEqual(render(), render_with({key: None}))
 
     def test_all_at_once(self):
-        self.assertEqual(objects(), rendered_with(dict.fromkeys(self.nullable)))
-        self.assertEqual(objects(), rendered_with(nulls(self.nullable)))
+        self.assertEqual(render(), render_with(dict.fromkeys(self.nullable)))
+        self.assertEqual(render(), render_with(nulls(self.nullable)))
 
     def test_beside_a_feature(self):
         """Each feature on, everything else in its section null."""
         switches = {"webhook": {"enabled": True, "selfSigned": True}, "serviceMonitor": {"enabled": True}, "networkPolicy": {"enabled": True},
                     "sentry": {"enabled": True, "dsn": "https://key@sentry.example/1"},
                     "monitoring": {"dashboard": {"enabled": True}, "prometheusRule": {"enabled": True}}}
-        self.assertEqual(rendered_with(switches), rendered_with({key: nulls(self.defaults[key], on) for key, on in switches.items()}))
+        self.assertEqual(render_with(switches), render_with({key: nulls(self.defaults[key], on) for key, on in switches.items()}))
 
     def test_contexts_are_left_to_the_cluster(self):
-        spec = one(rendered_with(dict.fromkeys(OWN_NULL)), "Deployment")["spec"]["template"]["spec"]
+        spec = one(objects_with(dict.fromkeys(OWN_NULL)), "Deployment")["spec"]["template"]["spec"]
         self.assertEqual(({}, {}), (spec["securityContext"], spec["containers"][0]["securityContext"]))
         self.assertFalse(spec["containers"][0]["resources"])
 
@@ -300,7 +304,7 @@ class Null(unittest.TestCase):
             chart = pathlib.Path(holder) / "chart"
             shutil.copytree(CHART, chart)
             (chart / "values.yaml").write_text(yaml.safe_dump({key: self.defaults[key] for key in OWN_NULL}))
-            self.assertEqual(objects(), objects(chart=chart))
+            self.assertEqual(render(), render(chart=chart))
 
 
 def webhooks(documents):
@@ -317,7 +321,7 @@ class Webhook(unittest.TestCase):
         self.assertEqual(["LS0tLS1CRUdJTg=="] * 2, [webhook["clientConfig"]["caBundle"] for webhook in webhooks(documents)])
 
     def test_a_bundle_of_digits_is_text(self):
-        self.assertEqual("12345678", webhooks(rendered_with({"webhook": {"enabled": True, "caBundle": "12345678"}}))[0]["clientConfig"]["caBundle"])
+        self.assertEqual("12345678", webhooks(objects_with({"webhook": {"enabled": True, "caBundle": "12345678"}}))[0]["clientConfig"]["caBundle"])
 
     def test_several_sources_of_one_certificate(self):
         """The first of selfSigned, certManager and caBundle."""
@@ -327,13 +331,13 @@ class Webhook(unittest.TestCase):
                 both, alone = {"enabled": True}, {"enabled": True, **given[0]}
                 for source in given:
                     both.update(source)
-                self.assertEqual(rendered_with({"webhook": alone}), rendered_with({"webhook": both}))
+                self.assertEqual(render_with({"webhook": alone}), render_with({"webhook": both}))
 
     def test_only_a_secret(self):
         """Served, for a configuration that somebody else makes."""
         for given in ({"secretName": "ours"}, {"secretName": "ours", "certDir": "/certs"}, {"certDir": "/certs"}):
             with self.subTest(given):
-                documents = rendered_with({"webhook": {"enabled": True, **given}})
+                documents = objects_with({"webhook": {"enabled": True, **given}})
                 folder = given.get("certDir", "/etc/dataflow/webhook")
                 self.assertEqual([], webhooks(documents))
                 self.assertEqual(folder, environment(documents)["WEBHOOK_CERT_DIR"])
@@ -344,8 +348,8 @@ class Webhook(unittest.TestCase):
                 self.assertIn(9443, [port["port"] for port in one(documents, "Service")["spec"]["ports"]])
 
     def test_nothing_is_served_without_a_certificate(self):
-        self.assertEqual(objects(), rendered_with({"webhook": {"enabled": True}}))
-        self.assertEqual(objects(), rendered_with({"webhook": {"secretName": "ours", "caBundle": "Cg==", "selfSigned": True}}))
+        self.assertEqual(render(), render_with({"webhook": {"enabled": True}}))
+        self.assertEqual(render(), render_with({"webhook": {"secretName": "ours", "caBundle": "Cg==", "selfSigned": True}}))
 
 
 class Refused(unittest.TestCase):
