@@ -12,6 +12,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from rows import json_lines
+from running import Running  # noqa: E402
 import services  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -92,6 +93,12 @@ class PostgresTest(unittest.TestCase):
                               timeout=timeout, cwd=self.dir, env=dict(os.environ, **(env or {})))
         done.summary = next((json.loads(line) for line in done.stderr.splitlines() if line.startswith('{"summary"')), None)
         return done
+
+    def begin(self, manifest, *args, keep=False):
+        """A flow that runs beside the test; it is killed when the test ends."""
+        running = Running(self.command(manifest, *args, keep=keep), self.dir)
+        self.addCleanup(running.kill)
+        return running
 
     def write_rows(self, items, sink=None, errors=None, **config):
         """Writes rows to the sink in one run, which must end well."""

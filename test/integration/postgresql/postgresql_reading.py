@@ -1,62 +1,11 @@
-"""What the tests of the PostgreSQL source share beside postgresql_kit: reading into a file, and pipelines that go on."""
+"""What the tests of the PostgreSQL source share beside postgresql_kit: reading into a file."""
 import json
-import os
-import re
-import signal
-import subprocess
-import threading
-import time
 
 from postgresql_kit import PG, PostgresTest
 
 # What a message's metadata says, as members of the row.
 SHOW_METADATA = [{"type": "insertField", "config": {"fields": {
     "_table": "${metadata.table}", "_operation": "${metadata.operation}", "_id": "${metadata.id}"}}}]
-
-
-class Running:
-    """A pipeline that runs until it is stopped; its log is read meanwhile."""
-
-    def __init__(self, command, cwd):
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=cwd)
-        self.log = []
-        self._reader = threading.Thread(target=lambda: self.log.extend(iter(self.process.stderr.readline, "")), daemon=True)
-        self._reader.start()
-
-    def text(self):
-        return "".join(self.log)
-
-    def wait_log(self, pattern, seconds=20):
-        end = time.monotonic() + seconds
-        while not re.search(pattern, self.text()):
-            if time.monotonic() > end or (self.process.poll() is not None and not self._reader.is_alive()):
-                raise AssertionError(f"{pattern} is not in the log:\n{self.text()}")
-            time.sleep(0.02)
-        return self.text()
-
-    def stop(self, how=signal.SIGTERM, seconds=30):
-        """Returns the exit status and how long it took."""
-        started = time.monotonic()
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-        try:
-            status = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise AssertionError(f"it does not stop:\n{self.text()}") from None
-        self._reader.join(5)
-        self.process.stderr.close()
-        return status, time.monotonic() - started
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not (result := condition()):
-        if time.monotonic() > end:
-            raise AssertionError("it did not happen in time")
-        time.sleep(0.02)
-    return result
 
 
 class SourceTest(PostgresTest):
@@ -94,10 +43,7 @@ class SourceTest(PostgresTest):
         return done.stderr
 
     def start(self, *args, keep=False, **config):
-        manifest = self.file_flow(**config)
-        running = Running(self.command(manifest, *args, keep=keep), self.dir)
-        self.addCleanup(lambda: running.process.poll() is None and running.stop(signal.SIGKILL))
-        return running
+        return self.begin(self.file_flow(**config), *args, keep=keep)
 
     def out_ids(self):
         return [row["id"] for row in self.lines("out.jsonl")]

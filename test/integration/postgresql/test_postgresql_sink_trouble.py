@@ -3,14 +3,13 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
-import threading
 import time
 import unittest
 
 from postgresql_kit import PG, PostgresTest, rows, services, sql, start, superuser
 from proxy import Proxy
+from running import until
 
 setUpModule = start
 
@@ -20,12 +19,10 @@ class Rights(PostgresTest):
         self.jsonl([{"id": 1}])
         sql("CREATE TABLE t (id int)")
         url = PG["POSTGRESQL_URL"].replace("dataflow-secret", "wrong-secret")
-        process = subprocess.Popen(self.command(self.flow(self.sink(url=url)), "--once"), stderr=subprocess.PIPE, text=True)
-        time.sleep(0.7)
-        process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60)[1]
-        self.assertIn("28P01", said)
-        self.assertNotIn("wrong-secret", said)
+        running = self.begin(self.flow(self.sink(url=url)), "--once")
+        running.wait_log("28P01")
+        running.stop()
+        self.assertNotIn("wrong-secret", running.text())
 
     def test_no_permission(self):
         sql("CREATE TABLE t (id int PRIMARY KEY)")
@@ -51,12 +48,10 @@ class Rights(PostgresTest):
         superuser("ALTER DATABASE dataflow SET default_transaction_read_only = on")
         self.addCleanup(superuser, "ALTER DATABASE dataflow RESET default_transaction_read_only")
         self.jsonl([{"id": i} for i in range(500)])
-        process = subprocess.Popen(self.command(self.flow(self.sink(upsertMode=True)), "--once"), stderr=subprocess.PIPE, text=True)
-        time.sleep(1)
+        running = self.begin(self.flow(self.sink(upsertMode=True)), "--once")
+        running.wait_log("25006")
         superuser("SET default_transaction_read_only = off; ALTER DATABASE dataflow RESET default_transaction_read_only")
-        said = process.communicate(timeout=60)[1]
-        self.assertEqual(process.returncode, 0, said)
-        self.assertIn("25006", said)
+        self.assertEqual(running.wait(), 0, running.text())
         self.assertEqual(sql("SELECT count(*) FROM t"), "500")
 
     def test_too_many_connections(self):
@@ -64,25 +59,25 @@ class Rights(PostgresTest):
         superuser("ALTER ROLE dataflow CONNECTION LIMIT 0")
         self.addCleanup(superuser, "ALTER ROLE dataflow CONNECTION LIMIT -1")
         self.jsonl([{"id": 1}])
-        process = subprocess.Popen(self.command(self.flow(self.sink()), "--once"), stderr=subprocess.PIPE, text=True)
-        time.sleep(0.7)
+        running = self.begin(self.flow(self.sink()), "--once")
+        running.wait_log("53300")
         superuser("ALTER ROLE dataflow CONNECTION LIMIT -1")
-        said = process.communicate(timeout=60)[1]
-        self.assertEqual(process.returncode, 0, said)
-        self.assertIn("53300", said)
+        self.assertEqual(running.wait(), 0, running.text())
         self.assertEqual(sql("SELECT count(*) FROM t"), "1")
 
     def test_lock_timeout_is_tried_again(self):
         sql("CREATE TABLE t (id int PRIMARY KEY)")
         url = PG["POSTGRESQL_URL"] + "?lock_timeout=300"
         self.jsonl([{"id": i} for i in range(100)])
-        locker = subprocess.Popen(["psql", "-Xq", PG["POSTGRESQL_URL"], "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(1.5); COMMIT"],
-                                  stdout=subprocess.DEVNULL)
-        time.sleep(0.4)
-        done = self.run_flow(self.flow(self.sink(url=url)))
-        locker.wait()
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("55P03", done.stderr)
+        locker = subprocess.Popen(["psql", "-Xq", PG["POSTGRESQL_URL"], "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(120)"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(locker.wait)
+        self.addCleanup(locker.kill)
+        holder = until(lambda: sql("SELECT pid FROM pg_locks WHERE relation = to_regclass('t') AND mode = 'AccessExclusiveLock' AND granted"))
+        running = self.begin(self.flow(self.sink(url=url)), "--once")
+        running.wait_log("55P03")
+        sql(f"SELECT pg_terminate_backend({holder})")  # without psql the backend would sleep on
+        self.assertEqual(running.wait(), 0, running.text())
         self.assertEqual(sql("SELECT count(*) FROM t"), "100")
 
     def test_serialization_failures_and_deadlocks_are_tried_again(self):
@@ -111,15 +106,11 @@ class Rights(PostgresTest):
         sql("CREATE TABLE t (id int PRIMARY KEY, filler text) TABLESPACE small; INSERT INTO t SELECT -i, repeat('x', 1000) "
             "FROM generate_series(1, 2500) i; ")
         self.jsonl([{"id": i, "filler": "y" * 1000} for i in range(2000)])
-        process = subprocess.Popen(self.command(self.flow(self.sink())), stderr=subprocess.PIPE, text=True)
-        time.sleep(1.5)
+        running = self.begin(self.flow(self.sink()))
+        running.wait_log("53100")
         subprocess.run(["mount", "-o", "remount,size=64m", mount], check=True)
-        time.sleep(6)
-        process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60)[1]
-        self.assertEqual(process.returncode, 0, said)
-        self.assertIn("53100", said)
-        self.assertEqual(sql("SELECT count(*) FROM t WHERE id >= 0"), "2000")
+        until(lambda: sql("SELECT count(*) FROM t WHERE id >= 0") == "2000")
+        self.assertEqual(running.stop()[0], 0, running.text())
 
 
 class Changes(PostgresTest):
@@ -129,11 +120,7 @@ class Changes(PostgresTest):
         """A flow that follows a file; yields a function that appends rows and waits until they are written."""
         path = self.jsonl(first)
         source = {"type": "file", "config": {"path": str(path), "follow": True}}
-        process = subprocess.Popen(self.command(self.flow(self.sink(**config), source=source)), stderr=subprocess.PIPE, text=True)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        self.process = process
+        self.running = self.begin(self.flow(self.sink(**config), source=source))
 
         def more(items, count, table="t"):
             with open(path, "a") as f:
@@ -142,13 +129,12 @@ class Changes(PostgresTest):
         return more
 
     def wait_for(self, query, expected):
-        for _ in range(200):
-            if self.process.poll() is not None:
-                self.fail(self.process.stderr.read())
-            if sql(query, check=False) == expected:
-                return
-            time.sleep(0.05)
-        self.assertEqual(sql(query), expected)
+        def there():
+            if self.running.process.poll() is not None:
+                self.fail(self.running.text())
+            return sql(query, check=False) == expected
+
+        until(there, what=lambda: f"{query} is {sql(query, check=False)} instead of {expected}\n{self.running.text()}")
 
     def test_column_added_dropped_and_changed(self):
         for size in (1, 200):
@@ -167,7 +153,7 @@ class Changes(PostgresTest):
                 time.sleep(1.1)
                 sql("ALTER TABLE t RENAME TO away; CREATE TABLE t (id bigint PRIMARY KEY, a text, b varchar(10))")
                 more([{"id": 3 * block + i, "a": "new table", "b": "x"} for i in range(block)], block)
-                self.process.terminate()
+                self.running.stop()
 
 
 class Network(PostgresTest):
@@ -193,17 +179,12 @@ class Network(PostgresTest):
         self.jsonl([{"id": i, "filler": "x" * 1000} for i in range(20_000)])
         with Proxy((PG["POSTGRESQL_HOST"], int(PG["POSTGRESQL_PORT"]))) as proxy:
             url = PG["POSTGRESQL_URL"].replace(PG["POSTGRESQL_PORT"], str(proxy.port)) + "?sslmode=disable"
-            process = subprocess.Popen(self.command(self.flow(self.sink(url=url, batchSize=20_000)), "--grace", "1"),
-                                       stderr=subprocess.PIPE, text=True)
-            while proxy.connections == 0:
-                time.sleep(0.01)
+            running = self.begin(self.flow(self.sink(url=url, batchSize=20_000)), "--grace", "1")
+            until(lambda: proxy.connections)
             time.sleep(0.15)
             proxy.stall.set()
             time.sleep(0.5)
-            process.send_signal(signal.SIGTERM)
-            began = time.monotonic()
-            process.communicate(timeout=30)
-            self.assertLess(time.monotonic() - began, 8)
+            self.assertLess(running.stop(seconds=60)[1], 20)
 
 
 class Kills(PostgresTest):
@@ -290,17 +271,13 @@ class Kills(PostgresTest):
     def test_two_processes_of_one_flow(self):
         """The one that connected first cannot commit any more once the second asked for the position."""
         flow = self.flow(self.sink("keyless", batchSize=100, exactlyOnce=True), source=self.source())
-        first = subprocess.Popen(self.command(flow), stderr=subprocess.PIPE, text=True)
-        for _ in range(100):
-            if sql("SELECT count(*) FROM keyless") != "0":
-                break
-            time.sleep(0.02)
+        first = self.begin(flow)
+        until(lambda: sql("SELECT count(*) FROM keyless") != "0")
         done = self.run_flow(flow, "--once")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.more_source()
-        said = first.communicate(timeout=60)[1]
-        self.assertEqual(first.returncode, 1, said)
-        self.assertIn("another process writes the flow default/flow", said)
+        self.assertEqual(first.wait(), 1, first.text())
+        self.assertIn("another process writes the flow default/flow", first.text())
         self.assertEqual(self.run_flow(flow, "--once").returncode, 0)
         self.check("keyless")
 

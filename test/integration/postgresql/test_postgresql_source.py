@@ -7,7 +7,8 @@ import unittest
 
 import postgresql_kit
 from postgresql_kit import PG, sql, superuser
-from postgresql_reading import Running, SourceTest, until
+from postgresql_reading import SourceTest
+from running import Running, until
 
 
 def setUpModule():
@@ -163,7 +164,7 @@ class Modes(SourceTest):
         self.assertIn("the columns of t have changed", running.text())
         sql("ALTER TABLE t DROP id")
         running.wait_log("neither the column updated_at nor id")
-        self.assertEqual(running.stop()[0], 1)
+        self.assertEqual(running.wait(), 1)
 
 
 class Checkpoints(SourceTest):

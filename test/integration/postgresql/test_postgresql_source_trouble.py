@@ -11,8 +11,9 @@ import unittest
 import postgresql_kit
 import services
 from postgresql_kit import PG, sql, superuser
-from postgresql_reading import Running, SourceTest, until
+from postgresql_reading import SourceTest
 from proxy import Proxy
+from running import until
 
 
 def setUpModule():
@@ -162,8 +163,8 @@ class Cancelling(SourceTest):
         until(lambda: self.active() == 1)
         status, seconds = running.stop()
         self.assertEqual(status, 0, running.text())
-        self.assertLess(seconds, 3)
-        until(lambda: self.active() == 0, 3)
+        self.assertLess(seconds, 20)
+        until(lambda: self.active() == 0, 20)
 
     def test_stop_while_connecting(self):
         with socket.create_server(("127.0.0.1", 0)) as s:
@@ -172,7 +173,7 @@ class Cancelling(SourceTest):
             self.addCleanup(accepted.close)
             status, seconds = running.stop()
         self.assertEqual(status, 0, running.text())
-        self.assertLess(seconds, 3)
+        self.assertLess(seconds, 20)
 
     def test_stop_while_the_network_is_silent(self):
         """The cancel request cannot get through either: it is not waited for."""
@@ -184,7 +185,7 @@ class Cancelling(SourceTest):
             time.sleep(1.5)
             status, seconds = running.stop()
         self.assertEqual(status, 0, running.text())
-        self.assertLess(seconds, 5)
+        self.assertLess(seconds, 20)
 
     def test_statement_timeout(self):
         running = self.start(table=None, query="SELECT 1 AS id, pg_sleep(60)", url=url(query="statement_timeout=200"))
@@ -204,10 +205,7 @@ class Outages(SourceTest):
 
     def pipeline(self, port=None, **config):
         source = self.source(url=url(port=port, query="sslmode=disable"), pollInterval=1, **config)
-        manifest = self.flow(self.sink_block, source, checkpointSaveInterval="50ms")
-        running = Running(self.command(manifest), self.dir)
-        self.addCleanup(lambda: running.process.poll() is None and running.stop(signal.SIGKILL))
-        return running
+        return self.begin(self.flow(self.sink_block, source, checkpointSaveInterval="50ms"))
 
     def count(self):
         try:
@@ -217,7 +215,7 @@ class Outages(SourceTest):
             return 0
 
     def finish(self, running):
-        until(lambda: self.count() == self.ROWS, 60)
+        until(lambda: self.count() == self.ROWS)
         self.assertEqual(running.stop()[0], 0, running.text())
 
     def test_cut_and_reset_in_the_middle_of_rows(self):
