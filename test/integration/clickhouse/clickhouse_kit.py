@@ -10,6 +10,7 @@ import urllib.request
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "cmd"))
 import cli  # noqa: E402  (test/cmd)
 from rows import json_lines
+from running import Running  # noqa: E402
 import services  # noqa: E402
 
 USER, PASSWORD = "dataflow", "dataflow-secret"
@@ -89,6 +90,12 @@ class ClickHouseTest(cli.CliTest):
         done = self.dataflow("run", "--once", *args, "flow.yaml", timeout=timeout, **kwargs)
         self.assertEqual(done.returncode, expect, done.err[-3000:])
         return done
+
+    def begin(self, *args):
+        """The flow beside the test; it is killed when the test ends."""
+        running = Running([cli.DATAFLOW, "run", *args, "flow.yaml"], self.dir, self.env())
+        self.addCleanup(running.kill)
+        return running
 
     def read(self, server, transport="native", expect=0, args=("--reset-checkpoint",), parameters=None, user=USER, password=PASSWORD,
              port=None, **config):

@@ -1,10 +1,8 @@
 """What the sink makes of messages: tables, columns, conversions, keys, tokens."""
 import json
-import subprocess
-import time
 import unittest
 
-from clickhouse_kit import ClickHouseTest, cli, everywhere
+from clickhouse_kit import ClickHouseTest, everywhere
 
 HOSTILE = ["a`b", "a\\b", "a'b", 'a"b', "a b", "a;--", "\u00e4\u00f6", "DROP TABLE x", "a)(", "1"]
 
@@ -78,15 +76,13 @@ class Parts(ClickHouseTest):
         self.new.sql("SYSTEM STOP MERGES parts")
         self.jsonl("in.jsonl", [{"id": i} for i in range(2000)])
         self.flow("file", {"path": str(self.dir / "in.jsonl")}, "clickhouse", self.sink(self.new, table="parts", batchSize=50))
-        process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.PIPE)
-        time.sleep(1)
+        running = self.begin("--once")
+        running.wait_log('"code":"252"')
+        running.wait_log("flushes are of up to 100 rows")
         self.new.sql("SYSTEM START MERGES parts")
         self.new.sql("OPTIMIZE TABLE parts FINAL")
         self.new.sql("ALTER TABLE parts MODIFY SETTING parts_to_throw_insert = 3000")
-        err = process.communicate(timeout=60)[1].decode()
-        self.assertEqual(process.returncode, 0, err[-2000:])
-        self.assertIn('"code":"252"', err)
-        self.assertIn("flushes are of up to 100 rows", err)
+        self.assertEqual(running.wait(), 0, running.text()[-2000:])
         self.assertEqual(self.new.rows("SELECT count(), uniqExact(id) FROM parts"), [["2000", "2000"]])
 
 

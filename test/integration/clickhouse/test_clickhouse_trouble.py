@@ -13,6 +13,8 @@ import unittest
 import services
 from clickhouse_kit import ClickHouseTest, cli, everywhere
 from proxy import Proxy
+from rows import json_lines
+from running import until
 
 LONG = bool(os.environ.get("DATAFLOW_LONG"))
 MANY = "SELECT number AS id, toDateTime(1700000000 + intDiv(number, 10)) AS created_at, toString(number) AS s FROM numbers({})"
@@ -23,16 +25,10 @@ class Refused(ClickHouseTest):
     def test_wrong_password(self, server, transport):
         self.create(server, "secret_table", "id UInt64, created_at DateTime")
         self.flow("clickhouse", {"connectionString": server.url(transport, password="wrong-one"), "table": "secret_table"}, "discard", {})
-        process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.PIPE)
-        try:
-            _, err = process.communicate(timeout=6)  # authentication is tried five times, seconds apart
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGTERM)
-            _, err = process.communicate(timeout=20)
-        err = err.decode()
-        self.assertIn("auth_error", err)
-        self.assertRegex(err, "ClickHouse error (193|516)")
-        self.assertNotIn("wrong-one", err)
+        running = self.begin("--once")
+        self.assertIn("auth_error", running.wait_log("ClickHouse error (193|516).*\n"))
+        running.stop()
+        self.assertNotIn("wrong-one", running.text())
 
     @everywhere
     def test_missing_table_and_database(self, server, transport):
@@ -50,12 +46,9 @@ class Refused(ClickHouseTest):
         # A replica may be read-only for a while, so this is tried again; it is not waited for here.
         self.jsonl("in.jsonl", [{"id": 2}])
         self.flow("file", {"path": str(self.dir / "in.jsonl")}, "clickhouse", self.sink(server, transport, table="read_only", **reader))
-        process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.PIPE)
-        time.sleep(1)
-        process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-        process.send_signal(signal.SIGTERM)
-        self.assertIn("ClickHouse error 164", process.communicate(timeout=20)[1].decode())
+        running = self.begin("--once", "--grace", "1")
+        running.wait_log("ClickHouse error 164")
+        running.stop()
         self.assertEqual(server.rows("SELECT count() FROM read_only"), [["1"]])
 
     def test_a_quota(self):
@@ -68,12 +61,9 @@ class Refused(ClickHouseTest):
                 self.assertIn("201", str(error))
         for transport in ("native", "http"):
             self.flow("clickhouse", {"connectionString": self.old.url(transport, **limited), "query": "SELECT 1"}, "discard", {})
-            process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.PIPE)
-            time.sleep(1)
-            process.send_signal(signal.SIGTERM)
-            err = process.communicate(timeout=20)[1].decode()
-            self.assertIn("ClickHouse error 201", err)
-            self.assertIn("transient", err)
+            running = self.begin("--once")
+            self.assertIn("transient", running.wait_log("ClickHouse error 201.*\n"))
+            running.stop()
 
     def test_tls(self):
         for server in (self.old, self.new):
@@ -85,11 +75,9 @@ class Refused(ClickHouseTest):
             self.flow("clickhouse", {"connectionString": server.url("tls"), "table": "tls_table"}, "file",
                       {"path": str(self.dir / "tls.jsonl")})
             self.run_flow("--reset-checkpoint", env={"SSL_CERT_FILE": server.ca})
-            process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "--reset-checkpoint", "flow.yaml"], cwd=self.dir, env=self.env(),
-                                       stderr=subprocess.PIPE)
-            time.sleep(0.7)
-            process.send_signal(signal.SIGTERM)
-            self.assertIn("certificate was refused", process.communicate(timeout=20)[1].decode())
+            running = self.begin("--once", "--reset-checkpoint")
+            running.wait_log("certificate was refused")
+            running.stop()
 
     def test_the_wrong_port_is_named(self):
         self.read(self.new, "native", expect=1, port=self.new.http, table="x")
@@ -103,15 +91,10 @@ class Broken(ClickHouseTest):
                  "(SELECT number FROM numbers(500000))")
         self.flow("clickhouse", {"connectionString": server.url(transport, max_block_size=10000, max_threads=1), "query": query,
                                  "changeTrackingColumn": "id"}, "file", {"path": str(self.dir / "out.jsonl")})
-        process = subprocess.Popen([cli.DATAFLOW, "run", "--once", "--reset-checkpoint", "flow.yaml"], cwd=self.dir, env=self.env(),
-                                   stderr=subprocess.PIPE)
-        try:
-            _, err = process.communicate(timeout=3)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGTERM)
-            _, err = process.communicate(timeout=20)
-        self.assertRegex(err.decode(), "ClickHouse error (395|40[0-9]|153)")
-        self.assertNotEqual(process.returncode if b"pipeline stopped" in err else 1, 0)
+        running = self.begin("--once", "--reset-checkpoint")
+        running.wait_log("ClickHouse error (395|40[0-9]|153)")
+        status, _ = running.stop()
+        self.assertNotEqual(status if "pipeline stopped" in running.text() else 1, 0)
 
     @everywhere
     def test_reading_goes_on_after_cuts(self, server, transport):
@@ -148,30 +131,34 @@ class Broken(ClickHouseTest):
         for transport in ("native", "http"):
             with self.subTest(transport=transport), Proxy((self.new.host, self.new.http if transport == "http" else self.new.native)) as proxy:
                 self.create(self.new, "stalled", "id UInt64, created_at DateTime")
+                self.new.sql("INSERT INTO stalled VALUES (1, now())")
                 self.flow("clickhouse", {"connectionString": self.new.url(transport, port=proxy.port, read_timeout="1s"),
-                                         "table": "stalled", "pollInterval": 1}, "discard", {})
-                process = subprocess.Popen([cli.DATAFLOW, "run", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.PIPE)
-                time.sleep(0.7)
+                                         "table": "stalled", "pollInterval": 1}, "file", {"path": str(self.dir / f"{transport}.jsonl")})
+                running = self.begin()
+                until(lambda: json_lines(self.dir / f"{transport}.jsonl"), what=running.text)
+                self.assertNotIn("timeout", running.text())
                 proxy.stall.set()
-                time.sleep(2.5)
+                running.wait_log("timeout")
                 proxy.stall.clear()
-                process.send_signal(signal.SIGTERM)
-                self.assertIn("timeout", process.communicate(timeout=20)[1].decode())
+                running.stop()
 
     def test_close_does_not_wait_for_a_long_query(self):
         for server in (self.old, self.new):
             for transport in ("native", "http"):
                 with self.subTest(server=server.name, transport=transport):
-                    self.flow("clickhouse", {"connectionString": server.url(transport), "query":
-                                             "SELECT sleepEachRow(0.5) AS x, number AS id FROM numbers(5)" if server.old else
-                                             "SELECT sleepEachRow(0.02) AS x, number AS id FROM numbers(140)"}, "discard", {})
-                    process = subprocess.Popen([cli.DATAFLOW, "run", "flow.yaml"], cwd=self.dir, env=self.env(), stderr=subprocess.PIPE)
-                    time.sleep(0.8)
-                    started = time.monotonic()
-                    process.send_signal(signal.SIGTERM)
-                    process.communicate(timeout=20)
-                    self.assertEqual(process.returncode, 0)
-                    self.assertLess(time.monotonic() - started, 1.5)
+                    self.flow("clickhouse", {"connectionString": server.url(transport, max_block_size=5), "query":
+                                             "SELECT sleepEachRow(0.1) AS x, number AS id FROM numbers(400)"}, "discard", {})
+                    running = self.begin()
+                    until(lambda: self.sleeps(server), what=running.text)
+                    status, seconds = running.stop()
+                    self.assertEqual(status, 0, running.text())
+                    self.assertLess(seconds, 20)
+                    if not (server.old and transport == "http"):  # it does not see that nobody listens any more
+                        until(lambda: not self.sleeps(server), what="the server's end of it")
+
+    @staticmethod
+    def sleeps(server):
+        return server.rows("SELECT query FROM system.processes WHERE query LIKE '%sleepEachRow(0%' AND query NOT LIKE '%system.processes%'")
 
     def test_the_next_host_is_taken(self):
         self.create(self.new, "hosts", "id UInt64, created_at DateTime")
