@@ -89,4 +89,4 @@ class Trouble(MydbTest):
         self.wait_for(lambda: self.lines("out.jsonl"), [{"id": 1}], process)
         started = time.monotonic()
         self.end(process)
-        self.assertLess(time.monotonic() - started, 2)
+        self.assertLess(time.monotonic() - started, 20)

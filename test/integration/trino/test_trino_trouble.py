@@ -93,7 +93,7 @@ class Login(TrinoTest):
                                            stderr=subprocess.PIPE, text=True)
                 self.addCleanup(process.stderr.close)
                 seen = []
-                deadline = threading.Timer(20, process.kill)
+                deadline = threading.Timer(60, process.kill)
                 deadline.start()
                 for line in process.stderr:
                     seen.append(line)
