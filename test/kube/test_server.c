@@ -18,6 +18,8 @@
 #include "kube/lease.h"
 #include "test/kube/server.h"
 
+#define PATIENCE_NS (60 * DF_NS_PER_S)
+
 static struct df_arena arena;
 
 static const struct df_kube_client_options *options(void)
@@ -286,9 +288,6 @@ static void test_watch(void **state)
 	three = (struct seen){ 0 };
 	df_context_deadline(ctx, df_clock_monotonic() + 300 * DF_NS_PER_MS);
 	assert_int_equal(df_kube_watch(client, ctx, &all, NULL, version, watch_event, &three, &err), DF_ERR_TIMEOUT);
-	/* A version that is long gone. */
-	assert_int_equal(df_kube_watch(client, NULL, &all, NULL, "1", watch_event, &three, &err), DF_ERR_TRANSIENT);
-	assert_true(df_kube_is(&err, "Expired"));
 	free(version);
 	df_context_free(ctx);
 }
@@ -364,8 +363,10 @@ static void test_cache_through_a_restart(void **state)
 {
 	struct changes changes = { 0 };
 	struct df_kube_cache *cache;
+	struct df_kube_ref all = configmap(NULL);
 	struct df_value *object;
 	struct df_context *ctx = df_context_new(NULL);
+	struct seen none = { 0 };
 
 	(void)state;
 	create("stays", "1");
@@ -397,6 +398,12 @@ static void test_cache_through_a_restart(void **state)
 	assert_int_equal(atomic_load(&changes.added), 2); /* nothing is told twice */
 	assert_int_equal(df_kube_cache_count(cache), 1);
 	df_kube_cache_free(cache);
+	/* A version from before its life; in the first life of a server there is none. */
+	df_context_free(ctx);
+	ctx = df_context_new(NULL);
+	df_context_deadline(ctx, df_clock_monotonic() + PATIENCE_NS);
+	assert_int_equal(df_kube_watch(client, ctx, &all, NULL, "1", watch_event, &none, &err), DF_ERR_TRANSIENT);
+	assert_true(df_kube_is(&err, "Expired"));
 	delete ("stays");
 	df_context_free(ctx);
 }
@@ -409,14 +416,17 @@ static void lost(void *arg, const struct df_error *why)
 	atomic_store((atomic_bool *)arg, true);
 }
 
+#define DURATION_NS (6 * DF_NS_PER_S)
+
 static int take(const char *identity, int64_t within_ns, atomic_bool *ret_lost, struct df_kube_lease **ret)
 {
+	/* The server of a busy machine may be silent for some of the deadline. */
 	struct df_kube_lease_options o = { .client = *options(),
 					   .namespace = namespace,
 					   .name = "one",
 					   .identity = identity,
-					   .duration_ns = 3 * DF_NS_PER_S,
-					   .deadline_ns = 2 * DF_NS_PER_S,
+					   .duration_ns = DURATION_NS,
+					   .deadline_ns = 5 * DF_NS_PER_S,
 					   .retry_ns = 200 * DF_NS_PER_MS,
 					   .create = true,
 					   .on_lost = lost,
@@ -438,28 +448,28 @@ static void test_lease(void **state)
 	int64_t began_ns;
 
 	(void)state;
-	ok(take("a", 10 * DF_NS_PER_S, &a_lost, &a));
+	ok(take("a", PATIENCE_NS, &a_lost, &a));
 	assert_true(df_kube_lease_held(a));
 	/* Held and renewed: nobody else gets it, however long it waits. */
-	assert_int_equal(take("b", 5 * DF_NS_PER_S, &b_lost, &b), DF_ERR_TIMEOUT);
+	assert_int_equal(take("b", DURATION_NS + 2 * DF_NS_PER_S, &b_lost, &b), DF_ERR_TIMEOUT);
 	assert_true(df_kube_lease_held(a));
 	/* Given up: at once. */
 	df_kube_lease_release(a);
 	began_ns = df_clock_monotonic();
-	ok(take("b", 10 * DF_NS_PER_S, &b_lost, &b));
-	assert_true(df_clock_monotonic() - began_ns < 2 * DF_NS_PER_S);
+	ok(take("b", PATIENCE_NS, &b_lost, &b));
+	assert_true(df_clock_monotonic() - began_ns < DURATION_NS);
 	/* Taken away: the holder hears of it. */
 	ok(df_kube_patch(client, NULL, &ref, DF_KUBE_MERGE_PATCH, json("{'spec': {'holderIdentity': 'z'}}"), &arena,
 			 NULL, &err));
-	for (int i = 0; i < 50 && !atomic_load(&b_lost); i++)
+	for (int i = 0; i < 600 && !atomic_load(&b_lost); i++)
 		usleep(100000);
 	assert_true(atomic_load(&b_lost));
 	assert_false(df_kube_lease_held(b));
 	df_kube_lease_release(b);
 	/* z is silent: taken over, but not before its time. */
 	began_ns = df_clock_monotonic();
-	ok(take("a", 20 * DF_NS_PER_S, &a_lost, &a));
-	assert_true(df_clock_monotonic() - began_ns >= 3 * DF_NS_PER_S);
+	ok(take("a", PATIENCE_NS, &a_lost, &a));
+	assert_true(df_clock_monotonic() - began_ns >= DURATION_NS);
 	assert_false(atomic_load(&a_lost));
 	df_kube_lease_release(a);
 }
@@ -471,9 +481,9 @@ static void test_lease_without_a_server(void **state)
 	atomic_bool a_lost = false;
 
 	(void)state;
-	ok(take("a", 10 * DF_NS_PER_S, &a_lost, &a));
+	ok(take("a", PATIENCE_NS, &a_lost, &a));
 	assert_int_equal(kill(api_server(), SIGSTOP), 0); /* the worst kind: it does not even refuse */
-	for (int i = 0; i < 40 && !atomic_load(&a_lost); i++)
+	for (int i = 0; i < 300 && !atomic_load(&a_lost); i++)
 		usleep(100000);
 	bool held = df_kube_lease_held(a);
 	kill(api_server(), SIGCONT);
