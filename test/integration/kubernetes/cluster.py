@@ -67,6 +67,7 @@ KINDS = {
     "clusterrolebinding": ("/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings"),
     "webhook": ("/apis/admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"),
 }
+OPERATOR_LEASE = "dataflow-operator.dataflow.io"
 CLUSTER_WIDE = ("namespace", "clusterrole", "clusterrolebinding", "webhook")
 
 ENV = {}  # KUBECONFIG, KUBECTL ...: of the service
@@ -351,6 +352,20 @@ class Case(unittest.TestCase):
         """Who wrote what in this namespace since cluster.audit_mark()."""
         return audited(mark, self.namespace, **options)
 
+    def await_quiet(self, who="", within=30):
+        """Until nobody (whose user agent has `who`) has written in this namespace for two seconds. Controllers tell their status late."""
+
+        def quiet():
+            mark = audit_mark()
+            time.sleep(2)
+            return not [w for w in self.writes(mark) if who in w[4]]
+
+        wait_until(quiet, within, "no more writes")
+
+    def end_lease(self):
+        """As if the Lease of a killed operator had run out: the next one need not wait for that."""
+        self.merge("lease", OPERATOR_LEASE, {"spec": {"holderIdentity": ""}})
+
     def delete(self, kind, name, propagation="Background"):
         request("DELETE", path_of(kind, self.namespace, name), {"propagationPolicy": propagation})
 
@@ -446,7 +461,7 @@ class Operator:
             raise AssertionError(f"the operator ended with {self.process.returncode}\n{self.log()}")
         return self
 
-    def stop(self, seconds=20):
+    def stop(self, seconds=60):
         """SIGTERM; its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -89,7 +89,7 @@ class Cron(cluster.Case):
 
     def test_a_chain_over_a_killed_operator(self):
         """Three triggers, the second one fails; the operator is killed in mid-chain. Nothing runs twice, the third never."""
-        operator = self.operator(env={"LEADER_ELECTION_LEASE_DURATION_SECONDS": "6", "LEADER_ELECTION_RENEW_DEADLINE_SECONDS": "5"})
+        operator = self.operator()
         self.cron(triggers=TRIGGERS)
         self.assertEqual(self.await_phase("Pending")["message"], "No run yet")
         self.assertEqual(self.condition("c", "Ready", "dataflowcron")["status"], "True")
@@ -109,7 +109,10 @@ class Cron(cluster.Case):
         status = self.await_phase("RunningTriggers")
         self.assertEqual((status["currentTriggerIndex"], status["activeJobName"]), (0, self.trigger(job, 0)))
 
+        for reason in ("RunStarted", "TriggerStarted"):  # what waits to be told dies with it
+            self.await_event(reason)
         operator.kill()
+        self.end_lease()
         self.end(self.trigger(job, 0))
         self.assertEqual(self.jobs(), [self.trigger(job, 0), job])
         operator.start()
@@ -143,6 +146,7 @@ class Cron(cluster.Case):
         self.assertEqual(len(self.events("RunStarted")), 2)
 
         # The operator looks, and does nothing.
+        self.await_quiet()
         mark, before = cluster.audit_mark(), operator.metric("dataflow_controller_reconcile_duration_seconds_count")
         self.merge("job", job, {"metadata": {"annotations": {"touched": "yes"}}})
         cluster.stays(lambda: self.status() == status, 1.5, "the status")

@@ -162,9 +162,12 @@ class Flow(Case):
         seen = len(self.rows())
         os.kill(self.pid(pod), signal.SIGKILL)
         self.await_rows(seen + 300)
-        pod = self.get("pod", pod["metadata"]["name"])
-        container = pod["status"]["containerStatuses"][0]
-        self.assertEqual((container["restartCount"], container["lastState"]["terminated"]["exitCode"]), (1, 137))
+
+        def told():
+            container = self.get("pod", pod["metadata"]["name"])["status"]["containerStatuses"][0]
+            return container["restartCount"], container["lastState"].get("terminated", {}).get("exitCode")
+
+        cluster.wait_until(lambda: told() == (1, 137), 10, lambda: f"one restart, but {told()}")
         self.assert_complete("rows")
         self.assertEqual(self.log().count("metrics and health are at"), 2)
         before = self.status("f")["processedCount"]
@@ -176,7 +179,7 @@ class Flow(Case):
         self.apply(self.flow("more"))
         new = self.ready_pod(but=(name,))
         self.await_rows(100, "more")
-        self.assertIsNone(self.get("pod", name))
+        cluster.wait_until(lambda: not self.get("pod", name), 10, f"pod {name} is gone")
         self.assert_complete("rows", "more")
         self.assertGreater(min(self.rows("more")), max(self.rows()) - 1)
         status = self.await_phase("f", "Running")

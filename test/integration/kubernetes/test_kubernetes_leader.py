@@ -16,10 +16,11 @@ import urllib.parse
 import cluster
 import proxy
 import services
-from cluster import dataflow, wait_until
+from cluster import OPERATOR_LEASE, dataflow, wait_until
 
 FLOWS = 500 if os.environ.get("DATAFLOW_LONG") == "1" else 60
-LEASE = "dataflow-operator.dataflow.io"
+# A leader that cannot renew its Lease for 10 s ends; this one has more time than anything here takes.
+PATIENT = {"LEADER_ELECTION_LEASE_DURATION_SECONDS": "90", "LEADER_ELECTION_RENEW_DEADLINE_SECONDS": "80"}
 load_tests = cluster.beside_each_other
 
 
@@ -43,23 +44,23 @@ class Leader(cluster.Case):
         return cluster.service_account(self.namespace, name, self.dir)
 
     def holder(self):
-        return (self.get("lease", LEASE) or {}).get("spec", {}).get("holderIdentity", "")
+        return (self.get("lease", OPERATOR_LEASE) or {}).get("spec", {}).get("holderIdentity", "")
 
-    def two(self):
+    def two(self, **env):
         """Two operators, of which the first leads."""
-        first = self.operator(kubeconfig=self.account("first"))
+        first = self.operator(kubeconfig=self.account("first"), env=env)
         holder = wait_until(self.holder, 10, "a leader")
-        second = self.operator(kubeconfig=self.account("second"))
+        second = self.operator(kubeconfig=self.account("second"), env=env)
         return first, second, holder
 
-    def written(self, mark, user, what=lambda ref: True):
+    def written(self, mark, user, what=lambda ref: True, verbs=cluster.WRITES):
         """When this ServiceAccount wrote what (Lease and all), as the API server saw it."""
         times = []
         with open(cluster.ENV["KUBERNETES_AUDIT_LOG"], encoding="utf-8") as log:
             log.seek(mark)
             for line in log:
                 entry = json.loads(line) if line.endswith("\n") else {"verb": "", "user": {}}
-                if entry["verb"] in cluster.WRITES and entry["user"].get("username", "").endswith(f":{self.namespace}:{user}") and what(entry["objectRef"]):
+                if entry["verb"] in verbs and entry["user"].get("username", "").endswith(f":{self.namespace}:{user}") and what(entry["objectRef"]):
                     times.append((seconds(entry["stageTimestamp"]), entry["objectRef"].get("resource"), entry.get("responseStatus", {}).get("code")))
         return times
 
@@ -73,30 +74,40 @@ class Leader(cluster.Case):
         self.works("a")
         self.assertEqual((first.metric("dataflow_operator_leader"), second.metric("dataflow_operator_leader")), (1, 0))
         self.assertEqual(self.written(mark, "second"), [], "who does not lead writes nothing")
-        killed = time.time()
         first.kill()
         self.apply(dataflow("b"))
         wait_until(lambda: self.get("deployment", "df-b"), 25, "the second one takes over")
-        took = seconds(self.get("deployment", "df-b")["metadata"]["creationTimestamp"]) - killed
-        self.assertLessEqual(took, 17 + 1, "the Lease of 15 s and one try; times of the server are whole seconds")
         self.assertNotEqual(self.holder(), holder)
         wait_until(lambda: second.metric("dataflow_operator_leader") == 1, 5, "it says that it leads")
         time.sleep(1)  # the audit log is written behind the answer
         self.assertLess(max(self.written(mark, "first"))[0], min(self.written(mark, "second"))[0], "one after the other")
+        self.check_takeover(mark)
+
+    def check_takeover(self, mark):
+        """Not before the Lease of 15 s is over, and then at the first look. There is one every 2 s, on a busy machine later, so how
+        many it takes is no matter of the machine: one that crosses the last renewal, one that sees it, and what 15 s need."""
+        def of_lease(ref):
+            return (ref["resource"], ref.get("name", OPERATOR_LEASE)) == ("leases", OPERATOR_LEASE)
+
+        renewed = max(self.written(mark, "first", of_lease))[0]
+        taken = min(self.written(mark, "second", of_lease))[0]
+        looks = [when for when, _, _ in self.written(mark, "second", of_lease, ("get",)) if renewed < when < taken]
+        self.assertGreater(taken - looks[0], 12, "times of the server")
+        self.assertLessEqual(len(looks), 10)
 
     def test_released(self):
-        first, second, holder = self.two()
+        first, second, holder = self.two(**PATIENT)
         began = time.monotonic()
         self.assertEqual(first.stop(), 0, first.log())
-        wait_until(lambda: self.holder() not in ("", holder), 6, "the Lease was given up, so nobody waits for its end")
-        self.assertLess(time.monotonic() - began, 10)
+        wait_until(lambda: self.holder() not in ("", holder), 20, "the Lease was given up, so nobody waits for its end")
+        self.assertLess(time.monotonic() - began, 80)
         self.works("a")
         self.assertEqual(second.stop(), 0, second.log())
         self.assertEqual(self.holder(), "")
 
     def test_frozen(self):
         """A leader that stood still, and wakes up when another leads, must not write any more."""
-        quick = {"LEADER_ELECTION_LEASE_DURATION_SECONDS": "4", "LEADER_ELECTION_RENEW_DEADLINE_SECONDS": "3"}
+        quick = {"LEADER_ELECTION_LEASE_DURATION_SECONDS": "9", "LEADER_ELECTION_RENEW_DEADLINE_SECONDS": "8"}
         mark = cluster.audit_mark()
         first = self.operator(kubeconfig=self.account("first"), env=quick)
         wait_until(self.holder, 10, "a leader")
@@ -108,7 +119,7 @@ class Leader(cluster.Case):
         wait_until(lambda: self.get("deployment", "df-a")["spec"]["replicas"] == 0, 10, "and does the work")
         self.merge("dataflow", "a", {"spec": {"replicas": 1}})
         os.kill(first.process.pid, signal.SIGCONT)
-        self.assertEqual(first.process.wait(15), 1, first.log())
+        self.assertEqual(first.process.wait(60), 1, first.log())
         self.assertIn("the Lease is lost", first.log())
         time.sleep(1)
         began = min(self.written(mark, "second", lambda ref: ref["resource"] == "leases"))[0]
@@ -129,7 +140,7 @@ class Start(cluster.Case):
         operator = self.operator(kubeconfig=cluster.service_account(self.namespace, "poor", self.dir))
         wait_until(lambda: "watching dataflows" in operator.log() and "forbidden" in operator.log(), 10, operator.log)
         self.assertEqual(operator.stop(), 0, operator.log())
-        self.assertEqual(self.get("lease", LEASE)["spec"].get("holderIdentity", ""), "", "the Lease is given back")
+        self.assertEqual(self.get("lease", OPERATOR_LEASE)["spec"].get("holderIdentity", ""), "", "the Lease is given back")
 
 
 class OwnImage(cluster.Case):
@@ -142,10 +153,6 @@ class OwnImage(cluster.Case):
         self.apply(dataflow("f"))
         deployment = wait_until(lambda: self.get("deployment", "df-f"), 15, "the Deployment")
         self.assertEqual(deployment["spec"]["template"]["spec"]["containers"][0]["image"], "example.org/own:7")
-
-
-# A leader that cannot renew its Lease for 10 s ends; this one has more time than anything here takes.
-PATIENT = {"LEADER_ELECTION_LEASE_DURATION_SECONDS": "90", "LEADER_ELECTION_RENEW_DEADLINE_SECONDS": "80"}
 
 
 class Many(cluster.Case):

@@ -8,13 +8,14 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 import urllib.request
 
 import cluster
 from cluster import DATAFLOW, dataflow, wait_until
 
 PORT = 9090  # what the operator's pods listen on; each has an address of its own in 127.0.0.0/8
-ENV = {"COUNTS_INTERVAL_SECONDS": "1", "LEADER_ELECTION_LEASE_DURATION_SECONDS": "8", "LEADER_ELECTION_RENEW_DEADLINE_SECONDS": "7"}
+ENV = {"COUNTS_INTERVAL_SECONDS": "1"}
 
 
 def setUpModule():
@@ -81,6 +82,18 @@ class Metrics(cluster.Case):
     def records(self, flow):
         return {r["restartCount"]: r["processed"] for r in self.status(flow).get("processors", [])}
 
+    def settled(self, flow):
+        """The records once they have been the same for three intervals."""
+        def still():
+            records, end = self.records(flow), time.monotonic() + 3
+            while self.records(flow) == records:
+                if time.monotonic() > end:
+                    return records
+                time.sleep(cluster.PAUSE)
+            return None
+
+        return wait_until(still, 15, lambda: f"no more counts, but {self.records(flow)}")
+
     def flow(self, name):
         return dataflow(name, source={"type": "generate", "config": {"rate": 200, "template": '{"n": ${counter}}'}},
                         checkpointPersistence=False)
@@ -116,7 +129,7 @@ class Metrics(cluster.Case):
         a.process.wait()
         wait_until(lambda: self.up(operator) == {"a": 0, "b": 1}, 10, "a is left out")
         self.assertNotIn(f'pod="{a.pod}",namespace', operator.metrics())
-        killed = self.records("a")[0]
+        killed = self.settled("a")[0]
         a.end(signal.SIGKILL)
         self.assertEqual(self.records("a"), {0: killed})
 
@@ -130,6 +143,7 @@ class Metrics(cluster.Case):
         before = self.processed("a")
         wait_until(lambda: self.processed("a") > before, 20, "it goes on behind a restart of the operator")
         operator.kill()
+        self.end_lease()
         last = b.end()  # while nobody looks
         operator.start()
         # b was one process, which said at its end how much it was: all of that, and nothing twice.
@@ -163,5 +177,6 @@ class Metrics(cluster.Case):
         self.assertNotIn("pod=", text)
         self.assertNotIn('name="f"', text)
         leader.kill()
+        self.end_lease()
         wait_until(lambda: other.metric("dataflow_operator_leader") == 1, 30, "the other takes over")
         wait_until(lambda: f'pod="{processor.pod}",' in other.metrics(), 10, "and has the processor's")

@@ -1,6 +1,5 @@
 """What the original operator left in a cluster, as its own program wrote it (Update, field manager `manager`), and what becomes of it."""
 import json
-import time
 
 import cluster
 from cluster import dataflow, wait_until
@@ -42,12 +41,6 @@ class Upgrade(cluster.Case):
         sets = [s["metadata"]["name"] for s in self.items("replicaset") if s["metadata"]["ownerReferences"][0]["name"] == name]
         return [p["metadata"]["name"] for p in self.items("pod") if p["metadata"]["ownerReferences"][0]["name"] in sets]
 
-    def is_quiet(self):
-        """The operator writes nothing for two seconds."""
-        mark = cluster.audit_mark()
-        time.sleep(2)
-        return not [w for w in self.writes(mark) if "dataflow" in w[4]]
-
     def test_objects_are_kept_and_become_ours(self):
         flow = dataflow("old")
         flow["metadata"]["finalizers"] = [D + "finalizer"]
@@ -79,7 +72,7 @@ class Upgrade(cluster.Case):
         self.assertNotIn("secrets", [r for rule in self.get("role", "df-old-processor")["rules"] for r in rule["resources"]])
         self.assertNotIn("finalizers", self.get("dataflow", "old")["metadata"])
         # One restart, and once that is told it is quiet.
-        wait_until(self.is_quiet, 10, "no more writes of the operator")
+        self.await_quiet("dataflow")
         self.assertEqual(self.pods_of("df-old"), [new])
 
     def test_oldest_names_go_first(self):
