@@ -152,7 +152,7 @@ class Checkpoint(unittest.TestCase):
         process = self.start(self.spec())
         wait_until(self.moved, 30, "a saved position")
         self.kubectl("-n", self.namespace, "annotate", "--overwrite", "configmap", "df-f-checkpoint", "dataflow.dataflow.io/fence=7")
-        self.assertEqual(process.wait(20), 1, process.log())
+        self.assertEqual(process.wait(60), 1, process.log())
         self.assertIn("another processor", process.log())
         self.assertEqual(self.fence(), "7")
 
@@ -160,14 +160,14 @@ class Checkpoint(unittest.TestCase):
         process = self.start(self.spec())
         wait_until(self.moved, 30, "a saved position")
         self.kubectl("-n", self.namespace, "patch", "lease", "df-f-processor", "--type", "merge", "-p", '{"spec":{"holderIdentity":"z"}}')
-        self.assertEqual(process.wait(20), 1, process.log())
+        self.assertEqual(process.wait(60), 1, process.log())
         self.assertIn("has another holder", process.log())
         self.assertEqual(self.get("lease", "df-f-processor")["spec"]["holderIdentity"], "z")
 
     def test_damaged(self):
         self.kubectl("-n", self.namespace, "patch", "configmap", "df-f-checkpoint", "-p", json.dumps({"data": {"checkpoint.json": "{"}}))
         process = self.start(self.spec())
-        self.assertEqual(process.wait(20), 1)
+        self.assertEqual(process.wait(60), 1)
         self.assertIn("is damaged", process.log())
         self.assertIn("checkpointReset", process.log())
 
@@ -205,7 +205,7 @@ class Checkpoint(unittest.TestCase):
         wait_until(self.moved, 30, "a saved position")
         self.assertIn("bytes already", process.log())
         fill(900 << 10)
-        self.assertEqual(process.wait(20), 1, process.log())
+        self.assertEqual(process.wait(60), 1, process.log())
         self.assertIn("key checkpoint.json of ConfigMap df-f-checkpoint", process.log())
 
     def test_a_source_that_keeps_none(self):
