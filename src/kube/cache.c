@@ -150,13 +150,22 @@ static void tell(struct df_kube_cache *c, enum df_kube_event event, struct df_va
 		c->options.on_change(c->options.arg, event, object, &c->scratch);
 }
 
+/* Nobody else writes items, so that they are read without the lock. */
+static bool counts_for_nothing(struct df_kube_cache *c, const char *key, const struct df_value *object)
+{
+	const struct item *item = c->options.same ? find(c, key) : NULL;
+	struct df_value *before;
+
+	return item && unpack(c, &item->packed, &c->scratch, &before, NULL) == 0 && c->options.same(before, object);
+}
+
 static int changed(struct df_kube_cache *c, struct df_value *object, struct df_error *err)
 {
 	df_cleanup(df_freep) char *key = key_of(object, &c->scratch);
 	struct df_value *metadata = df_object_get_c(object, "metadata");
 	struct df_buf text = { 0 };
 	const char *index = NULL;
-	bool is_new = false, same = false;
+	bool is_new = false, same = false, touched;
 	int code;
 
 	if (c->options.index)
@@ -179,9 +188,10 @@ static int changed(struct df_kube_cache *c, struct df_value *object, struct df_e
 		free(copy);
 		return code;
 	}
+	touched = counts_for_nothing(c, key, object);
 	code = store(c, key, copy, packed, &is_new, &same, err);
 	if (code == 0 && !same)
-		tell(c, is_new ? DF_KUBE_ADDED : DF_KUBE_MODIFIED, object);
+		tell(c, is_new ? DF_KUBE_ADDED : touched ? DF_KUBE_TOUCHED : DF_KUBE_MODIFIED, object);
 	return code;
 }
 

@@ -23,6 +23,9 @@ struct df_kube_cache_options {
 	void (*trim)(struct df_value *object, struct df_arena *arena);
 	/* By what else objects are found: a text in the arena, or NULL: by nothing. NULL: no index. */
 	const char *(*index)(struct df_value *object, struct df_arena *arena);
+	/* Is that all the same to who reads it? Then the change is told as DF_KUBE_TOUCHED. NULL: every change counts.
+	 */
+	bool (*same)(const struct df_value *before, const struct df_value *now);
 	/* An object was added, changed or deleted (`object` as it was last; trimmed). On the cache's thread: be quick.
 	 */
 	void (*on_change)(void *arg, enum df_kube_event event, struct df_value *object, struct df_arena *arena);

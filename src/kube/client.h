@@ -112,7 +112,13 @@ int df_kube_list(struct df_kube_client *client, struct df_context *ctx, const st
 		 int (*on_object)(void *arg, struct df_value *object, struct df_error *err), void *arg,
 		 char **ret_version, struct df_error *err) df_must_check;
 
-enum df_kube_event { DF_KUBE_ADDED, DF_KUBE_MODIFIED, DF_KUBE_DELETED, DF_KUBE_BOOKMARK };
+enum df_kube_event {
+	DF_KUBE_ADDED,
+	DF_KUBE_MODIFIED,
+	DF_KUBE_DELETED,
+	DF_KUBE_BOOKMARK,
+	DF_KUBE_TOUCHED, /* of caches (cache.h): modified, but not in what counts */
+};
 /*
  * Watches from a resourceVersion until the server ends the watch (0, after some minutes: go on from the version of the
  * last event), ctx ends, or an error; "Expired": list anew. on_event as on_object. Bookmarks are asked for.

@@ -12,10 +12,12 @@ struct queued {
 	char *key;
 	struct queued *next; /* in the line of those that wait */
 	bool waiting, working;
-	bool again;	 /* added while it was worked on */
-	int64_t due_ns;	 /* when it comes back; 0: no time is set */
-	size_t heap;	 /* its place there, from 1; 0: not there */
-	int64_t wait_ns; /* of its last failure; 0: it has not failed */
+	bool again;	       /* added while it was worked on */
+	bool again_mildly;     /* and no reason to try it sooner when that fails */
+	int64_t due_ns;	       /* when it comes back; 0: no time is set */
+	size_t heap;	       /* its place there, from 1; 0: not there */
+	int64_t wait_ns;       /* of its last failure; 0: it has not failed */
+	int64_t not_before_ns; /* until then it stays away, whatever is added; 0: no time is set */
 };
 
 struct df_kube_queue {
@@ -167,6 +169,11 @@ static void join_line(struct df_kube_queue *q, struct queued *e)
 	}
 	if (e->waiting)
 		return;
+	if (e->not_before_ns > df_clock_monotonic() && heap_add(q, e, e->not_before_ns)) {
+		pthread_cond_signal(&q->changed);
+		return;
+	}
+	e->not_before_ns = 0;
 	e->waiting = true;
 	e->next = NULL;
 	*q->end = e;
@@ -183,6 +190,20 @@ int df_kube_queue_add(struct df_kube_queue *q, struct df_str key, struct df_erro
 	if (!e)
 		return df_error_no_memory(err);
 	join_line(q, e);
+	return 0;
+}
+
+int df_kube_queue_add_mildly(struct df_kube_queue *q, struct df_str key, struct df_error *err)
+{
+	DF_LOCK_SCOPE(&q->lock);
+	struct queued *e = entry_of(q, key);
+
+	if (!e)
+		return df_error_no_memory(err);
+	if (e->working)
+		e->again_mildly = true;
+	else if (!e->wait_ns)
+		join_line(q, e);
 	return 0;
 }
 
@@ -284,13 +305,13 @@ static struct queued *given(struct df_kube_queue *q, char *key)
 	return *found;
 }
 
-static void end_work(struct df_kube_queue *q, struct queued *e)
+static void end_work(struct df_kube_queue *q, struct queued *e, bool failed)
 {
-	e->working = false;
-	if (e->again) {
-		e->again = false;
+	bool again = e->again || (e->again_mildly && !failed);
+
+	e->working = e->again = e->again_mildly = false;
+	if (again)
 		join_line(q, e);
-	}
 }
 
 void df_kube_queue_done(struct df_kube_queue *q, char *key)
@@ -298,8 +319,8 @@ void df_kube_queue_done(struct df_kube_queue *q, char *key)
 	DF_LOCK_SCOPE(&q->lock);
 	struct queued *e = given(q, key);
 
-	e->wait_ns = 0;
-	end_work(q, e);
+	e->wait_ns = e->not_before_ns = 0;
+	end_work(q, e, false);
 	drop_when_idle(q, e);
 }
 
@@ -311,9 +332,9 @@ void df_kube_queue_retry(struct df_kube_queue *q, char *key, int64_t at_least_ns
 	e->wait_ns = e->wait_ns ? e->wait_ns * 2 : q->first_ns;
 	if (e->wait_ns > q->cap_ns)
 		e->wait_ns = q->cap_ns;
-	e->again = false; /* what was added meanwhile waits, too */
-	end_work(q, e);
-	if (!come_back(q, e, e->wait_ns > at_least_ns ? e->wait_ns : at_least_ns))
+	e->not_before_ns = at_least_ns > 0 ? df_clock_monotonic() + at_least_ns : 0;
+	end_work(q, e, true);
+	if (!e->waiting && !come_back(q, e, e->wait_ns > at_least_ns ? e->wait_ns : at_least_ns))
 		join_line(q, e); /* no memory for the heap: at once rather than never */
 }
 

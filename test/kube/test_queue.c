@@ -113,8 +113,11 @@ static char *fail_and_await(struct df_kube_queue *q, char *key, int64_t at_least
 {
 	int64_t began_ns = df_clock_monotonic();
 
-	add(q, key); /* what is added while it is worked on waits, too */
+	/* An echo of the failure waits, too, whenever it comes. */
+	assert_int_equal(df_kube_queue_add_mildly(q, df_str_c(key), &err), 0);
 	df_kube_queue_retry(q, key, at_least_ms * DF_NS_PER_MS);
+	assert_int_equal(df_kube_queue_length(q), 0);
+	assert_int_equal(df_kube_queue_add_mildly(q, DF_STR("a"), &err), 0);
 	assert_int_equal(df_kube_queue_length(q), 0);
 	key = next_within(q, 5 * DF_NS_PER_S);
 	assert_non_null(key);
@@ -145,6 +148,66 @@ static void test_failures_wait_longer(void **state)
 	key = next_within(q, 5 * DF_NS_PER_S);
 	assert_true(df_clock_monotonic() - began_ns < 60 * DF_NS_PER_MS);
 	df_kube_queue_done(q, key);
+	df_kube_queue_free(q);
+}
+
+/* A change may be the cure: it is not kept waiting, while it is worked on or after. */
+static void test_changes_do_not_wait(void **state)
+{
+	struct df_kube_queue *q = make(3600 * DF_NS_PER_S, 3600 * DF_NS_PER_S);
+	char *key;
+
+	(void)state;
+	add(q, "a");
+	key = next_within(q, DF_NS_PER_S);
+	add(q, "a");
+	df_kube_queue_retry(q, key, 0);
+	assert_int_equal(df_kube_queue_length(q), 1);
+	key = next_within(q, DF_NS_PER_S);
+	assert_non_null(key);
+	df_kube_queue_retry(q, key, 0);
+	assert_int_equal(df_kube_queue_length(q), 0);
+	add(q, "a");
+	assert_int_equal(df_kube_queue_length(q), 1);
+	key = next_within(q, DF_NS_PER_S);
+	df_kube_queue_done(q, key);
+	/* What went well hears of everything. */
+	assert_int_equal(df_kube_queue_add_mildly(q, DF_STR("a"), &err), 0);
+	key = next_within(q, DF_NS_PER_S);
+	assert_non_null(key);
+	assert_int_equal(df_kube_queue_add_mildly(q, DF_STR("a"), &err), 0);
+	df_kube_queue_done(q, key);
+	assert_int_equal(df_kube_queue_length(q), 1);
+	expect(q, "a");
+	df_kube_queue_free(q);
+}
+
+/* The server wants to be left alone: by changes, too, but no longer than it said. */
+static void test_the_server_s_time(void **state)
+{
+	struct df_kube_queue *q = make(3600 * DF_NS_PER_S, 3600 * DF_NS_PER_S);
+	int64_t began_ns;
+	char *key;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) { /* added before, after, and as a timer */
+		add(q, "a");
+		key = next_within(q, DF_NS_PER_S);
+		assert_non_null(key);
+		began_ns = df_clock_monotonic();
+		if (i == 0)
+			add(q, "a");
+		df_kube_queue_retry(q, key, 60 * DF_NS_PER_MS);
+		if (i == 1)
+			add(q, "a");
+		if (i == 2)
+			assert_int_equal(df_kube_queue_add_after(q, DF_STR("a"), 1, &err), 0);
+		assert_int_equal(df_kube_queue_length(q), 0);
+		key = next_within(q, 5 * DF_NS_PER_S);
+		assert_non_null(key);
+		assert_true(df_clock_monotonic() - began_ns >= 60 * DF_NS_PER_MS);
+		df_kube_queue_done(q, key);
+	}
 	df_kube_queue_free(q);
 }
 
@@ -229,9 +292,14 @@ static void test_many_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order_and_once), cmocka_unit_test(test_added_while_worked_on),
-		cmocka_unit_test(test_later),	       cmocka_unit_test(test_failures_wait_longer),
-		cmocka_unit_test(test_cancel),	       cmocka_unit_test(test_many_threads),
+		cmocka_unit_test(test_order_and_once),
+		cmocka_unit_test(test_added_while_worked_on),
+		cmocka_unit_test(test_later),
+		cmocka_unit_test(test_failures_wait_longer),
+		cmocka_unit_test(test_changes_do_not_wait),
+		cmocka_unit_test(test_the_server_s_time),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_many_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
