@@ -11,6 +11,7 @@
 #include "operator/text.h"
 #include "operator/webhook.h"
 
+#define RESET_KEY "checkpointReset"
 #define REVIEW_VERSION "admission.k8s.io/v1"
 /* A person reads the answer, so that what is more than this only says how much it is. */
 #define ERRORS_MAX 100
@@ -59,6 +60,27 @@ static int read_request(struct review *r, struct df_str text, struct df_error *e
 	return 0;
 }
 
+/* Does the new spec differ from the old one by nothing but that it asks for no reset any more? That is the operator's
+ * own doing, and a flow that is refused today must come out of a reset, too. */
+static bool only_ends_reset(const struct df_value *old, const struct df_value *spec)
+{
+	const struct df_value *is = df_object_get_c(spec, RESET_KEY);
+	size_t left = 0;
+
+	if (!old || !spec || old->kind != DF_OBJECT || spec->kind != DF_OBJECT || (is && is->kind != DF_FALSE))
+		return false;
+	df_for_each (member, old) {
+		const struct df_value *now = df_object_get(spec, df_value_key(member));
+
+		if (df_str_equal_c(df_value_key(member), RESET_KEY))
+			continue;
+		if (!now || !df_value_equal(member, now))
+			return false;
+		left++;
+	}
+	return left + (is != NULL) == spec->len;
+}
+
 /* What is not looked at: deletions, the status, an object that is going, and one whose spec stays, however wrong it is.
  * Else what was valid once could not even lose a finalizer. */
 static bool passes(const struct review *r)
@@ -73,7 +95,8 @@ static bool passes(const struct review *r)
 		return true;
 	if (sub && sub->kind == DF_STRING && sub->len)
 		return true;
-	return update && ((deleted && deleted->kind != DF_NULL) || (spec && old && df_value_equal(spec, old)));
+	return update && ((deleted && deleted->kind != DF_NULL) || (spec && old && df_value_equal(spec, old)) ||
+			  only_ends_reset(old, spec));
 }
 
 /* ---- the checks ------------------------------------------------------------------------------------------ */

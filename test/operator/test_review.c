@@ -221,6 +221,11 @@ static void what_is_allowed(void **state)
 		/* a wrong spec that stays; keys in another order */
 		"'operation':'UPDATE','object':{'kind':'DataFlow','metadata':{'labels':{'a':'b'}},'spec':{'a':1,'b':2}},"
 		"'oldObject':{'spec':{'b':2.0,'a':1}}",
+		/* a wrong spec that loses its wish for a reset, which the operator does itself */
+		"'operation':'UPDATE','object':{'kind':'DataFlow','spec':{'a':1}},"
+		"'oldObject':{'spec':{'checkpointReset':true,'a':1}}",
+		"'operation':'UPDATE','object':{'kind':'DataFlow','spec':{'checkpointReset':false,'a':1}},"
+		"'oldObject':{'spec':{'a':1,'checkpointReset':true}}",
 		/* a wrong spec of what is being deleted: the finalizer must go */
 		"'operation':'UPDATE','object':{'kind':'DataFlow','metadata':{'deletionTimestamp':'2026-01-01T00:00:00Z'},"
 		"'spec':{'a':1}},'oldObject':{'spec':{'b':2}}",
@@ -236,6 +241,30 @@ static void what_is_allowed(void **state)
 		assert_allowed();
 		assert_null(at(answered, "response warnings"));
 	}
+}
+
+/* Nothing else comes in beside it. */
+static void what_a_reset_lets_in(void **state)
+{
+	static const char *const specs[] = {
+		"{'a':2}", "{'a':1,'b':1}", "{}", "{'a':1,'checkpointReset':'x'}", "{'b':1,'checkpointReset':false}",
+		"null",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(specs); i++) {
+		assert_int_equal(ask(DF_KIND_DATAFLOW,
+				     "'operation':'UPDATE','object':{'kind':'DataFlow','spec':%s},"
+				     "'oldObject':{'spec':{'a':1,'checkpointReset':true}}",
+				     specs[i]),
+				 0);
+		assert_refused("422");
+	}
+	/* Asking for one is looked at. */
+	assert_int_equal(ask(DF_KIND_DATAFLOW, "'operation':'UPDATE','object':{'kind':'DataFlow','spec':{'a':1,"
+					       "'checkpointReset':true}},'oldObject':{'spec':{'a':1}}"),
+			 0);
+	assert_refused("422");
 }
 
 static const struct {
@@ -386,6 +415,7 @@ int main(void)
 		cmocka_unit_test(what_is_refused),
 		cmocka_unit_test(references_to_other_namespaces),
 		cmocka_unit_test(what_is_allowed),
+		cmocka_unit_test(what_a_reset_lets_in),
 		cmocka_unit_test(what_is_warned_of),
 		cmocka_unit_test(many_errors_are_counted),
 		cmocka_unit_test(very_many_errors_take_no_time),
