@@ -197,17 +197,18 @@ static int look(struct reset *s, bool *ret, struct df_error *err)
 	return code;
 }
 
-/* Takes the entry out, or only remembers the token. *ret_done: something was reset. */
+/* Takes the entry out, or only remembers the token. *ret_done: the wish is fulfilled, and to be told. Without a
+ * checkpoint there is nothing to write: pods that start begin anew. */
 static int write_checkpoint(struct reset *s, bool *ret_done, struct df_error *err)
 {
 	struct df_reconcile *r = s->r;
+	bool token_only = !s->wish.field && !s->wish.annotation;
 	struct df_value *configmap = NULL, *patch = NULL;
 	int code = df_kube_get(r->client, r->ctx, &s->configmap, r->arena, &configmap, err);
 
-	*ret_done = false;
-	if (code < 0 || !configmap ||
-	    (has_token(configmap, s->wish.token, r->arena) && !s->wish.field && !s->wish.annotation))
-		return code; /* the cache was behind */
+	*ret_done = code == 0 && !configmap && !token_only;
+	if (code < 0 || !configmap || (token_only && has_token(configmap, s->wish.token, r->arena)))
+		return code; /* or the cache was behind */
 	if (s->pointless)
 		code = s->wish.token.ptr
 			       ? df_kube_build(r->arena, &patch, err,
@@ -241,10 +242,28 @@ static void take_over(struct df_resource *resource, const struct df_value *answe
 		(void)df_value_to_int64(generation, &resource->generation);
 }
 
+/* Is the wish another one than was seen? "Invalid" is also what the API server says of an object that it refuses. */
+static int is_another(const struct reset *s, const struct df_kube_ref *ref, bool *ret, struct df_error *err)
+{
+	struct df_reconcile *r = s->r;
+	struct df_value *now = NULL;
+	int64_t generation = 0;
+	int code = df_kube_get(r->client, r->ctx, ref, r->arena, &now, err);
+	const struct df_value *g = df_kube_at(now, "metadata", "generation", NULL);
+
+	*ret = !now || !g || !df_value_to_int64(g, &generation) || generation != s->resource->generation ||
+	       !df_str_equal_c(df_kube_text(now, r->arena, "metadata", "uid", NULL), s->resource->uid) ||
+	       (s->wish.annotation &&
+		!df_str_equal_c(df_kube_text(now, r->arena, "metadata", "annotations", DF_ANNOTATION_RESET, NULL),
+				"true"));
+	return code;
+}
+
 /* *ret_cleared false: somebody changed the wish meanwhile. */
 static int clear(struct reset *s, bool *ret_cleared, struct df_error *err)
 {
 	struct df_reconcile *r = s->r;
+	bool another = false;
 	struct df_kube_ref ref = { .resource = kinds[r->kind], .namespace = r->namespace, .name = r->name };
 	struct df_value *patch = NULL, *answer = NULL;
 	struct df_error why = DF_ERROR_INIT;
@@ -256,13 +275,18 @@ static int clear(struct reset *s, bool *ret_cleared, struct df_error *err)
 	code = df_kube_patch(r->client, r->ctx, &ref, DF_KUBE_JSON_PATCH, patch, r->arena, &answer, &why);
 	if (code == 0) {
 		take_over(s->resource, answer, r->arena);
-	} else if (df_kube_is(&why, "Invalid")) { /* the test failed */
-		*ret_cleared = false;
-		code = 0;
-	} else if (err) {
-		*err = why;
+		return 0;
 	}
-	return code;
+	if (df_kube_is(&why, "Invalid")) { /* of a `test` that failed: */
+		int looked = is_another(s, &ref, &another, err);
+
+		if (looked < 0)
+			return looked;
+	}
+	*ret_cleared = !another;
+	if (!another && err)
+		*err = why;
+	return another ? 0 : code;
 }
 
 static void tell(const struct reset *s)
@@ -271,6 +295,9 @@ static void tell(const struct reset *s)
 
 	if (s->pointless)
 		df_event(s->r, s->resource->object, true, "CheckpointResetIgnored", "%s", s->pointless);
+	else if (!s->resource->checkpoint)
+		df_event(s->r, s->resource->object, false, "CheckpointReset",
+			 "No checkpoint is kept: the source %s begins anew", type);
 	else
 		df_event(s->r, s->resource->object, false, "CheckpointReset",
 			 "The checkpoint of the source %s was taken back to the beginning", type);

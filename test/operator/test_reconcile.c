@@ -1,0 +1,279 @@
+/*
+ * Whole reconciles of a DataFlow and a DataFlowCron: against an API server of this process (test/kube/fake.h), with
+ * caches that hold what the test says.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "operator/internal.h"
+#include "operator/names.h"
+#include "test/kube/fake.h"
+#include "test/operator/resources.h"
+
+#define UID "5f0c9f0e-0000-4000-8000-000000000001" /* of the resource; resources.h */
+#define NOW INT64_C(1767225600)			   /* 2026-01-01T00:00:00Z */
+
+static struct df_operator op;
+static struct df_operator_settings settings;
+static struct df_value *watched[DF_WATCHED]; /* an array of objects; NULL: none */
+static struct df_buf events;		     /* "Reason: text\n" ... */
+static struct df_reconcile r;
+static struct df_error err;
+
+/* ---- what work.c and events.c do otherwise ---------------------------------------------------------------- */
+
+static bool is_named(const struct df_value *object, const char *name)
+{
+	return df_str_equal_c(df_kube_text(object, &arena, "metadata", "name", NULL), name);
+}
+
+int df_watched_get(struct df_reconcile *of, enum df_watched what, const char *namespace, const char *name,
+		   struct df_value **ret, struct df_error *e)
+{
+	(void)namespace;
+	(void)e;
+	*ret = NULL;
+	for (struct df_value *v = watched[what] ? watched[what]->first : NULL; v; v = v->next)
+		if (is_named(v, name))
+			*ret = df_value_clone_deep(v, of->arena);
+	return 0;
+}
+
+int df_watched_of(struct df_reconcile *of, enum df_watched what, struct df_value ***ret, size_t *ret_count,
+		  struct df_error *e)
+{
+	size_t n = watched[what] ? watched[what]->len : 0;
+
+	(void)e;
+	*ret = df_arena_alloc(of->arena, (n + 1) * sizeof(**ret));
+	*ret_count = 0;
+	for (struct df_value *v = n ? watched[what]->first : NULL; v; v = v->next)
+		(*ret)[(*ret_count)++] = df_value_clone_deep(v, of->arena);
+	return 0;
+}
+
+void df_reconcile_again(struct df_reconcile *of, int64_t ns)
+{
+	if (of->again_ns == 0 || ns < of->again_ns)
+		of->again_ns = ns;
+}
+
+void df_event(struct df_reconcile *of, const struct df_value *object, bool warning, const char *reason, const char *fmt,
+	      ...)
+{
+	char text[1024];
+	va_list args;
+
+	(void)of;
+	(void)object;
+	(void)warning;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	df_buf_printf(&events, "%s: %s\n", reason, text);
+}
+
+/* ---- a reconcile ----------------------------------------------------------------------------------------- */
+
+static int start(void **state)
+{
+	(void)state;
+	fake_start();
+	settings = (struct df_operator_settings){ .processor_image = (char *)"example.org/dataflow:1",
+						  .processor_log_level = (char *)"info",
+						  .processor_progress_timeout = (char *)"3600",
+						  .pending_requeue_ns = 20 * DF_NS_PER_S };
+	op = (struct df_operator){ .settings = &settings,
+				   .verified = df_verified_new(),
+				   .metrics = df_operator_metrics_new() };
+	return df_counts_start(&settings, &op.counts, &err);
+}
+
+static int stop(void **state)
+{
+	fake_stop();
+	df_counts_stop(op.counts);
+	df_verified_free(op.verified);
+	df_operator_metrics_free(op.metrics);
+	df_buf_done(&events);
+	memset(watched, 0, sizeof(watched));
+	return free_arena(state);
+}
+
+static void put(enum df_watched what, struct df_value *object)
+{
+	if (!watched[what])
+		watched[what] = json("[]");
+	df_array_append(watched[what], object);
+}
+
+static const enum df_watched watches[] = {
+	[DF_KIND_DATAFLOW] = DF_WATCH_DATAFLOWS, [DF_KIND_DATAFLOWCRON] = DF_WATCH_DATAFLOWCRONS
+};
+
+/* The resource `f` of namespace team, of generation 3. */
+static void put_resource(enum df_manifest_kind kind, const char *spec)
+{
+	struct df_value *o = object(kind, "f", spec);
+
+	df_object_set(df_object_get_c(o, "metadata"), DF_STR("resourceVersion"), json("'7'"));
+	put(watches[kind], o);
+}
+
+static int reconcile(enum df_manifest_kind kind)
+{
+	df_cleanup(df_arena_done) struct df_arena own = { 0 };
+	int code;
+
+	events.len = 0;
+	r = (struct df_reconcile){ .op = &op,
+				   .settings = &settings,
+				   .client = fake_client,
+				   .arena = &own,
+				   .counts = op.counts,
+				   .kind = kind,
+				   .namespace = "team",
+				   .name = "f",
+				   .now = NOW };
+	err = DF_ERROR_INIT;
+	code = kind == DF_KIND_DATAFLOW ? df_reconcile_flow(&r, &err) : df_reconcile_cron(&r, &err);
+	r.arena = NULL;
+	return code;
+}
+
+static void good(int code)
+{
+	if (code != 0)
+		fail_msg("%s\n%s", err.text, fake_requests());
+}
+
+static void assert_asked(const char *request, int times)
+{
+	if (fake_asked(request) != times)
+		fail_msg("not %d times but %d: %s\n%s", times, fake_asked(request), request, fake_requests());
+}
+
+static void assert_event(const char *text)
+{
+	if (!strstr(df_buf_c(&events), text))
+		fail_msg("no Event %s among:\n%s", text, df_buf_c(&events));
+}
+
+#define API "/apis/dataflow.dataflow.io/v1/namespaces/team/"
+#define FLOW API "dataflows/f?"
+#define FLOW_STATUS "PATCH " API "dataflows/f/status"
+#define CRON_STATUS "PATCH " API "dataflowcrons/f/status"
+#define DEPLOYMENT "/apis/apps/v1/namespaces/team/deployments/df-f"
+#define CRONJOB "/apis/batch/v1/namespaces/team/cronjobs/dfc-f"
+#define LEASE "/apis/coordination.k8s.io/v1/namespaces/team/leases/df-f-processor"
+#define CHECKPOINT "/api/v1/namespaces/team/configmaps/df-f-checkpoint"
+
+/* What the last status says. */
+static const struct df_value *status(const char *request)
+{
+	const char *body = fake_body(request);
+
+	if (!body)
+		fail_msg("no status was written:\n%s", fake_requests());
+	return df_object_get_c(json(body), "status");
+}
+
+static const char *status_text(const char *request, const char *path)
+{
+	const struct df_value *v = at(status(request), path);
+
+	return v ? df_arena_dup(&arena, df_value_text(v, &arena)).ptr : "";
+}
+
+static void assert_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("`%s` has no `%s`", text, part);
+}
+
+#define GENERATE "'source':{'type':'generate','config':{'count':3}}"
+#define DISCARD "'sink':{'type':'discard','config':{}}"
+#define OWNER(uid)                                                                                            \
+	"'ownerReferences':[{'apiVersion':'dataflow.dataflow.io/v1','kind':'DataFlow','name':'f','uid':'" uid \
+	"','controller':true}]"
+
+/* ---- the reset ------------------------------------------------------------------------------------------- */
+
+#define FLAG ",'checkpointReset':true"
+#define EXACTLY_ONCE "'sink':{'type':'sqlite','config':{'path':'/x','table':'t','exactlyOnce':true}}"
+
+/* Without a ConfigMap, too, somebody asked, and the wish is taken from the spec. */
+static void a_reset_is_told_without_a_checkpoint(void **state)
+{
+	(void)state;
+	put_resource(DF_KIND_DATAFLOW, "{" GENERATE "," EXACTLY_ONCE FLAG ",'checkpointPersistence':false}");
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_asked("PATCH " FLOW, 1);
+	assert_event("CheckpointResetIgnored: The sink sqlite holds the position");
+	watched[DF_WATCH_DATAFLOWS] = NULL;
+	fake_forget();
+	put_resource(DF_KIND_DATAFLOW, "{" GENERATE "," DISCARD FLAG ",'checkpointPersistence':false}");
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_asked("PATCH " FLOW, 1);
+	assert_event("CheckpointReset: ");
+}
+
+#define LIVE(generation, more) \
+	"{'metadata':{'name':'f','namespace':'team','uid':'" UID "','generation':" #generation more "},'spec':{}}"
+
+/* 422 is what the API server says when a `test` of the patch fails, and when it refuses the object. */
+static void a_refused_clearing_is_a_failure(void **state)
+{
+	(void)state;
+	put_resource(DF_KIND_DATAFLOW, "{" GENERATE "," DISCARD FLAG "}");
+	fake_on("PATCH " FLOW, 422, "", NULL);
+	fake_on("GET " API "dataflows/f", 200, "", LIVE(3, ""));
+	fake_on("GET " CHECKPOINT, 200, "",
+		"{'metadata':{'name':'df-f-checkpoint','resourceVersion':'9'," OWNER(UID) "}}");
+	assert_int_equal(reconcile(DF_KIND_DATAFLOW), DF_ERR_CONFIG);
+	assert_has(status_text(FLOW_STATUS, "message"), "Failed to reset checkpoint: ");
+	assert_has(status_text(FLOW_STATUS, "message"), "refused by the test");
+	assert_asked("POST /apis/apps/v1/", 0); /* no pod before the wish is cleared */
+	assert_asked("PATCH /apis/apps/v1/", 0);
+}
+
+static void a_wish_that_changed_is_looked_at_again(void **state)
+{
+	(void)state;
+	put_resource(DF_KIND_DATAFLOW, "{" GENERATE "," DISCARD FLAG "}");
+	fake_on("PATCH " FLOW, 422, "", NULL);
+	fake_on("GET " API "dataflows/f", 200, "", LIVE(4, ""));
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_int_equal(r.again_ns, 100 * DF_NS_PER_MS);
+	/* The annotation alone does not make a generation. */
+	watched[DF_WATCH_DATAFLOWS] = NULL;
+	put_resource(DF_KIND_DATAFLOW, "{" GENERATE "," DISCARD "}");
+	df_object_set(df_object_get_c(watched[DF_WATCH_DATAFLOWS]->first, "metadata"), DF_STR("annotations"),
+		      json("{'dataflow.dataflow.io/reset-checkpoint':'true'}"));
+	fake_on("GET " API "dataflows/f", 200, "",
+		LIVE(3, ",'annotations':{'dataflow.dataflow.io/reset-checkpoint':'t2'}"));
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_int_equal(r.again_ns, 100 * DF_NS_PER_MS);
+	fake_on("GET " API "dataflows/f", 200, "",
+		LIVE(3, ",'annotations':{'dataflow.dataflow.io/reset-checkpoint':'true'}"));
+	assert_int_equal(reconcile(DF_KIND_DATAFLOW), DF_ERR_CONFIG);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_reset_is_told_without_a_checkpoint),
+		TEST(a_refused_clearing_is_a_failure),
+		TEST(a_wish_that_changed_is_looked_at_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
