@@ -46,8 +46,9 @@ struct df_reconcile {
 	int64_t now; /* seconds since 1970 */
 
 	/* What the reconcile answers. */
-	int64_t again_ns;  /* come back in so long at the latest; 0: when something changes */
-	const char *stage; /* the step that is under way or failed: "configmap", "deployment" ...; constant */
+	int64_t again_ns;	/* come back in so long at the latest; 0: when something changes */
+	int64_t retry_after_ns; /* so long the API server wants to be left alone; 0: it has not said */
+	const char *stage;	/* the step that is under way or failed: "configmap", "deployment" ...; constant */
 };
 
 /* The earliest wish counts. */

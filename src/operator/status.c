@@ -124,6 +124,13 @@ struct df_value *df_status_conditions(const struct df_value *object, const struc
 	return ret;
 }
 
+bool df_status_holds(const struct df_value *object, const char *type)
+{
+	const struct df_value *c = find_condition(conditions_of(object), type), *status = df_object_get_c(c, "status");
+
+	return status && df_value_string_equal(status, DF_STR("True"));
+}
+
 /* ---- writing --------------------------------------------------------------------------------------------- */
 
 static int put(struct df_value *patch, struct df_str key, struct df_value *value, struct df_error *err)

@@ -16,6 +16,9 @@ struct df_condition {
 struct df_value *df_status_conditions(const struct df_value *object, const struct df_condition *conditions, size_t n,
 				      int64_t generation, int64_t now, struct df_arena *arena);
 
+/* Does that condition of its status hold? */
+bool df_status_holds(const struct df_value *object, const char *type);
+
 /* That patch, for the status subresource: it names the version of `object`, so that a writer that was behind is refused
  * ("Conflict"). *ret NULL: nothing differs. Pure. */
 int df_status_patch(const struct df_value *object, const struct df_value *wanted, struct df_arena *arena,

@@ -59,17 +59,16 @@ static int ensure_checkpoint(struct df_steps *s, struct df_error *err)
 					 "checkpoint ConfigMap", NULL, err);
 }
 
-/* Was the spec changed since the last status, or did something fail then? Only then can there be objects that are not
- * wanted any more; looking for them each time would cost a request each. */
+/* Was the spec changed since the last status, or was it not ready then, perhaps for a step that failed or waited? Only
+ * then can there be objects that are not wanted any more; looking for them each time would cost a request each. */
 static bool is_news(const struct df_steps *s)
 {
 	const struct df_value *object = s->resource.object,
-			      *seen = df_kube_at(object, "status", "observedGeneration", NULL),
-			      *phase = df_kube_at(object, "status", "phase", NULL);
+			      *seen = df_kube_at(object, "status", "observedGeneration", NULL);
 	int64_t generation;
 
-	return !seen || !df_value_to_int64(seen, &generation) || generation != s->resource.generation || !phase ||
-	       df_value_string_equal(phase, DF_STR("Error")) || df_value_string_equal(phase, DF_STR("Failed"));
+	return !seen || !df_value_to_int64(seen, &generation) || generation != s->resource.generation ||
+	       !df_status_holds(object, "Ready");
 }
 
 /* What a processor may do, and the Lease: those of a checkpoint, and what only a position needs. In the order in which
@@ -160,6 +159,15 @@ int df_steps_run(struct df_steps *s, const struct df_step *const *steps, size_t 
 }
 
 /* ---- the spec -------------------------------------------------------------------------------------------- */
+
+/* So long the API server wants to be left alone. What is asked about a failure would make that forgotten. */
+static void keep_retry_after(struct df_reconcile *r)
+{
+	int64_t ns = df_kube_retry_after_ns(r->client);
+
+	if (ns > r->retry_after_ns)
+		r->retry_after_ns = ns;
+}
 
 /* What stands in the way of that must not hide why. */
 static void drop_mirrors(struct df_steps *s)
@@ -309,6 +317,8 @@ static int work(const struct df_reconciler *how, struct df_steps *s, struct df_e
 	int code = how->work(s, err), status;
 	const char *stage = s->r->stage;
 
+	if (code < 0)
+		keep_retry_after(s->r);
 	if (code < 0 && !df_step_shown(s->r, code, err))
 		return code;
 	status = how->conclude(s, code == 0 && !s->failed && !s->waiting, code < 0 ? &why : err);

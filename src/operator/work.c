@@ -13,13 +13,17 @@
 
 static const char *const key_kinds[] = { [DF_KIND_DATAFLOW] = "flow", [DF_KIND_DATAFLOWCRON] = "cron" };
 
-static void add_key(struct df_operator *op, enum df_manifest_kind kind, struct df_str namespace, struct df_str name)
+/* mildly: what fails is not tried sooner for that. */
+static void add_key(struct df_operator *op, enum df_manifest_kind kind, struct df_str namespace, struct df_str name,
+		    bool mildly)
 {
+	int (*add)(struct df_kube_queue *, struct df_str, struct df_error *) =
+		mildly ? df_kube_queue_add_mildly : df_kube_queue_add;
 	struct df_error err = DF_ERROR_INIT;
 	struct df_buf key = { 0 };
 
 	df_buf_printf(&key, "%s/" DF_STR_FMT "/" DF_STR_FMT, key_kinds[kind], DF_STR_ARG(namespace), DF_STR_ARG(name));
-	if (key.failed ? df_error_no_memory(&err) : df_kube_queue_add(op->queue, df_buf_str(&key), &err))
+	if (key.failed ? df_error_no_memory(&err) : add(op->queue, df_buf_str(&key), &err))
 		df_log_error(NULL, DF_LOG_ERROR, &err, "a change of " DF_STR_FMT "/" DF_STR_FMT " is missed",
 			     DF_STR_ARG(namespace), DF_STR_ARG(name));
 	df_buf_done(&key);
@@ -27,7 +31,7 @@ static void add_key(struct df_operator *op, enum df_manifest_kind kind, struct d
 
 void df_operator_add(struct df_operator *op, enum df_manifest_kind kind, const char *namespace, const char *name)
 {
-	add_key(op, kind, df_str_c(namespace), df_str_c(name));
+	add_key(op, kind, df_str_c(namespace), df_str_c(name), false);
 }
 
 /* Splits a key, in place. */
@@ -89,15 +93,19 @@ static void remove_member(struct df_value *object, const char *key)
 		df_container_remove(object, df_container_prev(object, child), child);
 }
 
-/* A checkpoint is the processor's: it may be large, and it changes with every save, which is no news. */
+/* A checkpoint is the processor's: it may be large, and it changes with every save and every new holder, which is no
+ * news; nor is a reset, which is our own. */
 static void trim_configmap(struct df_value *object, struct df_arena *arena)
 {
 	struct df_str name = df_kube_text(object, arena, "metadata", "name", NULL);
+	struct df_value *metadata = df_kube_at(object, "metadata", NULL);
 
 	if (!df_str_ends(name, DF_STR("-checkpoint")))
 		return;
 	remove_member(object, "data");
-	remove_member(df_kube_at(object, "metadata", NULL), "resourceVersion");
+	remove_member(metadata, "resourceVersion");
+	remove_member(df_object_get_c(metadata, "annotations"), DF_ANNOTATION_FENCE);
+	remove_member(df_object_get_c(metadata, "annotations"), DF_ANNOTATION_RESET_AT);
 }
 
 /* What of a Job tells about a run; its pods are as its maker said. */
@@ -131,18 +139,44 @@ static void trim_pod(struct df_value *object, struct df_arena *arena)
 
 /* ---- changes --------------------------------------------------------------------------------------------- */
 
+/* But for two members? */
+static bool equal_but(const struct df_value *a, const struct df_value *b, const char *key, const char *other_key)
+{
+	size_t left = 0;
+
+	df_for_each (member, a) {
+		struct df_str its = df_value_key(member);
+		const struct df_value *other = df_object_get(b, its);
+
+		if (df_str_equal_c(its, key) || df_str_equal_c(its, other_key))
+			continue;
+		if (!other || !df_value_equal(member, other))
+			return false;
+		left++;
+	}
+	return left + (df_object_get_c(b, key) != NULL) + (df_object_get_c(b, other_key) != NULL) == b->len;
+}
+
+/* The status is our own word. */
+static bool same_but_status(const struct df_value *before, const struct df_value *now)
+{
+	const struct df_value *old = df_object_get_c(before, "metadata"), *new = df_object_get_c(now, "metadata");
+
+	return old && new &&
+	       old->kind == DF_OBJECT &&new->kind == DF_OBJECT &&equal_but(before, now, "status", "metadata") &&
+	       equal_but(old, new, "resourceVersion", "managedFields");
+}
+
 static void flow_changed(void *arg, enum df_kube_event event, struct df_value *object, struct df_arena *arena)
 {
-	(void)event;
 	add_key(arg, DF_KIND_DATAFLOW, df_kube_text(object, arena, "metadata", "namespace", NULL),
-		df_kube_text(object, arena, "metadata", "name", NULL));
+		df_kube_text(object, arena, "metadata", "name", NULL), event == DF_KUBE_TOUCHED);
 }
 
 static void cron_changed(void *arg, enum df_kube_event event, struct df_value *object, struct df_arena *arena)
 {
-	(void)event;
 	add_key(arg, DF_KIND_DATAFLOWCRON, df_kube_text(object, arena, "metadata", "namespace", NULL),
-		df_kube_text(object, arena, "metadata", "name", NULL));
+		df_kube_text(object, arena, "metadata", "name", NULL), event == DF_KUBE_TOUCHED);
 }
 
 static void owned_changed(void *arg, enum df_kube_event event, struct df_value *object, struct df_arena *arena)
@@ -152,7 +186,7 @@ static void owned_changed(void *arg, enum df_kube_event event, struct df_value *
 
 	(void)event;
 	if (owner_of(object, arena, &kind, &name))
-		add_key(arg, kind, df_kube_text(object, arena, "metadata", "namespace", NULL), name);
+		add_key(arg, kind, df_kube_text(object, arena, "metadata", "namespace", NULL), name, false);
 }
 
 static void pod_changed(void *arg, enum df_kube_event event, struct df_value *object, struct df_arena *arena)
@@ -177,15 +211,16 @@ static const struct {
 	void (*trim)(struct df_value *object, struct df_arena *arena);
 	const char *(*index)(struct df_value *object, struct df_arena *arena);
 	void (*changed)(void *arg, enum df_kube_event event, struct df_value *object, struct df_arena *arena);
+	bool (*same)(const struct df_value *before, const struct df_value *now);
 } watched[DF_WATCHED] = {
-	[DF_WATCH_DATAFLOWS] = { &df_kube_dataflows, NULL, NULL, NULL, flow_changed },
-	[DF_WATCH_DATAFLOWCRONS] = { &df_kube_dataflowcrons, NULL, NULL, NULL, cron_changed },
-	[DF_WATCH_DEPLOYMENTS] = { &df_kube_deployments, OWNED, NULL, NULL, owned_changed },
-	[DF_WATCH_CRONJOBS] = { &df_kube_cronjobs, OWNED, NULL, NULL, owned_changed },
-	[DF_WATCH_JOBS] = { &df_kube_jobs, DF_LABEL_CRON, trim_job, index_object, owned_changed },
-	[DF_WATCH_CONFIGMAPS] = { &df_kube_configmaps, OWNED, trim_configmap, NULL, owned_changed },
-	[DF_WATCH_PODS] = { &df_kube_pods, "app=dataflow-processor", trim_pod, index_object, pod_changed },
-	[DF_WATCH_TRIGGER_PODS] = { &df_kube_pods, OF_TRIGGER, trim_pod, index_object, owned_changed },
+	[DF_WATCH_DATAFLOWS] = { &df_kube_dataflows, NULL, NULL, NULL, flow_changed, same_but_status },
+	[DF_WATCH_DATAFLOWCRONS] = { &df_kube_dataflowcrons, NULL, NULL, NULL, cron_changed, same_but_status },
+	[DF_WATCH_DEPLOYMENTS] = { &df_kube_deployments, OWNED, NULL, NULL, owned_changed, NULL },
+	[DF_WATCH_CRONJOBS] = { &df_kube_cronjobs, OWNED, NULL, NULL, owned_changed, NULL },
+	[DF_WATCH_JOBS] = { &df_kube_jobs, DF_LABEL_CRON, trim_job, index_object, owned_changed, NULL },
+	[DF_WATCH_CONFIGMAPS] = { &df_kube_configmaps, OWNED, trim_configmap, NULL, owned_changed, NULL },
+	[DF_WATCH_PODS] = { &df_kube_pods, "app=dataflow-processor", trim_pod, index_object, pod_changed, NULL },
+	[DF_WATCH_TRIGGER_PODS] = { &df_kube_pods, OF_TRIGGER, trim_pod, index_object, owned_changed, NULL },
 };
 
 static struct df_kube_cache **slot(struct df_operator *op, enum df_watched what, size_t namespace)
@@ -208,6 +243,7 @@ static int start_caches(struct df_operator *op, struct df_error *err)
 				.filter = { .label_selector = watched[what].selector, .page = PAGE },
 				.trim = watched[what].trim,
 				.index = watched[what].index,
+				.same = watched[what].same,
 				.on_change = watched[what].changed,
 				.arg = op,
 			};
@@ -350,13 +386,17 @@ static int reconcile(struct df_operator *op, struct df_reconcile *r, struct df_e
 	r->now = df_clock_now(NULL) / DF_NS_PER_S;
 	df_operator_metrics_begin(op->metrics);
 	code = reconcilers[r->kind](r, err);
+	if (code < 0 && df_kube_retry_after_ns(r->client) > r->retry_after_ns)
+		r->retry_after_ns = df_kube_retry_after_ns(r->client);
 	df_operator_metrics_end(op->metrics, df_clock_monotonic() - began,
 				code < 0 ? (r->stage ? r->stage : "unknown") : NULL);
 	df_context_free(ctx);
 	return code;
 }
 
-/* What is tried again soon, and no later each time: the cache was behind; the API server is away, and comes back. */
+/* What is tried again soon, and no later each time: the cache was behind; the API server is away, which says nothing
+ * about this resource, and when it is back nobody shall wait for minutes. What a try costs until then is a connection.
+ */
 static int64_t soon_ns(int code, const struct df_error *why)
 {
 	if (code < 0 && df_kube_is(why, "Conflict"))
@@ -365,18 +405,17 @@ static int64_t soon_ns(int code, const struct df_error *why)
 }
 
 /* Gives the key back: done, or when it is tried again. */
-static void give_back(struct df_operator *op, struct df_kube_client *client, char *key, int code, int64_t again_ns,
+static void give_back(struct df_operator *op, const struct df_reconcile *r, char *key, int code,
 		      const struct df_error *why)
 {
 	struct df_error err = DF_ERROR_INIT;
-	int64_t soon = soon_ns(code, why);
+	int64_t soon = soon_ns(code, why), again_ns = soon ? soon : r->again_ns;
 	char *copy = strdup(key);
 
 	if (code < 0 && !soon) {
-		df_kube_queue_retry(op->queue, key, df_kube_retry_after_ns(client));
+		df_kube_queue_retry(op->queue, key, r->retry_after_ns);
 		again_ns = 0;
 	} else {
-		again_ns = soon ? soon : again_ns;
 		df_kube_queue_done(op->queue, key);
 	}
 	if (again_ns > 0 && (!copy || df_kube_queue_add_after(op->queue, df_str_c(copy), again_ns, &err) < 0))
@@ -407,7 +446,7 @@ static void work_on(struct df_operator *op, struct df_kube_client *client, char 
 		if (code < 0 && !df_context_canceled(op->work))
 			tell_failure(&r, &err);
 	}
-	give_back(op, client, key, code, r.again_ns, &err);
+	give_back(op, &r, key, code, &err);
 	free(copy);
 }
 

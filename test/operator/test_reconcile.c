@@ -106,6 +106,18 @@ static int stop(void **state)
 	return free_arena(state);
 }
 
+/* ' for ". */
+static df_printf(1, 2) struct df_value *jsonf(const char *fmt, ...)
+{
+	char text[8192];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return json(text);
+}
+
 static void put(enum df_watched what, struct df_value *object)
 {
 	if (!watched[what])
@@ -203,6 +215,81 @@ static void assert_has(const char *text, const char *part)
 	"'ownerReferences':[{'apiVersion':'dataflow.dataflow.io/v1','kind':'DataFlow','name':'f','uid':'" uid \
 	"','controller':true}]"
 
+/* ---- a step that fails ----------------------------------------------------------------------------------- */
+
+static void what_a_step_was_told_to_wait_survives_its_status(void **state)
+{
+	(void)state;
+	put_resource(DF_KIND_DATAFLOW, "{" GENERATE "," DISCARD "}");
+	fake_on("PATCH " CHECKPOINT, 429, "Retry-After: 7\r\n", NULL);
+	assert_int_equal(reconcile(DF_KIND_DATAFLOW), DF_ERR_TRANSIENT);
+	assert_has(status_text(FLOW_STATUS, "message"), "Failed to create checkpoint ConfigMap");
+	assert_int_equal(r.retry_after_ns, 7 * DF_NS_PER_S);
+}
+
+/* What the cluster has once the last status is written. */
+static void take_status(enum df_manifest_kind kind, const char *request)
+{
+	struct df_value *o = watched[watches[kind]]->first, *now = df_object_get_c(o, "status");
+
+	if (!now) {
+		now = json("{}");
+		df_object_set(o, DF_STR("status"), now);
+	}
+	df_for_each (member, status(request))
+		df_object_set(now, df_value_key(member), df_value_clone_deep(member, &arena));
+	fake_forget();
+}
+
+#define JOB                                                                                                           \
+	"{'metadata':{'name':'dfc-f-1','uid':'j-1','resourceVersion':'5','creationTimestamp':'2025-12-31T23:59:00Z'," \
+	"'labels':{'dataflow.dataflow.io/dataflow-cron':'f','dataflow.dataflow.io/trigger-index':'processor',"        \
+	"'dataflow.dataflow.io/run-id':'01234567'},'ownerReferences':[{'kind':'CronJob','name':'dfc-f','uid':'w-1',"  \
+	"'controller':true}]},'spec':{'suspend':false},'status':{'active':1}}"
+#define HOURLY "'schedule':'0 * * * *'"
+
+/* The run under way is what the phase tells, so the phase alone does not say that a step has failed. */
+static void what_is_not_wanted_goes_after_a_failed_step(void **state)
+{
+	(void)state;
+	put_resource(DF_KIND_DATAFLOWCRON, "{" GENERATE "," DISCARD "," HOURLY ",'checkpointPersistence':false}");
+	put(DF_WATCH_JOBS, json(JOB));
+	fake_on("POST /api/v1/namespaces/team/configmaps?", 500, "", NULL);
+	assert_int_equal(reconcile(DF_KIND_DATAFLOWCRON), DF_ERR_TRANSIENT);
+	assert_string_equal(status_text(CRON_STATUS, "phase"), "Running");
+	assert_has(status_text(CRON_STATUS, "message"), "Failed to create ConfigMap");
+	assert_asked("GET " LEASE, 0);
+	take_status(DF_KIND_DATAFLOWCRON, CRON_STATUS);
+	good(reconcile(DF_KIND_DATAFLOWCRON));
+	assert_asked("GET " LEASE, 1);
+	take_status(DF_KIND_DATAFLOWCRON, CRON_STATUS);
+	/* Nothing has changed since, and it is not looked for again. */
+	df_verified_forget(op.verified, DF_KIND_DATAFLOWCRON, "team", "f");
+	good(reconcile(DF_KIND_DATAFLOWCRON));
+	assert_asked("GET " LEASE, 0);
+}
+
+#define OLDER                                                                                                      \
+	"'metadata':{'name':'%s','labels':{'dataflow.dataflow.io/owned':'true'},'ownerReferences':[{'apiVersion':" \
+	"'dataflow.dataflow.io/v1','kind':'DataFlow','name':'f','uid':'older','controller':true}]}"
+
+static void what_is_not_wanted_goes_after_a_wait(void **state)
+{
+	(void)state;
+	put_resource(DF_KIND_DATAFLOW, "{" GENERATE "," DISCARD ",'checkpointPersistence':false}");
+	put(DF_WATCH_CONFIGMAPS, jsonf("{" OLDER "}", "df-f-spec"));
+	fake_on("GET /api/v1/namespaces/team/configmaps/df-f-spec", 200, "",
+		"{'metadata':{'name':'df-f-spec','ownerReferences':[{'apiVersion':'dataflow.dataflow.io/v1',"
+		"'kind':'DataFlow','name':'f','uid':'older','controller':true}]}}");
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_string_equal(status_text(FLOW_STATUS, "phase"), "Pending");
+	assert_asked("GET " LEASE, 0);
+	take_status(DF_KIND_DATAFLOW, FLOW_STATUS);
+	watched[DF_WATCH_CONFIGMAPS] = NULL;
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_asked("GET " LEASE, 1);
+}
+
 /* ---- the reset ------------------------------------------------------------------------------------------- */
 
 #define FLAG ",'checkpointReset':true"
@@ -270,6 +357,9 @@ static void a_wish_that_changed_is_looked_at_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(what_a_step_was_told_to_wait_survives_its_status),
+		TEST(what_is_not_wanted_goes_after_a_failed_step),
+		TEST(what_is_not_wanted_goes_after_a_wait),
 		TEST(a_reset_is_told_without_a_checkpoint),
 		TEST(a_refused_clearing_is_a_failure),
 		TEST(a_wish_that_changed_is_looked_at_again),
