@@ -371,10 +371,10 @@ static void act_on_gated(struct chain *c, struct chain_run *run)
 
 static enum df_chain_suspend wanted_suspend(const struct chain *c, const struct chain_job *job)
 {
-	if (!c->in->spec)
-		return DF_CHAIN_AS_IT_IS;
 	if (c->in->paused)
 		return job->suspended ? DF_CHAIN_AS_IT_IS : DF_CHAIN_SUSPEND;
+	if (!c->in->spec)
+		return DF_CHAIN_AS_IT_IS;
 	return job->suspended && !c->in->held ? DF_CHAIN_RELEASE : DF_CHAIN_AS_IT_IS;
 }
 

@@ -78,12 +78,17 @@ static int look_at_runs(struct cron *c, bool valid, struct df_error *err)
 	return df_chain(&in, c->steps.r->arena, &c->chain, err);
 }
 
+static int act(struct cron *c, struct df_error *err)
+{
+	return df_runs_act(c->steps.r, &c->steps.of, &c->chain, false, &c->behind, err);
+}
+
 static int act_on_runs(struct df_steps *s, struct df_error *err)
 {
 	struct cron *c = DF_CONTAINER_OF(s, struct cron, steps);
 	int code = look_at_runs(c, true, err);
 
-	return code < 0 ? code : df_runs_act(s->r, &s->of, &c->chain, false, &c->behind, err);
+	return code < 0 ? code : act(c, err);
 }
 
 #define FIND "find the maintenance window"
@@ -101,7 +106,8 @@ static const struct df_step *const steps[] = { &df_step_references, &df_step_spe
 
 /* ---- an invalid one -------------------------------------------------------------------------------------- */
 
-/* A reference that is not allowed (any more): nobody reads that Secret on. No further run, and what runs is stopped. */
+/* A reference that is not allowed (any more): nobody reads that Secret on. No further run, and what runs is stopped.
+ * What belongs to another stays as it is. */
 static int stop(struct cron *c, struct df_error *err)
 {
 	struct df_reconcile *r = c->steps.r;
@@ -114,12 +120,15 @@ static int stop(struct cron *c, struct df_error *err)
 	int code = 0;
 
 	c->paused = true;
-	if (c->cronjob && (!suspended || suspended->kind != DF_TRUE)) {
-		code = df_kube_build(r->arena, &patch, err, "{'spec':{'suspend':true}}");
+	if ((!suspended || suspended->kind != DF_TRUE) && df_ensure_is_ours(r, &c->steps.resource, c->cronjob)) {
+		code = df_kube_build(r->arena, &patch, err, "{'metadata':{'uid':%v},'spec':{'suspend':true}}",
+				     df_kube_at(c->cronjob, "metadata", "uid", NULL));
 		if (code == 0)
 			code = df_kube_patch(r->client, r->ctx, &ref, DF_KUBE_MERGE_PATCH, patch, r->arena, NULL, err);
 	}
-	return code < 0 ? code : act_on_runs(&c->steps, err);
+	if (code == 0)
+		code = look_at_runs(c, !c->steps.resource.diags.errors, err);
+	return code < 0 ? code : act(c, err);
 }
 
 /* What an invalid one has begun may end, and is told; nothing begins. */
@@ -131,7 +140,7 @@ static int work_on_invalid(struct cron *c, struct df_error *err)
 	if (c->steps.refused)
 		return stop(c, err);
 	code = look_at_runs(c, false, err);
-	return code < 0 ? code : df_runs_act(c->steps.r, &c->steps.of, &c->chain, false, &c->behind, err);
+	return code < 0 ? code : act(c, err);
 }
 
 /* ---- status ---------------------------------------------------------------------------------------------- */

@@ -200,6 +200,14 @@ static enum whose whose(const struct ensure *e)
 		       : FOREIGN;
 }
 
+bool df_ensure_is_ours(struct df_reconcile *r, const struct df_resource *resource, struct df_value *live)
+{
+	const struct ensure e = { .r = r, .resource = resource, .live = live };
+	enum whose is = live ? whose(&e) : FOREIGN;
+
+	return is == OURS || is == TAKEN;
+}
+
 static int conflict(const struct ensure *e, struct df_error *err)
 {
 	const struct df_value *controller = controller_of(e->live);

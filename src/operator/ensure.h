@@ -30,6 +30,10 @@ int df_ensure(struct df_reconcile *r, const struct df_resource *resource, const 
 int df_ensure_gone(struct df_reconcile *r, const struct df_resource *resource, const struct df_kube_resource *kind,
 		   const char *name, bool *ret_existed, struct df_error *err) df_must_check;
 
+/* May it be written for the resource, as it is: its own, or nobody's and to be taken? live NULL: there is none, false.
+ */
+bool df_ensure_is_ours(struct df_reconcile *r, const struct df_resource *resource, struct df_value *live);
+
 /* What was verified of objects that are not watched; one per process, thread-safe. */
 struct df_verified;
 struct df_verified *df_verified_new(void); /* NULL: out of memory */

@@ -175,7 +175,7 @@ static int write_status(struct df_steps *s, bool worked, struct df_error *err)
 
 /* ---- an invalid one -------------------------------------------------------------------------------------- */
 
-/* A reference that is not allowed (any more): nobody reads that Secret on. */
+/* A reference that is not allowed (any more): nobody reads that Secret on. What belongs to another stays as it is. */
 static int scale_down(struct flow *f, struct df_error *err)
 {
 	struct df_reconcile *r = f->steps.r;
@@ -187,9 +187,11 @@ static int scale_down(struct flow *f, struct df_error *err)
 	int64_t n = 0;
 	int code;
 
-	if (!replicas || (df_value_to_int64(replicas, &n) && n == 0))
+	if (!replicas || (df_value_to_int64(replicas, &n) && n == 0) ||
+	    !df_ensure_is_ours(r, &f->steps.resource, f->deployment))
 		return 0;
-	code = df_kube_build(r->arena, &patch, err, "{'spec':{'replicas':%d}}", INT64_C(0));
+	code = df_kube_build(r->arena, &patch, err, "{'metadata':{'uid':%v},'spec':{'replicas':%d}}",
+			     df_kube_at(f->deployment, "metadata", "uid", NULL), INT64_C(0));
 	return code < 0 ? code
 			: df_kube_patch(r->client, r->ctx, &ref, DF_KUBE_MERGE_PATCH, patch, r->arena, &f->deployment,
 					err);

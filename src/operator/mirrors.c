@@ -6,6 +6,7 @@
 #include "operator/mirrors.h"
 
 #include "kube/build.h"
+#include "operator/ensure.h"
 #include "operator/names.h"
 
 #define AGAIN_NS (300 * DF_NS_PER_S)
@@ -18,6 +19,7 @@ struct mirror {
 	const struct df_resource *resource;
 	const char *name;
 	const char *manager; /* this resource's */
+	const char *denied;  /* what is mounted and not allowed; NULL: nothing */
 };
 
 static struct df_kube_ref ref_of(const struct mirror *m)
@@ -292,23 +294,28 @@ static bool uses(const struct df_resource *resource, struct df_str mirror, struc
 	return false;
 }
 
-/* The workload that is still there tells what was used before: it is changed after this step. */
-static int give_up_old(struct mirror *m, struct df_error *err)
+/* The workload as it is: what it mounts is what was used before. */
+static int get_workload(const struct mirror *m, struct df_value **ret, struct df_error *err)
 {
 	struct df_reconcile *r = m->r;
 	bool cron = m->resource->kind == DF_KIND_DATAFLOWCRON;
 	const char *name = df_object_name(DF_NAME_WORKLOAD, m->resource->kind, m->resource->name, r->arena);
-	struct df_value *workload;
-	const struct df_value *volumes;
-	int code;
 
-	if (!name)
-		return df_error_no_memory(err);
-	code = df_watched_get(r, cron ? DF_WATCH_CRONJOBS : DF_WATCH_DEPLOYMENTS, r->namespace, name, &workload, err);
-	if (code < 0 || !workload)
-		return code;
-	volumes = cron ? df_kube_at(workload, "spec", "jobTemplate", "spec", "template", "spec", "volumes", NULL)
-		       : df_kube_at(workload, "spec", "template", "spec", "volumes", NULL);
+	return name ? df_watched_get(r, cron ? DF_WATCH_CRONJOBS : DF_WATCH_DEPLOYMENTS, r->namespace, name, ret, err)
+		    : df_error_no_memory(err);
+}
+
+/* Calls fn for each mirror that the pods of the workload (NULL: there is none) mount; m->name is its name. */
+static int each_mounted(struct mirror *m, const struct df_value *workload,
+			int (*fn)(struct mirror *m, struct df_error *err), struct df_error *err)
+{
+	struct df_arena *arena = m->r->arena;
+	bool cron = m->resource->kind == DF_KIND_DATAFLOWCRON;
+	const struct df_value *pod =
+		cron ? df_kube_at(workload, "spec", "jobTemplate", "spec", "template", "spec", NULL)
+		     : df_kube_at(workload, "spec", "template", "spec", NULL);
+	const struct df_value *volumes = df_object_get_c(pod, "volumes");
+
 	if (!volumes || volumes->kind != DF_ARRAY)
 		return 0;
 	df_for_each (volume, volumes) {
@@ -316,17 +323,47 @@ static int give_up_old(struct mirror *m, struct df_error *err)
 
 		for (const struct df_value *s = sources && sources->kind == DF_ARRAY ? sources->first : NULL; s;
 		     s = s->next) {
-			struct df_str secret = df_kube_text(s, r->arena, "secret", "name", NULL);
+			struct df_str secret = df_kube_text(s, arena, "secret", "name", NULL);
+			int code;
 
-			if (!df_str_starts(secret, DF_STR("dataflow-mirror.")) || uses(m->resource, secret, r->arena))
+			if (!df_str_starts(secret, DF_STR(DF_MIRROR_PREFIX)))
 				continue;
-			m->name = df_arena_dup(r->arena, secret).ptr;
-			code = m->name ? give_up(m, err) : df_error_no_memory(err);
+			m->name = df_arena_dup(arena, secret).ptr;
+			code = m->name ? fn(m, err) : df_error_no_memory(err);
 			if (code < 0)
 				return code;
 		}
 	}
 	return 0;
+}
+
+static int give_up_unused(struct mirror *m, struct df_error *err)
+{
+	return uses(m->resource, df_str_c(m->name), m->r->arena) ? 0 : give_up(m, err);
+}
+
+/* The workload is changed after this step. */
+static int give_up_old(struct mirror *m, struct df_error *err)
+{
+	struct df_value *workload;
+	int code = get_workload(m, &workload, err);
+
+	return code < 0 ? code : each_mounted(m, workload, give_up_unused, err);
+}
+
+static int drop_denied(struct mirror *m, struct df_error *err)
+{
+	struct df_str namespace, secret, its = df_str_c(m->r->namespace);
+
+	if (!df_mirror_parse(m->name, &namespace, &secret) ||
+	    df_operator_allows(m->r->settings, its, namespace, secret))
+		return 0;
+	if (!m->denied)
+		m->denied = df_text(m->r->arena,
+				    "the Secret " DF_STR_FMT " of namespace " DF_STR_FMT
+				    ", which is not allowed any more (" CHART_VALUE ")",
+				    DF_STR_ARG(secret), DF_STR_ARG(namespace));
+	return m->denied ? drop(m, err) : df_error_no_memory(err);
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------- */
@@ -360,7 +397,9 @@ static int each(struct mirror *m, bool allowed, struct df_error *err)
 
 static struct mirror mirror_of(struct df_reconcile *r, const struct df_resource *resource)
 {
-	return (struct mirror){ r, resource, NULL, manager_of(resource->kind, resource->name, r->arena) };
+	return (struct mirror){ .r = r,
+				.resource = resource,
+				.manager = manager_of(resource->kind, resource->name, r->arena) };
 }
 
 int df_mirrors_ensure(struct df_reconcile *r, const struct df_resource *resource, struct df_error *err)
@@ -382,6 +421,22 @@ int df_mirrors_revoke(struct df_reconcile *r, const struct df_resource *resource
 	struct df_error why = DF_ERROR_INIT;
 	int code = each(&m, false, &why);
 
+	if (code < 0 && err)
+		*err = why;
+	return code;
+}
+
+int df_mirrors_revoke_mounted(struct df_reconcile *r, const struct df_resource *resource, const char **ret_denied,
+			      struct df_error *err)
+{
+	struct mirror m = mirror_of(r, resource);
+	struct df_error why = DF_ERROR_INIT;
+	struct df_value *workload;
+	int code = get_workload(&m, &workload, &why);
+
+	if (code == 0 && df_ensure_is_ours(r, resource, workload))
+		code = each_mounted(&m, workload, drop_denied, &why);
+	*ret_denied = m.denied;
 	if (code < 0 && err)
 		*err = why;
 	return code;

@@ -15,6 +15,12 @@ int df_mirrors_ensure(struct df_reconcile *r, const struct df_resource *resource
 /* Deletes those of references that are not allowed. */
 int df_mirrors_revoke(struct df_reconcile *r, const struct df_resource *resource, struct df_error *err) df_must_check;
 
+/* The same of an invalid spec, whose references cannot be read: of those that the resource's own workload mounts.
+ * *ret_denied: "the Secret db of namespace vault, which ...", the first that is not allowed, in the arena; NULL: none
+ * is. */
+int df_mirrors_revoke_mounted(struct df_reconcile *r, const struct df_resource *resource, const char **ret_denied,
+			      struct df_error *err) df_must_check;
+
 /* Does the mirror hold exactly these keys of ours with these values, and is it ours to keep? Pure. */
 bool df_mirror_is_current(const struct df_value *mirror, const struct df_value *data, const char *uid,
 			  const char *manager);

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
@@ -71,5 +72,22 @@ const char *df_trigger_job_name(const char *name, const char *run_id, unsigned i
 
 const char *df_mirror_name(const char *namespace, const char *secret, struct df_arena *arena)
 {
-	return df_text(arena, "dataflow-mirror.%s.%s", namespace, secret);
+	return df_text(arena, DF_MIRROR_PREFIX "%s.%s", namespace, secret);
+}
+
+/* A namespace is a label, without a dot; a Secret's name may have some. */
+bool df_mirror_parse(const char *name, struct df_str *ret_namespace, struct df_str *ret_secret)
+{
+	struct df_str text = df_str_c(name), prefix = DF_STR(DF_MIRROR_PREFIX);
+	const char *dot;
+
+	if (!df_str_starts(text, prefix))
+		return false;
+	name += prefix.len;
+	dot = strchr(name, '.');
+	if (!dot)
+		return false;
+	*ret_namespace = df_str(name, (size_t)(dot - name));
+	*ret_secret = df_str_c(dot + 1);
+	return ret_namespace->len && ret_secret->len;
 }

@@ -38,8 +38,11 @@ const char *df_object_name(enum df_object_name which, enum df_manifest_kind kind
 
 /* dfc-<name>-<run id>-trigger-<index>; over 63 characters: the first 54, "-", 8 hex digits of SHA-1 of the whole. */
 const char *df_trigger_job_name(const char *name, const char *run_id, unsigned index, struct df_arena *arena);
+#define DF_MIRROR_PREFIX "dataflow-mirror."
 /* dataflow-mirror.<namespace>.<secret> */
 const char *df_mirror_name(const char *namespace, const char *secret, struct df_arena *arena);
+/* The other way round, into `name`; false: it is no such name. */
+bool df_mirror_parse(const char *name, struct df_str *ret_namespace, struct df_str *ret_secret);
 /* First 8 hex digits of SHA-1 of the processor Job's name. */
 void df_run_id(const char *processor_job, char ret[static 9]);
 

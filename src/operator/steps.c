@@ -3,6 +3,7 @@
 #include "operator/ensure.h"
 #include "operator/events.h"
 #include "operator/internal.h"
+#include "operator/mirrors.h"
 #include "operator/names.h"
 #include "operator/references.h"
 #include "operator/status_phase.h"
@@ -169,36 +170,55 @@ static void keep_retry_after(struct df_reconcile *r)
 		r->retry_after_ns = ns;
 }
 
-/* What stands in the way of that must not hide why. */
-static void drop_mirrors(struct df_steps *s)
+/* What stands in the way of that must not hide why it is done. */
+static void undone(struct df_steps *s, int code, const struct df_error *why)
 {
+	if (code == 0)
+		return;
+	keep_retry_after(s->r);
+	if (!df_code_retryable(code)) {
+		df_log_error(&s->r->logger, DF_LOG_WARN, why, "a reference is refused; looking after the mirrors");
+		df_reconcile_again(s->r, REFERENCES_NS);
+		return;
+	}
+	s->undone = code;
+	s->undone_why = *why;
+}
+
+static int check_references(struct df_steps *s, struct df_error *err)
+{
+	df_cleanup(df_diags_done) struct df_diags refused = { 0 };
 	struct df_error why = DF_ERROR_INIT;
 
-	if (df_references_ensure(s->r, &s->resource, &why) < 0)
-		df_log_error(&s->r->logger, DF_LOG_WARN, &why, "a reference is refused; looking after the others");
+	df_references_check(s->r->settings, &s->resource, &refused);
+	s->refused = refused.errors > 0;
+	if (!s->refused)
+		return 0;
+	s->invalid = df_flow_invalid(&refused, s->r->arena);
+	undone(s, df_references_ensure(s->r, &s->resource, &why), &why);
+	return s->invalid ? 0 : df_error_no_memory(err);
+}
+
+/* The references of an invalid spec cannot be read; what its pods mount is what they were. */
+static int check_invalid(struct df_steps *s, struct df_error *err)
+{
+	struct df_error why = DF_ERROR_INIT;
+	const char *denied = NULL;
+
+	s->invalid = df_flow_invalid(&s->resource.diags, s->r->arena);
+	undone(s, df_mirrors_revoke_mounted(s->r, &s->resource, &denied, &why), &why);
+	s->refused = denied != NULL;
+	if (s->invalid && s->refused)
+		s->invalid =
+			df_text(s->r->arena, "%s; and the processor is stopped, for it reads %s", s->invalid, denied);
+	return s->invalid ? 0 : df_error_no_memory(err);
 }
 
 /* Sets `invalid` and `refused`. */
 static int check(struct df_steps *s, struct df_error *err)
 {
-	struct df_diags refused = { 0 };
-	const struct df_diags *why = &s->resource.diags;
-	int code = 0;
-
 	s->r->stage = "validate";
-	if (!why->errors)
-		df_references_check(s->r->settings, &s->resource, &refused);
-	s->refused = refused.errors > 0;
-	if (s->refused)
-		why = &refused;
-	if (why->errors) {
-		s->invalid = df_flow_invalid(why, s->r->arena);
-		code = s->invalid ? 0 : df_error_no_memory(err);
-	}
-	if (code == 0 && s->refused)
-		drop_mirrors(s);
-	df_diags_done(&refused);
-	return code;
+	return s->resource.diags.errors ? check_invalid(s, err) : check_references(s, err);
 }
 
 /* ---- the end --------------------------------------------------------------------------------------------- */
@@ -324,6 +344,11 @@ static int work(const struct df_reconciler *how, struct df_steps *s, struct df_e
 	status = how->conclude(s, code == 0 && !s->failed && !s->waiting, code < 0 ? &why : err);
 	if (code < 0)
 		s->r->stage = stage;
+	if (code == 0 && status == 0 && s->undone) {
+		s->r->stage = df_step_references.stage;
+		*err = s->undone_why;
+		return s->undone;
+	}
 	return code < 0 ? code : status;
 }
 

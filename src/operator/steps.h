@@ -17,6 +17,8 @@ struct df_steps {
 	const char *failed;  /* "Failed to create ConfigMap: ..."; NULL: nothing did */
 	bool unresolved;     /* it was the step of the references */
 	const char *waiting; /* for what must be gone before anything starts; NULL: nothing */
+	int undone;	     /* the code of what is tried again, but hides nothing: a mirror that could not go; or 0 */
+	struct df_error undone_why;
 };
 
 struct df_step {

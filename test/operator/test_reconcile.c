@@ -352,6 +352,144 @@ static void a_wish_that_changed_is_looked_at_again(void **state)
 	assert_int_equal(reconcile(DF_KIND_DATAFLOW), DF_ERR_CONFIG);
 }
 
+/* ---- references to another namespace ---------------------------------------------------------------------- */
+
+#define MIRROR "/api/v1/namespaces/team/secrets/dataflow-mirror.vault.db.main"
+#define REFERENCE                                                                                                 \
+	"'sink':{'type':'sqlite','config':{'path':'/d','tableSecretRef':{'name':'db.main','key':'t','namespace':" \
+	"'vault'}}}"
+#define INVALID "'source':{'type':'generate','config':{'count':3,'rate':-1}}"
+#define VOLUMES                                                                                               \
+	"'template':{'spec':{'volumes':[{'name':'tmp','emptyDir':{}},{'name':'spec','projected':{'sources':[" \
+	"{'configMap':{'name':'df-f-spec'}},{'secret':{'name':'dataflow-mirror.vault.db.main'}}]}}]}}"
+
+static struct df_allowed_reference allowed = { (char *)"team", (char *)"vault", (char *)"db.main" };
+
+/* As it was made when the spec was valid and the reference allowed. */
+static void put_deployment(const char *uid)
+{
+	put(DF_WATCH_DEPLOYMENTS,
+	    jsonf("{'metadata':{'name':'df-f','uid':'w-1','labels':{'dataflow.dataflow.io/owned':'true'},"
+		  "'ownerReferences':[{'apiVersion':'dataflow.dataflow.io/v1','kind':'DataFlow','name':'f','uid':'%s',"
+		  "'controller':true}]},'spec':{'replicas':2," VOLUMES "}}",
+		  uid));
+}
+
+static void put_cronjob(const char *uid)
+{
+	put(DF_WATCH_CRONJOBS,
+	    jsonf("{'metadata':{'name':'dfc-f','uid':'w-1','labels':{'dataflow.dataflow.io/owned':'true'},"
+		  "'ownerReferences':[{'apiVersion':'dataflow.dataflow.io/v1','kind':'DataFlowCron','name':'f','uid':"
+		  "'%s','controller':true}]},'spec':{'suspend':false,'jobTemplate':{'spec':{" VOLUMES "}}}}",
+		  uid));
+}
+
+static void have_mirror(void)
+{
+	fake_on("GET " MIRROR, 200, "",
+		"{'metadata':{'name':'dataflow-mirror.vault.db.main','uid':'m-1','labels':"
+		"{'dataflow.dataflow.io/owned':'true'}}}");
+}
+
+/* The permission is taken away while the spec is invalid, so that its references cannot be read. */
+static void a_permission_ends_while_the_spec_is_invalid(void **state)
+{
+	(void)state;
+	put_resource(DF_KIND_DATAFLOW, "{" INVALID "," REFERENCE "}");
+	put_deployment(UID);
+	have_mirror();
+	settings.allowed = &allowed;
+	settings.allowed_count = 1;
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_asked("DELETE " MIRROR, 0);
+	assert_asked("PATCH " DEPLOYMENT, 0);
+	assert_has(fake_body(FLOW_STATUS), "InvalidSpec");
+	settings.allowed_count = 0;
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_asked("DELETE " MIRROR, 1);
+	assert_has(fake_body("PATCH " DEPLOYMENT), "\"replicas\":0");
+	assert_string_equal(status_text(FLOW_STATUS, "phase"), "Error");
+	assert_has(status_text(FLOW_STATUS, "message"), "Invalid spec: spec.source.config.rate: ");
+	assert_has(status_text(FLOW_STATUS, "message"), "the Secret db.main of namespace vault");
+	assert_has(fake_body(FLOW_STATUS), "SecretReferenceDenied");
+	assert_event("SecretReferenceDenied: Invalid spec");
+}
+
+static void a_permission_ends_while_the_spec_of_a_cron_is_invalid(void **state)
+{
+	(void)state;
+	put_resource(DF_KIND_DATAFLOWCRON, "{" INVALID "," REFERENCE "," HOURLY "}");
+	put_cronjob(UID);
+	put(DF_WATCH_JOBS, json(JOB));
+	have_mirror();
+	settings.allowed = &allowed;
+	settings.allowed_count = 1;
+	good(reconcile(DF_KIND_DATAFLOWCRON));
+	assert_asked("DELETE " MIRROR, 0);
+	assert_asked("PATCH " CRONJOB, 0);
+	assert_asked("PATCH /apis/batch/v1/namespaces/team/jobs/dfc-f-1", 0);
+	settings.allowed_count = 0;
+	good(reconcile(DF_KIND_DATAFLOWCRON));
+	assert_asked("DELETE " MIRROR, 1);
+	assert_has(fake_body("PATCH " CRONJOB), "\"suspend\":true");
+	assert_has(fake_body("PATCH /apis/batch/v1/namespaces/team/jobs/dfc-f-1"), "\"suspend\":true");
+	assert_has(fake_body(CRON_STATUS), "SecretReferenceDenied");
+}
+
+/* It hides nothing, and is tried again with the others' patience. */
+static void a_mirror_that_stays_is_tried_again(void **state)
+{
+	static const char *const specs[] = { "{" GENERATE "," REFERENCE "}", "{" INVALID "," REFERENCE "}" };
+
+	(void)state;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(specs); i++) {
+		watched[DF_WATCH_DATAFLOWS] = watched[DF_WATCH_DEPLOYMENTS] = NULL;
+		fake_forget();
+		put_resource(DF_KIND_DATAFLOW, specs[i]);
+		put_deployment(UID);
+		have_mirror();
+		fake_on("DELETE " MIRROR, 503, "Retry-After: 9\r\n", NULL);
+		assert_int_equal(reconcile(DF_KIND_DATAFLOW), DF_ERR_TRANSIENT);
+		assert_has(err.text, "dataflow-mirror.vault.db.main");
+		assert_int_equal(r.retry_after_ns, 9 * DF_NS_PER_S);
+		assert_has(fake_body("PATCH " DEPLOYMENT), "\"replicas\":0");
+		assert_has(fake_body(FLOW_STATUS), "SecretReferenceDenied");
+	}
+}
+
+/* The object of that name is another's. */
+static void what_belongs_to_another_is_not_stopped(void **state)
+{
+	(void)state;
+	put_resource(DF_KIND_DATAFLOW, "{" GENERATE "," REFERENCE "}");
+	put(DF_WATCH_DEPLOYMENTS,
+	    json("{'metadata':{'name':'df-f','uid':'w-1','labels':{'dataflow.dataflow.io/owned':'true'},"
+		 "'ownerReferences':[{'apiVersion':'example.org/v1','kind':'App','name':'a','uid':'a-1','controller':true}]},"
+		 "'spec':{'replicas':2," VOLUMES "}}"));
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_has(fake_body(FLOW_STATUS), "SecretReferenceDenied");
+	assert_asked("PATCH " DEPLOYMENT, 0);
+
+	put_resource(DF_KIND_DATAFLOWCRON, "{" GENERATE "," REFERENCE "," HOURLY "}");
+	put(DF_WATCH_CRONJOBS,
+	    json("{'metadata':{'name':'dfc-f','uid':'w-1','labels':{'dataflow.dataflow.io/owned':'true'},"
+		 "'ownerReferences':[{'apiVersion':'example.org/v1','kind':'App','name':'a','uid':'a-1','controller':true}]},"
+		 "'spec':{'suspend':false}}"));
+	good(reconcile(DF_KIND_DATAFLOWCRON));
+	assert_has(fake_body(CRON_STATUS), "SecretReferenceDenied");
+	assert_asked("PATCH " CRONJOB, 0);
+	/* Its own ones are. */
+	watched[DF_WATCH_DEPLOYMENTS] = watched[DF_WATCH_CRONJOBS] = NULL;
+	put_deployment(UID);
+	put_cronjob(UID);
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_asked("PATCH " DEPLOYMENT, 1);
+	assert_has(fake_body("PATCH " DEPLOYMENT), "w-1"); /* this very one */
+	good(reconcile(DF_KIND_DATAFLOWCRON));
+	assert_asked("PATCH " CRONJOB, 1);
+	assert_has(fake_body("PATCH " CRONJOB), "w-1");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -363,6 +501,10 @@ int main(void)
 		TEST(a_reset_is_told_without_a_checkpoint),
 		TEST(a_refused_clearing_is_a_failure),
 		TEST(a_wish_that_changed_is_looked_at_again),
+		TEST(a_permission_ends_while_the_spec_is_invalid),
+		TEST(a_permission_ends_while_the_spec_of_a_cron_is_invalid),
+		TEST(a_mirror_that_stays_is_tried_again),
+		TEST(what_belongs_to_another_is_not_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
