@@ -414,6 +414,70 @@ class Flow(cluster.Case):
         self.assertEqual(self.deployment()["metadata"]["generation"], 1)
         self.assertNotIn("checkpoint.previous.json", self.data())
 
+    def forbid_clearing(self):
+        """A policy of this namespace by which nobody may take `checkpointReset` away; returns what ends it."""
+        path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpol"
+        name = self.namespace
+        flag = "has({0}.spec.checkpointReset) && {0}.spec.checkpointReset"
+        rule = {"apiGroups": [cluster.GROUP], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["dataflows"]}
+        cluster.request("POST", path + "icies", {"metadata": {"name": name}, "spec": {
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": f"!({flag.format('oldObject')}) || ({flag.format('object')})", "message": "it stays"}]}})
+        self.addCleanup(cluster.request, "DELETE", f"{path}icies/{name}")
+        cluster.request("POST", path + "icybindings", {"metadata": {"name": name}, "spec": {
+            "policyName": name, "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}}})
+        end = lambda: cluster.request("DELETE", f"{path}icybindings/{name}")  # noqa: E731
+
+        def refused():
+            self.apply(dataflow("probe", checkpointReset=True))
+            try:
+                self.merge("dataflow", "probe", {"spec": {"checkpointReset": None}})
+            except cluster.Refused:
+                return True
+            return False
+
+        try:
+            wait_until(refused, 30, "the policy is in force")
+        except BaseException:
+            end()
+            raise
+        self.delete("dataflow", "probe")
+        return end
+
+    def test_reset_that_is_refused(self):
+        """422 is no sign of another wish: the flow says what is wrong, and is not reset ten times a second; an edit is taken up at once."""
+        end = self.forbid_clearing()
+        try:
+            self.operator()
+            self.apply(dataflow("f"))
+            self.await_objects()
+            self.write_checkpoint()
+            self.merge("dataflow", "f", {"spec": {"checkpointReset": True}})
+            status = self.await_phase("f", "Error", message="Failed to reset checkpoint: ")
+            self.assertIn("it stays", status["message"])
+            time.sleep(4)
+            self.assertLess(int(self.annotations()[D + "fence"]), 6)
+            self.assertEqual(self.replicas(), 0)
+        finally:
+            end()
+
+        def woken():
+            self.merge("dataflow", "f", {"metadata": {"labels": {"wake": str(time.monotonic())}}})
+            time.sleep(0.5)
+            return self.replicas() == 1
+
+        wait_until(woken, 10, lambda: self.status("f"))
+        self.assertFalse(self.get("dataflow", "f")["spec"].get("checkpointReset"))
+
+    def test_reset_without_a_checkpoint(self):
+        self.operator()
+        self.apply(dataflow("f", checkpointPersistence=False))
+        self.await_pod("f")
+        self.merge("dataflow", "f", {"spec": {"checkpointReset": True}})
+        self.assertIn("No checkpoint is kept", self.await_event("CheckpointReset"))
+        self.assertFalse(self.get("dataflow", "f")["spec"].get("checkpointReset"))
+
 
 if __name__ == "__main__":
     import unittest
