@@ -60,8 +60,8 @@ static int read_request(struct review *r, struct df_str text, struct df_error *e
 	return 0;
 }
 
-/* Does the new spec differ from the old one by nothing but that it asks for no reset any more? That is the operator's
- * own doing, and a flow that is refused today must come out of a reset, too. */
+/* Does the new spec differ from the old one by nothing but that it asks for no reset any more (the CRD's default puts
+ * `false` there)? That is the operator's own doing, and a flow that is refused today must come out of a reset, too. */
 static bool only_ends_reset(const struct df_value *old, const struct df_value *spec)
 {
 	const struct df_value *is = df_object_get_c(spec, RESET_KEY);

@@ -421,6 +421,12 @@ static void a_permission_ends_while_the_spec_of_a_cron_is_invalid(void **state)
 	put_resource(DF_KIND_DATAFLOWCRON, "{" INVALID "," REFERENCE "," HOURLY "}");
 	put_cronjob(UID);
 	put(DF_WATCH_JOBS, json(JOB));
+	/* Whether a run is at its end is not known without the triggers. */
+	put(DF_WATCH_JOBS,
+	    json("{'metadata':{'name':'dfc-f-0','uid':'j-0','resourceVersion':'4','creationTimestamp':"
+		 "'2025-12-31T22:59:00Z','labels':{'dataflow.dataflow.io/dataflow-cron':'f',"
+		 "'dataflow.dataflow.io/trigger-index':'processor','dataflow.dataflow.io/run-id':'76543210'}},"
+		 "'status':{'conditions':[{'type':'Complete','status':'True'}]}}"));
 	have_mirror();
 	settings.allowed = &allowed;
 	settings.allowed_count = 1;
@@ -433,6 +439,7 @@ static void a_permission_ends_while_the_spec_of_a_cron_is_invalid(void **state)
 	assert_asked("DELETE " MIRROR, 1);
 	assert_has(fake_body("PATCH " CRONJOB), "\"suspend\":true");
 	assert_has(fake_body("PATCH /apis/batch/v1/namespaces/team/jobs/dfc-f-1"), "\"suspend\":true");
+	assert_asked("PATCH /apis/batch/v1/namespaces/team/jobs/dfc-f-0", 0);
 	assert_has(fake_body(CRON_STATUS), "SecretReferenceDenied");
 }
 
@@ -470,6 +477,17 @@ static void what_belongs_to_another_is_not_stopped(void **state)
 	assert_has(fake_body(FLOW_STATUS), "SecretReferenceDenied");
 	assert_asked("PATCH " DEPLOYMENT, 0);
 
+	/* Nor does it say what an invalid one has used. */
+	watched[DF_WATCH_DATAFLOWS] = NULL;
+	put_resource(DF_KIND_DATAFLOW, "{" INVALID "," REFERENCE "}");
+	fake_forget();
+	have_mirror();
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_asked("DELETE " MIRROR, 0);
+	assert_asked("PATCH " DEPLOYMENT, 0);
+
+	watched[DF_WATCH_DATAFLOWS] = NULL;
+	put_resource(DF_KIND_DATAFLOW, "{" GENERATE "," REFERENCE "}");
 	put_resource(DF_KIND_DATAFLOWCRON, "{" GENERATE "," REFERENCE "," HOURLY "}");
 	put(DF_WATCH_CRONJOBS,
 	    json("{'metadata':{'name':'dfc-f','uid':'w-1','labels':{'dataflow.dataflow.io/owned':'true'},"
@@ -484,10 +502,10 @@ static void what_belongs_to_another_is_not_stopped(void **state)
 	put_cronjob(UID);
 	good(reconcile(DF_KIND_DATAFLOW));
 	assert_asked("PATCH " DEPLOYMENT, 1);
-	assert_has(fake_body("PATCH " DEPLOYMENT), "w-1"); /* this very one */
+	assert_has(fake_body("PATCH " DEPLOYMENT), "\"uid\":\"w-1\""); /* this very one */
 	good(reconcile(DF_KIND_DATAFLOWCRON));
 	assert_asked("PATCH " CRONJOB, 1);
-	assert_has(fake_body("PATCH " CRONJOB), "w-1");
+	assert_has(fake_body("PATCH " CRONJOB), "\"uid\":\"w-1\"");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
