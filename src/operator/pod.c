@@ -7,7 +7,6 @@
 #include "operator/names.h"
 #include "operator/text.h"
 
-#define CONTAINER "processor"
 #define PORT "metrics"
 
 /* The element of an array of objects with that name; NULL: there is none. */
@@ -30,6 +29,11 @@ static int64_t number(const struct df_value *object, const char *key)
 	int64_t n;
 
 	return v && df_value_to_int64(v, &n) && n > 0 ? n : 0;
+}
+
+const struct df_value *df_pod_container(const struct df_value *pod, const char *name)
+{
+	return named(df_kube_at(pod, "status", "containerStatuses", NULL), name);
 }
 
 /* ---- whose it is ----------------------------------------------------------------------------------------- */
@@ -73,7 +77,7 @@ static const char *url_of(struct df_str ip, int64_t port, struct df_arena *arena
 
 static void read_url(const struct df_value *object, struct df_arena *arena, struct df_pod *ret)
 {
-	const struct df_value *container = named(df_kube_at(object, "spec", "containers", NULL), CONTAINER);
+	const struct df_value *container = named(df_kube_at(object, "spec", "containers", NULL), DF_POD_PROCESSOR);
 	struct df_str ip = df_kube_text(object, arena, "status", "podIP", NULL);
 	int64_t port = number(named(df_object_get_c(container, "ports"), PORT), "containerPort");
 
@@ -116,7 +120,7 @@ static void add_end(const struct df_value *terminated, int32_t restarts, struct 
  */
 static void read_processes(const struct df_value *object, struct df_arena *arena, struct df_pod *ret)
 {
-	const struct df_value *status = named(df_kube_at(object, "status", "containerStatuses", NULL), CONTAINER);
+	const struct df_value *status = df_pod_container(object, DF_POD_PROCESSOR);
 	const struct df_value *last = df_kube_at(status, "lastState", "terminated", NULL);
 	const struct df_value *now = df_kube_at(status, "state", "terminated", NULL);
 	bool waits = df_kube_at(status, "state", "waiting", NULL);

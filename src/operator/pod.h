@@ -25,6 +25,12 @@ struct df_pod {
 	size_t ended_count;
 };
 
+/* The container's name, which others (a mesh's proxy) may stand before. */
+#define DF_POD_PROCESSOR "processor"
+
+/* What the pod says of its container of that name; NULL: nothing (yet). */
+const struct df_value *df_pod_container(const struct df_value *pod, const char *name);
+
 /* False: it is no processor's pod. */
 bool df_pod_read(const struct df_value *object, struct df_arena *arena, struct df_pod *ret);
 

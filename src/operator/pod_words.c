@@ -23,26 +23,20 @@ static const char *text_of(const struct df_value *object, const char *key, struc
 	return text.ptr ? text.ptr : "";
 }
 
-static const struct df_value *container_of(const struct df_value *pod)
-{
-	const struct df_value *list = df_kube_at(pod, "status", "containerStatuses", NULL);
-
-	return list && list->kind == DF_ARRAY ? list->first : NULL;
-}
-
 static const char *say(const char *text, bool *no_memory)
 {
 	*no_memory = *no_memory || !text;
 	return text;
 }
 
-const char *df_pod_cannot_start(const struct df_value *pod, const char *who, struct df_arena *arena, bool *no_memory)
+const char *df_container_cannot_start(const struct df_value *container, const char *who, struct df_arena *arena,
+				      bool *no_memory)
 {
 	static const char *const reasons[] = { "ErrImagePull",	       "ImagePullBackOff",
 					       "InvalidImageName",     "ErrImageNeverPull",
 					       "CreateContainerError", "CreateContainerConfigError",
 					       "RunContainerError" };
-	const struct df_value *state = df_kube_at(container_of(pod), "state", "waiting", NULL);
+	const struct df_value *state = df_kube_at(container, "state", "waiting", NULL);
 	const char *reason = text_of(state, "reason", arena, no_memory),
 		   *text = text_of(state, "message", arena, no_memory);
 
@@ -98,9 +92,10 @@ static const char *end_of(const struct df_value *ended, struct df_arena *arena, 
 	return message.len ? df_arena_dup(arena, message).ptr : df_text(arena, "exit status %lld", (long long)code);
 }
 
-const char *df_pod_failure(const struct df_value *pod, const char *who, struct df_arena *arena, bool *no_memory)
+const char *df_container_failure(const struct df_value *container, const char *who, struct df_arena *arena,
+				 bool *no_memory)
 {
-	const struct df_value *ended = failure_of(container_of(pod)), *message = df_object_get_c(ended, "message");
+	const struct df_value *ended = failure_of(container), *message = df_object_get_c(ended, "message");
 	struct df_value *words = NULL;
 	const char *type = "", *text = "";
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "operator/names.h"
+#include "operator/pod.h"
 #include "operator/pod_words.h"
 #include "operator/text.h"
 
@@ -82,11 +83,17 @@ static bool pod_ready(const struct df_value *pod)
 	return condition(pod, "Ready", "True") && !pod_leaves(pod);
 }
 
-static const struct df_value *container_of(const struct df_value *pod)
+static const struct df_value *processor_of(const struct df_value *pod)
 {
-	const struct df_value *list = df_kube_at(pod, "status", "containerStatuses", NULL);
+	return df_pod_container(pod, DF_POD_PROCESSOR);
+}
 
-	return list && list->kind == DF_ARRAY ? list->first : NULL;
+/* The processor alone: a proxy beside it may be behind. */
+static bool processor_ready(const struct df_value *pod)
+{
+	const struct df_value *ready = df_kube_at(processor_of(pod), "ready", NULL);
+
+	return pod_ready(pod) || (ready && ready->kind == DF_TRUE);
 }
 
 static struct df_str pod_text(struct look *l, const struct df_value *pod, const char *group, const char *key)
@@ -225,7 +232,8 @@ static bool not_observed(struct look *l)
 static bool cannot_start(struct look *l)
 {
 	for (size_t i = 0; i < l->pod_count; i++) {
-		const char *text = df_pod_cannot_start(l->pods[i], "processor", l->arena, &l->no_memory);
+		const char *text =
+			df_container_cannot_start(processor_of(l->pods[i]), "processor", l->arena, &l->no_memory);
 
 		if (text) {
 			l->culprit = l->pods[i];
@@ -248,20 +256,17 @@ static bool cannot_mount(struct look *l)
 static bool ended(struct look *l)
 {
 	for (size_t i = 0; i < l->pod_count; i++) {
-		const struct df_value *restarts = df_object_get_c(container_of(l->pods[i]), "restartCount");
+		const struct df_value *processor = processor_of(l->pods[i]);
 		const char *text;
-		int64_t n = 0;
 
-		if (pod_ready(l->pods[i]))
+		if (processor_ready(l->pods[i]))
 			continue;
-		text = df_pod_failure(l->pods[i], "processor", l->arena, &l->no_memory);
+		text = df_container_failure(processor, "processor", l->arena, &l->no_memory);
 		if (!text)
 			continue;
-		if (restarts)
-			(void)df_value_to_int64(restarts, &n);
 		l->culprit = l->pods[i];
 		l->processor_failed = text;
-		SAY(l, "%s, restart %lld", text, (long long)n);
+		SAY(l, "%s, restart %lld", text, (long long)number_at(processor, "restartCount", NULL));
 		return true;
 	}
 	return false;
@@ -429,7 +434,12 @@ bool df_flow_quiet(const struct df_value *deployment, struct df_value *const *po
 
 bool df_pod_creating(const struct df_value *pod)
 {
-	const struct df_value *reason = df_kube_at(container_of(pod), "state", "waiting", "reason", NULL);
+	/* PodInitializing is said instead in a pod with init containers, whose volumes may be missing just so. */
+	static const char *const reasons[] = { "ContainerCreating", "PodInitializing" };
+	const struct df_value *reason = df_kube_at(processor_of(pod), "state", "waiting", "reason", NULL);
 
-	return reason && df_value_string_equal(reason, DF_STR("ContainerCreating")) && !pod_leaves(pod);
+	for (size_t i = 0; reason && i < DF_ARRAY_SIZE(reasons); i++)
+		if (df_value_string_equal(reason, df_str_c(reasons[i])))
+			return !pod_leaves(pod);
+	return false;
 }

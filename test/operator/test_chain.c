@@ -693,6 +693,7 @@ static const struct row pause_rows[] = {
 	  .shown = "Failed p p -1 0 50: Job p failed: BackoffLimitExceeded" },
 };
 
+#define PROXY "{'name':'istio-proxy','state':{'running':{}}}" /* what a mesh puts before it */
 #define OLD(phase, id, job, more) "{'phase':'" phase "','currentRunID':'" id "','activeJobName':'" job "'" more "}"
 #define TIMES(s, f) ",'lastSuccessfulTime':" s ",'lastFailedTime':" f
 #define AT(n) "'1970-01-01T00:" n "Z'"
@@ -761,26 +762,38 @@ static const struct row status_rows[] = {
 	  .shown = "Completed 0badcafe - -1 50 0: Run 0badcafe completed" },
 	{ .what = "last words",
 	  .jobs = "p begun failed@60",
-	  .pods = "{'metadata':{'labels':{'batch.kubernetes.io/job-name':'p'}},'status':{'containerStatuses':[{'state':{'terminated':{'exitCode':1,"
+	  .pods = "{'metadata':{'labels':{'batch.kubernetes.io/job-name':'p'}},'status':{'containerStatuses':[{'name':'processor','state':{'terminated':{'exitCode':1,"
 		  "'message':'{\\u0022error_type\\u0022:\\u0022auth_error\\u0022,\\u0022message\\u0022:\\u0022no password\\u0022}'}}}]}}",
 	  .actions = "patch p failed !RunFailed\n",
 	  .shown =
 		  "Failed p p -1 0 60: Processor failed (auth_error): no password; Job p failed: BackoffLimitExceeded" },
 	{ .what = "it does not start",
 	  .jobs = "p begun",
-	  .pods = "{'metadata':{'labels':{'job-name':'p'}},'status':{'containerStatuses':[{'state':{'waiting':{"
+	  .pods = "{'metadata':{'labels':{'job-name':'p'}},'status':{'containerStatuses':[{'name':'processor','state':{'waiting':{"
 		  "'reason':'ErrImagePull','message':'no such image'}}}]}}",
 	  .actions = "",
 	  .shown = "Running p p -1 0 0: Cannot start processor: ErrImagePull: no such image" },
+	{ .what = "it does not start, beside a proxy",
+	  .jobs = "p begun",
+	  .pods = "{'metadata':{'labels':{'job-name':'p'}},'status':{'containerStatuses':[" PROXY
+		  ",{'name':'processor','state':{'waiting':{'reason':'ErrImagePull','message':'no such image'}}}]}}",
+	  .actions = "",
+	  .shown = "Running p p -1 0 0: Cannot start processor: ErrImagePull: no such image" },
+	{ .what = "last words, beside a proxy",
+	  .jobs = "p begun failed@60",
+	  .pods = "{'metadata':{'labels':{'job-name':'p'}},'status':{'containerStatuses':[" PROXY
+		  ",{'name':'processor','state':{'terminated':{'exitCode':3,'reason':'Error'}}}]}}",
+	  .actions = "patch p failed !RunFailed\n",
+	  .shown = "Failed p p -1 0 60: Processor failed (Error): exit status 3; Job p failed: BackoffLimitExceeded" },
 	{ .what = "another Job's pod",
 	  .jobs = "p begun",
-	  .pods = "{'metadata':{'labels':{'job-name':'q'}},'status':{'containerStatuses':[{'state':{'waiting':{"
+	  .pods = "{'metadata':{'labels':{'job-name':'q'}},'status':{'containerStatuses':[{'name':'processor','state':{'waiting':{"
 		  "'reason':'ErrImagePull','message':'no such image'}}}]}}",
 	  .actions = "",
 	  .shown = "Running p p -1 0 0: Job p is running" },
 	{ .what = "it failed, and its Job makes another pod soon",
 	  .jobs = "p begun",
-	  .pods = "{'metadata':{'labels':{'job-name':'p'}},'status':{'containerStatuses':[{'state':{'terminated':{"
+	  .pods = "{'metadata':{'labels':{'job-name':'p'}},'status':{'containerStatuses':[{'name':'processor','state':{'terminated':{"
 		  "'exitCode':3,'reason':'Error'}}}]}}",
 	  .actions = "",
 	  .shown = "Running p p -1 0 0: Processor failed (Error): exit status 3; Job p may try again" },
@@ -814,6 +827,34 @@ static const struct row trigger_pod_rows[] = {
 	  .jobs = "p begun complete@50 mark=trigger-0\np/0",
 	  .actions = "",
 	  .shown = "RunningTriggers p p/0 0 0 0: Cannot start trigger 0: ErrImagePull: no such image" },
+	{ .what = "it does not start, beside a proxy",
+	  .triggers = 2,
+	  .trigger_pods = POD("p/1", "{'containerStatuses':[" PROXY ",{'name':'report','state':{'waiting':{"
+				     "'reason':'ErrImagePull','message':'no such image'}}}]}"),
+	  .jobs = AT_TRIGGER_1,
+	  .actions = "",
+	  .shown = "RunningTriggers p p/1 1 0 0: Cannot start trigger 1 (report): ErrImagePull: no such image" },
+	{ .what = "which has no name, beside a proxy",
+	  .triggers = 1,
+	  .trigger_pods = POD("p/0", "{'containerStatuses':[" PROXY ",{'name':'trigger-0','state':{'waiting':{"
+				     "'reason':'ErrImagePull','message':'no such image'}}}]}"),
+	  .jobs = "p begun complete@50 mark=trigger-0\np/0",
+	  .actions = "",
+	  .shown = "RunningTriggers p p/0 0 0 0: Cannot start trigger 0: ErrImagePull: no such image" },
+	{ .what = "which had another name when it was made",
+	  .triggers = 2,
+	  .trigger_pods = POD("p/1", "{'containerStatuses':[{'name':'earlier','state':{'waiting':{"
+				     "'reason':'ErrImagePull','message':'no such image'}}}]}"),
+	  .jobs = AT_TRIGGER_1,
+	  .actions = "",
+	  .shown = "RunningTriggers p p/1 1 0 0: Cannot start trigger 1 (report): ErrImagePull: no such image" },
+	{ .what = "another name, and a proxy: it is not known which is which",
+	  .triggers = 2,
+	  .trigger_pods = POD("p/1", "{'containerStatuses':[{'name':'istio-proxy','state':{'waiting':{"
+				     "'reason':'ErrImagePull'}}},{'name':'earlier','state':{'running':{}}}]}"),
+	  .jobs = AT_TRIGGER_1,
+	  .actions = "",
+	  .shown = "RunningTriggers p p/1 1 0 0: Trigger 1 (report) is running" },
 	{ .what = "there is no room for it",
 	  .triggers = 2,
 	  .trigger_pods = POD("p/1", NO_NODE),

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -36,6 +37,9 @@ static void ok(int code)
 	"'status':'" ready "'}]" status "}}"
 #define OLD POD("old", "one", "1Z'", "True", "")
 #define CONTAINER(rest) ",'containerStatuses':[{'name':'processor'," rest "}]"
+/* What a mesh puts before it. */
+#define BESIDE(proxy, rest) ",'containerStatuses':[{'name':'istio-proxy'," proxy "},{'name':'processor'," rest "}]"
+#define PROXY "'ready':true,'restartCount':0,'state':{'running':{}}"
 #define NEW(status) POD("new", "two", "2Z'", "False", status)
 #define WAITS(reason, message) NEW(CONTAINER("'state':{'waiting':{'reason':'" reason "','message':'" message "'}}"))
 #define LAST(words) \
@@ -157,6 +161,22 @@ static const struct row rows[] = {
 	{ "one of two ended (kafka)", 2, NONE, DEPLOYMENT(2, 1, ""),
 	  "[" POD("new", "two", "1Z'", "True", "") "," NEW(CONTAINER(LAST(WORDS))) "]", "Error",
 	  "Processor failed (auth_error): the password is wrong, restart 3" },
+	{ "no image, beside a proxy", 1, NONE, DEPLOYMENT(1, 0, ""),
+	  "[" NEW(BESIDE(PROXY, "'state':{'waiting':{'reason':'ImagePullBackOff','message':'x'}}")) "]", "Error",
+	  "Cannot start processor: ImagePullBackOff: x" },
+	{ "ended, beside a proxy", 1, NONE, DEPLOYMENT(1, 0, ""), "[" NEW(BESIDE(PROXY, LAST(WORDS))) "]", "Error",
+	  "Processor failed (auth_error): the password is wrong, restart 3" },
+	{ "the proxy has no image", 1, NONE, DEPLOYMENT(1, 0, ""),
+	  "[" NEW(BESIDE("'state':{'waiting':{'reason':'ErrImagePull'}}", "'ready':true,'state':{'running':{}}")) "]",
+	  "Pending", "Processor pod is starting" },
+	{ "the proxy ended", 1, NONE, DEPLOYMENT(1, 0, ""),
+	  "[" NEW(BESIDE(LAST(WORDS), "'ready':true,'state':{'running':{}}")) "]", "Pending",
+	  "Processor pod is starting" },
+	{ "ended, ready since, the proxy is not", 1, NONE, DEPLOYMENT(1, 0, ""),
+	  "[" NEW(BESIDE("'ready':false,'state':{'running':{}}",
+			 "'ready':true,'restartCount':1,'state':{'running':{}},'lastState':{'terminated':{" WORDS
+			 "}}")) "]",
+	  "Pending", "Processor pod is starting" },
 	{ "no pods", 1, NONE,
 	  DEPLOYMENT(1, 0, ",'conditions':[{'type':'ReplicaFailure','status':'True','message':'exceeded quota'}]"),
 	  NULL, "Error", "Cannot create processor pods: exceeded quota" },
@@ -531,6 +551,33 @@ static void test_quiet(void **state)
 				   NULL, 0));
 }
 
+static void test_creating(void **state)
+{
+	static const struct {
+		const char *status;
+		bool creating;
+	} cases[] = {
+		{ CONTAINER("'state':{'waiting':{'reason':'ContainerCreating'}}"), true },
+		{ CONTAINER("'state':{'waiting':{'reason':'PodInitializing'}}"), true },
+		{ BESIDE("'state':{'waiting':{'reason':'x'}}", "'state':{'waiting':{'reason':'PodInitializing'}}"),
+		  true },
+		{ BESIDE("'state':{'waiting':{'reason':'ContainerCreating'}}", "'state':{'running':{}}"), false },
+		{ CONTAINER("'state':{'waiting':{'reason':'ErrImagePull'}}"), false },
+		{ CONTAINER("'state':{'running':{}}"), false },
+		{ "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(cases); i++) {
+		char text[1024];
+
+		snprintf(text, sizeof(text), "{'metadata':{'name':'p'},'status':{'phase':'Pending'%s}}",
+			 cases[i].status);
+		if (df_pod_creating(json(text)) != cases[i].creating)
+			fail_msg("%zu: %s", i, text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -547,6 +594,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_time, free_arena),
 		cmocka_unit_test_teardown(test_maintenance, free_arena),
 		cmocka_unit_test_teardown(test_quiet, free_arena),
+		cmocka_unit_test_teardown(test_creating, free_arena),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
