@@ -115,10 +115,16 @@ static int compare_pods(const void *left, const void *right, void *arg)
 				      df_kube_text(b, arg, "metadata", "name", NULL));
 }
 
+/* Of the spec that the Deployment's pods get. */
+static struct df_str hash_of(const struct look *l)
+{
+	return df_kube_text(l->f->deployment, l->arena, "spec", "template", "metadata", "annotations",
+			    DF_ANNOTATION_SPEC_HASH, NULL);
+}
+
 static void gather_pods(struct look *l)
 {
-	struct df_str hash = df_kube_text(l->f->deployment, l->arena, "spec", "template", "metadata", "annotations",
-					  DF_ANNOTATION_SPEC_HASH, NULL);
+	struct df_str hash = hash_of(l);
 
 	l->pods = df_arena_alloc(l->arena, l->f->pod_count * sizeof(*l->pods));
 	if (!l->pods) {
@@ -136,11 +142,18 @@ static void gather_pods(struct look *l)
 		qsort_r(l->pods, l->pod_count, sizeof(struct df_value *), compare_pods, l->arena);
 }
 
+/* Pods of earlier templates. */
+static int64_t count_old(const struct df_value *deployment)
+{
+	int64_t old = number_at(deployment, "status", "replicas") - number_at(deployment, "status", "updatedReplicas");
+
+	return old > 0 ? old : 0;
+}
+
 /* Ready pods of the present template: those of earlier ones go only once these are there. */
 static int64_t count_ready(const struct df_value *deployment)
 {
-	int64_t old = number_at(deployment, "status", "replicas") - number_at(deployment, "status", "updatedReplicas");
-	int64_t ready = number_at(deployment, "status", "readyReplicas") - (old > 0 ? old : 0);
+	int64_t ready = number_at(deployment, "status", "readyReplicas") - count_old(deployment);
 
 	return ready > 0 ? ready : 0;
 }
@@ -150,11 +163,22 @@ static bool observed(const struct df_value *deployment)
 	return number_at(deployment, "status", "observedGeneration") >= number_at(deployment, "metadata", "generation");
 }
 
-/* Does a pod of another template than the culprit's (NULL: any) do its work? */
+/* Is what runs behind what is wanted? Of an invalid spec nothing is applied, and what is refused is stopped; else the
+ * Deployment did not come to this spec, or its pods did not come to its template. */
+static bool is_behind(const struct look *l)
+{
+	if (l->f->invalid)
+		return !l->f->refused;
+	return !df_str_equal_c(hash_of(l), l->f->resource->spec_hash) || count_old(l->f->deployment) > 0;
+}
+
+/* Does a pod of an earlier version do its work? With a culprit that is one of another template. */
 static bool previous_runs(struct look *l)
 {
 	struct df_str hash = { 0 };
 
+	if (!l->culprit && !is_behind(l))
+		return false;
 	if (l->culprit)
 		hash = pod_text(l, l->culprit, "labels", "pod-template-hash");
 	for (size_t i = 0; i < l->f->pod_count; i++)

@@ -29,6 +29,13 @@ static void ok(int code)
 	"{'metadata':{'generation':2},'spec':{'replicas':" #n ",'template':{'metadata':{'annotations':{" \
 	"'dataflow.dataflow.io/spec-hash':'new'}}}},'status':{'observedGeneration':2,'replicas':" #n     \
 	",'updatedReplicas':" #n ",'readyReplicas':" #r more "}}"
+/* One of n replicas in a rollout: of `all` pods `updated` are of its template. */
+#define ROLLOUT(n, all, updated, r, more)                                                                \
+	"{'metadata':{'generation':2},'spec':{'replicas':" #n ",'template':{'metadata':{'annotations':{" \
+	"'dataflow.dataflow.io/spec-hash':'new'}}}},'status':{'observedGeneration':2,'replicas':" #all   \
+	",'updatedReplicas':" #updated ",'readyReplicas':" #r more "}}"
+#define NO_PODS ",'conditions':[{'type':'ReplicaFailure','status':'True','message':'exceeded quota'}]"
+#define TOO_LATE ",'conditions':[{'type':'Progressing','status':'False','reason':'ProgressDeadlineExceeded'}]"
 /* A pod of that spec-hash and ReplicaSet; `more` goes into its metadata, `status` is the rest of its status. */
 #define POD(hash, set, more, ready, status)                                                                \
 	"{'metadata':{'name':'p-" set "','creationTimestamp':'2026-01-01T00:00:0" more                     \
@@ -41,6 +48,7 @@ static void ok(int code)
 #define BESIDE(proxy, rest) ",'containerStatuses':[{'name':'istio-proxy'," proxy "},{'name':'processor'," rest "}]"
 #define PROXY "'ready':true,'restartCount':0,'state':{'running':{}}"
 #define NEW(status) POD("new", "two", "2Z'", "False", status)
+#define READY POD("new", "two", "2Z'", "True", "")
 #define WAITS(reason, message) NEW(CONTAINER("'state':{'waiting':{'reason':'" reason "','message':'" message "'}}"))
 #define LAST(words) \
 	"'restartCount':3,'state':{'waiting':{'reason':'CrashLoopBackOff'}},'lastState':{'terminated':{" words "}}"
@@ -57,6 +65,7 @@ struct row {
 	enum fact fact;
 	const char *deployment, *pods;
 	const char *phase, *message;
+	const char *hash; /* of the spec; NULL: the Deployment's */
 };
 
 static void set_fact(struct df_flow_facts *f, struct df_resource *r, enum fact fact)
@@ -83,6 +92,7 @@ static void look(const struct row *row, struct df_resource *r, struct df_flow_ph
 
 	parse_good(DF_KIND_DATAFLOW, "f", "{" SPEC "}", r);
 	r->spec.flow.replicas = row->replicas; /* of a source that scales out */
+	snprintf(r->spec_hash, sizeof(r->spec_hash), "%s", row->hash ? row->hash : "new");
 	f.deployment = row->deployment ? json(row->deployment) : NULL;
 	df_for_each (pod, pods)
 		list[f.pod_count++] = pod;
@@ -96,8 +106,16 @@ static const struct row rows[] = {
 	{ "invalid, another runs", 1, INVALID, DEPLOYMENT(1, 1, ""), "[" OLD "]", "Error",
 	  "Invalid spec: spec.x: no" RUNS },
 	{ "refused", 1, REFUSED, NULL, NULL, "Error", "Invalid spec: spec.x: no" },
+	{ "refused, about to stop", 1, REFUSED, DEPLOYMENT(1, 1, ""), "[" OLD "]", "Error",
+	  "Invalid spec: spec.x: no" },
 	{ "step failed", 1, FAILED, NULL, NULL, "Error", "Failed to create Deployment: no" },
-	{ "step failed, another runs", 1, UNRESOLVED, DEPLOYMENT(1, 1, ""), "[" OLD "]", "Error",
+	{ "step failed, another runs", 1, UNRESOLVED, DEPLOYMENT(1, 1, ""), "[" READY "]", "Error",
+	  "Failed to resolve secrets: no" RUNS, "newer" },
+	{ "step failed, nothing runs", 1, UNRESOLVED, DEPLOYMENT(1, 0, ""), "[" NEW("") "]", "Error",
+	  "Failed to resolve secrets: no", "newer" },
+	{ "step failed, this one runs", 1, UNRESOLVED, DEPLOYMENT(1, 1, ""), "[" READY "]", "Error",
+	  "Failed to resolve secrets: no" },
+	{ "step failed in a rollout (kafka)", 1, UNRESOLVED, ROLLOUT(1, 2, 1, 1, ""), "[" OLD "," NEW("") "]", "Error",
 	  "Failed to resolve secrets: no" RUNS },
 	{ "waiting", 1, WAITING, NULL, NULL, "Pending", "Waiting" },
 	{ "suspended", 1, SUSPENDED, DEPLOYMENT(0, 0, ""), NULL, "Stopped", "Processor suspended manually" },
@@ -177,16 +195,17 @@ static const struct row rows[] = {
 			 "'ready':true,'restartCount':1,'state':{'running':{}},'lastState':{'terminated':{" WORDS
 			 "}}")) "]",
 	  "Pending", "Processor pod is starting" },
-	{ "no pods", 1, NONE,
-	  DEPLOYMENT(1, 0, ",'conditions':[{'type':'ReplicaFailure','status':'True','message':'exceeded quota'}]"),
-	  NULL, "Error", "Cannot create processor pods: exceeded quota" },
-	{ "no new pods (kafka)", 1, NONE,
-	  DEPLOYMENT(1, 1, ",'conditions':[{'type':'ReplicaFailure','status':'True','message':'exceeded quota'}]"),
-	  "[" OLD "]", "Error", "Cannot create processor pods: exceeded quota" RUNS },
-	{ "too late", 1, NONE,
-	  DEPLOYMENT(1, 0,
-		     ",'conditions':[{'type':'Progressing','status':'False','reason':'ProgressDeadlineExceeded'}]"),
-	  "[" NEW("") "]", "Error", "No replicas available" },
+	{ "no pods", 1, NONE, DEPLOYMENT(1, 0, NO_PODS), NULL, "Error",
+	  "Cannot create processor pods: exceeded quota" },
+	{ "no new pods (kafka)", 1, NONE, ROLLOUT(1, 1, 0, 1, NO_PODS), "[" OLD "]", "Error",
+	  "Cannot create processor pods: exceeded quota" RUNS },
+	{ "no further pods (kafka)", 2, NONE, ROLLOUT(2, 1, 1, 1, NO_PODS), "[" READY "]", "Error",
+	  "Cannot create processor pods: exceeded quota" },
+	{ "too late", 1, NONE, DEPLOYMENT(1, 0, TOO_LATE), "[" NEW("") "]", "Error", "No replicas available" },
+	{ "too late, another runs (kafka)", 1, NONE, ROLLOUT(1, 2, 1, 1, TOO_LATE), "[" OLD "," NEW("") "]", "Error",
+	  "No replicas available" RUNS },
+	{ "one of two is too late (kafka)", 2, NONE, DEPLOYMENT(2, 1, TOO_LATE), "[" READY "," NEW("") "]", "Error",
+	  "No replicas available" },
 	{ "not too late", 1, NONE,
 	  DEPLOYMENT(1, 0, ",'conditions':[{'type':'Progressing','status':'True','reason':'ReplicaSetUpdated'}]"),
 	  "[" NEW("") "]", "Pending", "Processor pod is starting" },
