@@ -21,6 +21,12 @@ void df_recorder_stop(struct df_recorder *recorder);
 void df_event(struct df_reconcile *r, const struct df_value *object, bool warning, const char *reason, const char *fmt,
 	      ...) df_printf(5, 6);
 
+/* events_newest.c: each Event about a namespaced object, of that reason (NULL: of any). One request. */
+int df_events_each(struct df_reconcile *r, const struct df_value *object, const char *reason,
+		   int (*on_event)(void *arg, struct df_value *event, struct df_error *err), void *arg,
+		   struct df_error *err) df_must_check;
+/* When it was seen last, RFC 3339, in the arena or the Event; len 0: unknown. */
+struct df_str df_event_time(const struct df_value *event, struct df_arena *arena);
 /* events_newest.c: the text of the newest Event of that reason about a namespaced object, in r->arena; *ret NULL: there
  * is none. One request. */
 int df_events_newest(struct df_reconcile *r, const struct df_value *object, const char *reason, const char **ret,

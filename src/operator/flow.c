@@ -2,6 +2,7 @@
 #include "connectors/factory.h"
 #include "kube/build.h"
 #include "operator/internal.h"
+#include "operator/mounts.h"
 #include "operator/names.h"
 #include "operator/references.h"
 #include "operator/reset.h"
@@ -124,7 +125,7 @@ static int look_at_mounts(struct flow *f, struct df_error *err)
 		return 0;
 	for (size_t i = 0; code == 0 && !f->facts.mount_failure && i < f->pod_count; i++)
 		if (df_pod_creating(f->pods[i]))
-			code = df_events_newest(f->steps.r, f->pods[i], "FailedMount", &f->facts.mount_failure, err);
+			code = df_mounts_look(f->steps.r, f->pods[i], &f->facts.mount_failure, err);
 	return code;
 }
 

@@ -462,6 +462,9 @@ bool df_pod_creating(const struct df_value *pod)
 	static const char *const reasons[] = { "ContainerCreating", "PodInitializing" };
 	const struct df_value *reason = df_kube_at(processor_of(pod), "state", "waiting", "reason", NULL);
 
+	/* The sandbox is made after the volumes. */
+	if (condition(pod, "PodReadyToStartContainers", "True"))
+		return false;
 	for (size_t i = 0; reason && i < DF_ARRAY_SIZE(reasons); i++)
 		if (df_value_string_equal(reason, df_str_c(reasons[i])))
 			return !pod_leaves(pod);

@@ -42,7 +42,7 @@ const char *df_flow_invalid(const struct df_diags *diags, struct df_arena *arena
 /* No processor of it runs, and none is about to start: Deployment (NULL: none) and pods as known. */
 bool df_flow_quiet(const struct df_value *deployment, struct df_value *const *pods, size_t pod_count);
 
-/* Its container is not made yet: an image is fetched, or a volume cannot be mounted. */
+/* Its container is not made yet: a volume cannot be mounted, or (as far as it says) an image is fetched. */
 bool df_pod_creating(const struct df_value *pod);
 
 #endif

@@ -570,6 +570,8 @@ static void test_quiet(void **state)
 				   NULL, 0));
 }
 
+#define SANDBOX(is) ",'conditions':[{'type':'PodReadyToStartContainers','status':'" is "'}]"
+
 static void test_creating(void **state)
 {
 	static const struct {
@@ -582,6 +584,9 @@ static void test_creating(void **state)
 		  true },
 		{ BESIDE("'state':{'waiting':{'reason':'ContainerCreating'}}", "'state':{'running':{}}"), false },
 		{ CONTAINER("'state':{'waiting':{'reason':'ErrImagePull'}}"), false },
+		/* The sandbox is there, which is made after the volumes are. */
+		{ CONTAINER("'state':{'waiting':{'reason':'ContainerCreating'}}") SANDBOX("True"), false },
+		{ CONTAINER("'state':{'waiting':{'reason':'ContainerCreating'}}") SANDBOX("False"), true },
 		{ CONTAINER("'state':{'running':{}}"), false },
 		{ "", false },
 	};

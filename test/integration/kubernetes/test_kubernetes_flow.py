@@ -250,13 +250,24 @@ class Flow(cluster.Case):
         self.apply(dataflow("f", source=self.SECRET))
         pod = self.await_pod("f")
         involved = {"kind": "Pod", "name": pod, "namespace": self.namespace, "uid": self.get("pod", pod)["metadata"]["uid"]}
-        cluster.request("POST", f"/api/v1/namespaces/{self.namespace}/events",
-                        {"metadata": {"name": "mount"}, "involvedObject": involved, "reason": "FailedMount", "type": "Warning",
-                         "message": 'MountVolume.SetUp failed for volume "spec": secret "db" not found'})
-        self.container(pod, {"waiting": {"reason": "ContainerCreating"}})
-        self.await_phase("f", "Error", message='Failed to resolve secrets: MountVolume.SetUp failed for volume "spec": secret "db" not found')
+
+        def tell(reason, message, second):
+            time = f"2026-01-01T00:00:{second:02}Z"
+            cluster.request("POST", f"/api/v1/namespaces/{self.namespace}/events",
+                            {"metadata": {"name": f"e{second}"}, "involvedObject": involved, "reason": reason, "type": "Warning", "message": message,
+                             "firstTimestamp": time, "lastTimestamp": time})
+            # The operator sees no Events, but it looks at them whenever the pod changes.
+            self.container(pod, {"waiting": {"reason": "ContainerCreating", "message": str(second)}})
+
+        tell("FailedMount", 'MountVolume.SetUp failed for volume "kube-api-access-x7bq2" : configmap "kube-root-ca.crt" not found', 1)
+        cluster.stays(lambda: self.status("f").get("phase") == "Pending", 1, lambda: self.status("f"))
+        tell("FailedMount", 'MountVolume.SetUp failed for volume "spec" : secret "db" not found', 2)
+        self.await_phase("f", "Error", message='Failed to resolve secrets: MountVolume.SetUp failed for volume "spec" : secret "db" not found')
         self.assertEqual(self.condition("f", "SpecResolved")["reason"], "ResolutionFailed")
         self.await_event("SecretResolutionFailed")
+        tell("Pulling", 'Pulling image "x"', 3)
+        self.await_phase("f", "Pending", message="Processor pod is starting")
+        self.assertEqual(self.condition("f", "SpecResolved")["status"], "True")
         self.make_ready(pod)
         self.await_phase("f", "Running")
 
