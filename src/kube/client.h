@@ -139,5 +139,7 @@ int df_kube_logs(struct df_kube_client *client, struct df_context *ctx, const ch
 struct df_value *df_kube_at(const struct df_value *object, ...) __attribute__((sentinel));
 /* The text there (arena or document); ptr NULL when it is no string. */
 struct df_str df_kube_text(const struct df_value *object, struct df_arena *arena, ...) __attribute__((sentinel));
+/* The time there, in whole seconds since 1970; 0 when it is none. */
+int64_t df_kube_time(const struct df_value *object, struct df_arena *arena, ...) __attribute__((sentinel));
 
 #endif

@@ -1,3 +1,4 @@
+#include "base/time.h"
 #include "kube/client.h"
 
 static struct df_value *at(const struct df_value *object, va_list keys)
@@ -29,4 +30,16 @@ struct df_str df_kube_text(const struct df_value *object, struct df_arena *arena
 	v = at(object, keys);
 	va_end(keys);
 	return v && v->kind == DF_STRING ? df_value_text(v, arena) : df_str(NULL, 0);
+}
+
+int64_t df_kube_time(const struct df_value *object, struct df_arena *arena, ...)
+{
+	struct df_instant time;
+	struct df_value *v;
+	va_list keys;
+
+	va_start(keys, arena);
+	v = at(object, keys);
+	va_end(keys);
+	return v && v->kind == DF_STRING && df_rfc3339_parse(df_value_text(v, arena), &time) ? time.seconds : 0;
 }

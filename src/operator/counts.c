@@ -86,7 +86,7 @@ static void store(struct df_counts *counts, const struct df_target *target, cons
 
 	DF_LOCK_SCOPE(&counts->lock);
 	pod = pod_of(counts, target);
-	if (!pod || pod->restarts != target->restarts || pod->gone_ns)
+	if (!pod || pod->restarts != target->restarts || pod->gone_ns || pod->disowned)
 		return;
 	process = df_counts_process_made(pod, target->restarts);
 	if (process->final || said->processed < process->processed || said->errors < process->errors)

@@ -28,6 +28,8 @@ void df_counts_stop(struct df_counts *counts);
 
 /* A processor pod was added, changed, or is gone (from the cache of pods): running ones are scraped. */
 void df_counts_pod(struct df_counts *counts, enum df_kube_event event, struct df_value *pod, struct df_arena *arena);
+/* The resource is gone: its pods, which may stay for a while, count for none of that name that comes. */
+void df_counts_gone(struct df_counts *counts, enum df_manifest_kind kind, const char *namespace, const char *name);
 /* Called from the scraping thread when the counts of a resource's pods have changed. Set once, before the first pod. */
 void df_counts_on_change(struct df_counts *counts,
 			 void (*fn)(void *arg, enum df_manifest_kind kind, const char *namespace, const char *name),

@@ -25,7 +25,10 @@ struct df_known_process {
 struct df_known_pod {
 	struct df_known_pod *next; /* of its slot */
 	char *uid, *namespace, *name, *resource;
-	char *url; /* NULL: it cannot be asked */
+	int64_t created; /* seconds since 1970; 0: unknown */
+	char *owner;	 /* uid of the DataFlow that counts it; NULL: none did yet */
+	bool disowned;	 /* of one that is gone: no other one counts it */
+	char *url;	 /* NULL: it cannot be asked */
 	enum df_manifest_kind kind;
 	int32_t restarts; /* of the process that runs, or ran last */
 	bool disconnected;
@@ -61,6 +64,18 @@ struct df_known_process *df_counts_process(struct df_known_pod *pod, int32_t res
 /* That process, new when it is unknown; the oldest goes when there are too many. */
 struct df_known_process *df_counts_process_made(struct df_known_pod *pod, int32_t restarts);
 void df_counts_forget(struct df_known_pod *pod, int32_t restarts); /* that process */
+
+/*
+ * Whose counts they are. Labels tell the name only, and a DataFlow may have had a namesake, whose pods end long after
+ * it. A pod does not say which Deployment it came from; but who counted it first is known, and when it was made.
+ */
+struct df_counts_of {
+	struct df_str uid;
+	int64_t created; /* seconds since 1970 */
+};
+bool df_counts_made_before(int64_t pod_created, const struct df_counts_of *of);
+/* False: it is a namesake's, from now on for good. */
+bool df_counts_own(struct df_known_pod *pod, const struct df_counts_of *of);
 /* Frees pods that are gone and of which nothing is left to tell. */
 void df_counts_sweep(struct df_counts *counts);
 void df_counts_free_pods(struct df_counts *counts);

@@ -4,7 +4,6 @@
  * status.processors[] says of each process what the totals contain of it. Only what is beyond that is added, and both
  * are written by one patch: whoever reads the status, after whatever crash, goes on from numbers that belong together.
  */
-#include "base/time.h"
 #include "kube/build.h"
 #include "operator/counts_internal.h"
 #include "operator/status.h"
@@ -87,13 +86,27 @@ static void set_now(struct entry *e, int64_t processed, int64_t errors, int64_t 
 	e->last_processed = last_processed;
 }
 
+/* Of the resource's pods. */
+struct view {
+	struct df_counts *counts; /* locked */
+	struct df_str namespace, name;
+	struct df_counts_of of;
+};
+
+static bool is_own(const struct view *v, const struct df_pod *pod)
+{
+	struct df_known_pod *known = df_counts_find(v->counts, v->namespace, v->name, pod->uid);
+
+	return known ? df_counts_own(known, &v->of) : !df_counts_made_before(pod->created, &v->of);
+}
+
 /* The processes that a pod speaks of: those that ended, and the one that runs. */
-static void add_visible(struct entries *all, const struct df_value *object)
+static void add_visible(const struct view *v, struct entries *all, const struct df_value *object)
 {
 	struct df_pod pod;
 	struct entry *e;
 
-	if (!df_pod_read(object, all->arena, &pod))
+	if (!df_pod_read(object, all->arena, &pod) || !is_own(v, &pod))
 		return;
 	for (size_t i = 0; i < pod.ended_count; i++) {
 		e = entry_of(all, pod.uid, pod.ended[i].restarts);
@@ -188,12 +201,6 @@ static int settle(struct df_arena *arena, struct entry *e, struct totals *totals
 	return code;
 }
 
-/* Of the resource's pods. */
-struct view {
-	struct df_counts *counts; /* locked */
-	struct df_str namespace, name;
-};
-
 static void forget(const struct view *v, const struct entry *e)
 {
 	struct df_known_pod *pod = df_counts_find(v->counts, v->namespace, v->name, e->uid);
@@ -204,10 +211,11 @@ static void forget(const struct view *v, const struct entry *e)
 
 static void add_all_known(const struct view *v, struct entries *all, bool *disconnected)
 {
-	const struct df_known_pod *pod = *df_counts_slot(v->counts, v->namespace, v->name);
+	struct df_known_pod *pod = *df_counts_slot(v->counts, v->namespace, v->name);
 
 	for (; pod; pod = pod->next) {
-		if (pod->kind != DF_KIND_DATAFLOW || !df_counts_is_of(pod, v->namespace, v->name))
+		if (pod->kind != DF_KIND_DATAFLOW || !df_counts_is_of(pod, v->namespace, v->name) ||
+		    !df_counts_own(pod, &v->of))
 			continue;
 		add_known(all, pod);
 		*disconnected = *disconnected || pod->disconnected;
@@ -230,12 +238,8 @@ static int settle_all(const struct view *v, struct entries *all, struct totals *
 
 static struct totals totals_of(const struct df_value *status, struct df_arena *arena)
 {
-	struct totals totals = { number(status, "processedCount"), number(status, "errorCount"), 0 };
-	struct df_instant time;
-
-	if (df_rfc3339_parse(df_kube_text(status, arena, "lastProcessedTime", NULL), &time))
-		totals.last_processed = time.seconds;
-	return totals;
+	return (struct totals){ number(status, "processedCount"), number(status, "errorCount"),
+				df_kube_time(status, arena, "lastProcessedTime", NULL) };
 }
 
 static int write_status(struct df_arena *arena, const struct totals *totals, struct df_value *list,
@@ -263,8 +267,11 @@ int df_counts_status(struct df_counts *counts, const struct df_value *object, st
 		     struct df_error *err)
 {
 	const struct df_value *old = df_object_get_c(object, "status");
-	const struct view view = { counts, df_kube_text(object, arena, "metadata", "namespace", NULL),
-				   df_kube_text(object, arena, "metadata", "name", NULL) };
+	const struct view view = { counts,
+				   df_kube_text(object, arena, "metadata", "namespace", NULL),
+				   df_kube_text(object, arena, "metadata", "name", NULL),
+				   { df_kube_text(object, arena, "metadata", "uid", NULL),
+				     df_kube_time(object, arena, "metadata", "creationTimestamp", NULL) } };
 	struct df_value *list = df_value_new(arena, DF_ARRAY);
 	struct totals totals = totals_of(old, arena);
 	struct entries all = { .arena = arena };
@@ -274,10 +281,10 @@ int df_counts_status(struct df_counts *counts, const struct df_value *object, st
 	if (!list)
 		return df_error_no_memory(err);
 	add_recorded(&all, old);
-	for (size_t i = 0; i < pod_count; i++)
-		add_visible(&all, pods[i]);
 	{
 		DF_LOCK_SCOPE(&counts->lock);
+		for (size_t i = 0; i < pod_count; i++)
+			add_visible(&view, &all, pods[i]);
 		add_all_known(&view, &all, ret_disconnected);
 		code = settle_all(&view, &all, &totals, list, err);
 	}

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "base/time.h"
 #include "operator/names.h"
 #include "operator/text.h"
 
@@ -55,6 +54,7 @@ static bool read_owner(const struct df_value *object, struct df_arena *arena, st
 	ret->namespace = df_kube_text(object, arena, "metadata", "namespace", NULL);
 	ret->name = df_kube_text(object, arena, "metadata", "name", NULL);
 	ret->uid = df_kube_text(object, arena, "metadata", "uid", NULL);
+	ret->created = df_kube_time(object, arena, "metadata", "creationTimestamp", NULL);
 	return ret->resource.len && ret->namespace.len && ret->name.len && ret->uid.len;
 }
 
@@ -90,7 +90,6 @@ static void read_url(const struct df_value *object, struct df_arena *arena, stru
 /* The termination message (kubernetes reference, section 2: last words). */
 static void read_words(struct df_str text, struct df_arena *arena, struct df_pod_end *end)
 {
-	struct df_instant time;
 	struct df_value *words;
 
 	if (df_value_parse(text, arena, &words, NULL) != DF_PARSE_OK || words->kind != DF_OBJECT ||
@@ -99,8 +98,7 @@ static void read_words(struct df_str text, struct df_arena *arena, struct df_pod
 	end->counted = true;
 	end->processed = number(words, "processed");
 	end->errors = number(words, "errors");
-	if (df_rfc3339_parse(df_kube_text(words, arena, "lastProcessedTime", NULL), &time))
-		end->last_processed = time.seconds;
+	end->last_processed = df_kube_time(words, arena, "lastProcessedTime", NULL);
 }
 
 static void add_end(const struct df_value *terminated, int32_t restarts, struct df_arena *arena, struct df_pod *ret)

@@ -18,6 +18,7 @@ struct df_pod {
 	enum df_manifest_kind kind;
 	struct df_str resource; /* the DataFlow or DataFlowCron */
 	struct df_str namespace, name, uid;
+	int64_t created;  /* seconds since 1970; 0: unknown */
 	const char *url;  /* of its metrics; NULL: it cannot be asked (not running, no address) */
 	int32_t restarts; /* of the latest process */
 	bool runs;	  /* that process runs */

@@ -8,6 +8,8 @@
 
 /* A pod that is gone waits so long for its resource to be reconciled; then the resource is gone, too. */
 #define GONE_NS (3600 * DF_NS_PER_S)
+/* The clocks of API servers, which set the times of objects, are that much apart at most. */
+#define CLOCKS_S 2
 
 /* ---- finding --------------------------------------------------------------------------------------------- */
 
@@ -34,6 +36,7 @@ struct df_known_pod *df_counts_find(struct df_counts *counts, struct df_str name
 static void free_pod(struct df_known_pod *pod)
 {
 	free(pod->uid);
+	free(pod->owner);
 	free(pod->namespace);
 	free(pod->name);
 	free(pod->resource);
@@ -49,6 +52,7 @@ static struct df_known_pod *add_pod(struct df_counts *counts, const struct df_po
 		return NULL;
 	slot = df_counts_slot(counts, of->namespace, of->resource);
 	pod->kind = of->kind;
+	pod->created = of->created;
 	pod->uid = df_str_dup(of->uid);
 	pod->namespace = df_str_dup(of->namespace);
 	pod->name = df_str_dup(of->name);
@@ -140,6 +144,43 @@ struct df_known_process *df_counts_process_made(struct df_known_pod *pod, int32_
 	return process;
 }
 
+/* ---- whose it is ----------------------------------------------------------------------------------------- */
+
+bool df_counts_made_before(int64_t pod_created, const struct df_counts_of *of)
+{
+	return pod_created && pod_created + CLOCKS_S < of->created;
+}
+
+/* It is scraped for its metrics as long as it is there; its counts are nobody's. */
+static void disown(struct df_known_pod *pod)
+{
+	pod->disowned = true;
+	pod->disconnected = false;
+	pod->process_count = 0;
+}
+
+bool df_counts_own(struct df_known_pod *pod, const struct df_counts_of *of)
+{
+	bool foreign = pod->owner ? !df_str_equal_c(of->uid, pod->owner) : df_counts_made_before(pod->created, of);
+
+	if (foreign && !pod->disowned)
+		disown(pod);
+	if (!pod->disowned && !pod->owner)
+		pod->owner = df_str_dup(of->uid); /* NULL: the next time */
+	return !pod->disowned;
+}
+
+void df_counts_gone(struct df_counts *counts, enum df_manifest_kind kind, const char *namespace, const char *name)
+{
+	const struct df_str in = df_str_c(namespace), of = df_str_c(name);
+
+	DF_LOCK_SCOPE(&counts->lock);
+	for (struct df_known_pod *pod = *df_counts_slot(counts, in, of); pod; pod = pod->next)
+		if (pod->kind == kind && df_counts_is_of(pod, in, of))
+			disown(pod);
+	df_counts_sweep(counts);
+}
+
 /* ---- what the cache says --------------------------------------------------------------------------------- */
 
 /* Last words stay true: who has read them once need not see them again. */
@@ -177,8 +218,8 @@ void df_counts_pod(struct df_counts *counts, enum df_kube_event event, struct df
 	if (!pod)
 		pod = add_pod(counts, &now);
 	if (!pod)
-		return;			  /* out of memory: the next change of it tries again */
-	if (now.kind == DF_KIND_DATAFLOW) /* a cron has no counts */
+		return;					    /* out of memory: the next change of it tries again */
+	if (now.kind == DF_KIND_DATAFLOW && !pod->disowned) /* a cron has no counts */
 		take_ends(pod, &now);
 	if (now.restarts != pod->restarts || !now.runs)
 		pod->disconnected = false;

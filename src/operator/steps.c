@@ -380,6 +380,7 @@ int df_steps_reconcile(const struct df_reconciler *how, struct df_reconcile *r, 
 	if (!object) {
 		df_verified_forget(r->op->verified, r->kind, r->namespace, r->name);
 		df_operator_metrics_phase(r->op->metrics, r->kind, r->namespace, r->name, NULL);
+		df_counts_gone(r->counts, r->kind, r->namespace, r->name);
 		return 0;
 	}
 	code = df_resource_parse(r->kind, object, r->arena, &s->resource, err);

@@ -20,8 +20,20 @@ static struct {
 	struct df_value *object;
 	struct df_value *pods[PODS];
 	size_t n;
+	int minute; /* in which pods are made */
 	bool disconnected;
 } c;
+
+static struct df_value *flow(const char *uid, int minute)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "{'metadata':{'namespace':'ns','name':'flow','uid':'%s','creationTimestamp':'2026-01-01T00:%02d:00Z'},"
+		 "'status':{}}",
+		 uid, minute);
+	return json(text);
+}
 
 static void start_operator(void)
 {
@@ -46,7 +58,8 @@ static int set_up(void **state)
 	(void)state;
 	df_arena_init(&arena, NULL);
 	memset(&c, 0, sizeof(c));
-	c.object = json("{'metadata':{'namespace':'ns','name':'flow'},'status':{}}");
+	c.minute = 1;
+	c.object = flow("one", c.minute);
 	start_operator();
 	return 0;
 }
@@ -72,12 +85,14 @@ static struct df_value *pod(const char *uid, int restarts, const char *states)
 {
 	char text[2048];
 
-	snprintf(text, sizeof(text),
-		 "{'metadata':{'namespace':'ns','name':'pod-%s','uid':'%s','labels':{'" DF_LABEL_NAME "':'flow'}},"
-		 "'spec':{'containers':[{'name':'processor','ports':[{'name':'metrics','containerPort':9090}]}]},"
-		 "'status':{'phase':'Running','podIP':'10.0.0.1','containerStatuses':[{'name':'processor',"
-		 "'restartCount':%d%s%s}]}}",
-		 uid, uid, restarts, *states ? "," : "", states);
+	snprintf(
+		text, sizeof(text),
+		"{'metadata':{'namespace':'ns','name':'pod-%s','uid':'%s','creationTimestamp':'2026-01-01T00:%02d:00Z',"
+		"'labels':{'" DF_LABEL_NAME "':'flow'}},"
+		"'spec':{'containers':[{'name':'processor','ports':[{'name':'metrics','containerPort':9090}]}]},"
+		"'status':{'phase':'Running','podIP':'10.0.0.1','containerStatuses':[{'name':'processor',"
+		"'restartCount':%d%s%s}]}}",
+		uid, uid, c.minute, restarts, *states ? "," : "", states);
 	return json(text);
 }
 
@@ -481,6 +496,120 @@ static void test_a_connector_that_is_not_connected(void **state)
 	assert_false(c.disconnected);
 }
 
+/* ---- a DataFlow of the same name as one that was deleted ------------------------------------------------- */
+
+/* Deleted and made anew; the pods of the first are still there. */
+static void recreate(int minute)
+{
+	c.object = flow("two", minute);
+	c.minute = minute;
+}
+
+static void assert_nothing_inherited(void)
+{
+	assert_counts(0, 0);
+	assert_processors("null");
+	assert_null(at(c.object, "status lastProcessedTime"));
+}
+
+static void test_a_namesake_counts_for_itself(void **state)
+{
+	(void)state;
+	for (int restarted = 0; restarted < 2; restarted++) {
+		c.n = 0;
+		c.minute = 1;
+		c.object = flow("one", c.minute);
+		restart_operator();
+		see(0, pod("a", 1, RUNNING "," ENDED("lastState", WORDS("10", "2"))));
+		scrape("a", 1, 7, 0);
+		reconcile();
+		assert_counts(17, 2);
+		recreate(5);
+		if (restarted) /* it never knew whose they were */
+			restart_operator();
+		scrape("a", 1, 8, 0);
+		reconcile();
+		assert_nothing_inherited();
+		scrape("a", 1, 9, 0);
+		see(1, pod("b", 0, RUNNING));
+		scrape("b", 0, 5, 1);
+		reconcile();
+		assert_counts(5, 1);
+		c.minute = 1;
+		see(0, pod("a", 1, ENDED("state", WORDS("20", "0"))));
+		reconcile();
+		lose(0);
+		reconcile();
+		assert_counts(5, 1);
+		assert_processors("[{'podUID':'b','restartCount':0,'processed':5,'errors':1}]");
+		df_counts_sweep(c.counts);
+		assert_int_equal(c.counts->pod_count, 1); /* nothing waits for anybody */
+	}
+}
+
+/* Times are to the second; a uid is another one. */
+static void test_a_namesake_made_at_once(void **state)
+{
+	(void)state;
+	see(0, pod("a", 0, RUNNING));
+	scrape("a", 0, 10, 0);
+	reconcile();
+	recreate(c.minute);
+	see(0, pod("a", 0, ENDED("state", WORDS("20", "0"))));
+	reconcile();
+	assert_nothing_inherited();
+	/* Also of a pod that is gone. */
+	see(1, pod("b", 0, RUNNING));
+	scrape("b", 0, 10, 0);
+	reconcile();
+	assert_counts(10, 0);
+	scrape("b", 0, 11, 0);
+	lose(1);
+	c.object = flow("three", c.minute);
+	reconcile();
+	assert_nothing_inherited();
+}
+
+static void test_of_a_flow_that_is_gone_nothing_is_kept(void **state)
+{
+	(void)state;
+	see(0, pod("a", 0, RUNNING));
+	see(1, pod("b", 0, RUNNING));
+	scrape("a", 0, 10, 0);
+	scrape("b", 0, 10, 0);
+	lose(0); /* before it was counted */
+	df_counts_gone(c.counts, DF_KIND_DATAFLOW, "ns", "other");
+	df_counts_gone(c.counts, DF_KIND_DATAFLOWCRON, "ns", "flow");
+	assert_int_equal(c.counts->pod_count, 2);
+	df_counts_gone(c.counts, DF_KIND_DATAFLOW, "ns", "flow");
+	assert_int_equal(c.counts->pod_count, 1); /* it may still be asked for its metrics */
+	scrape("b", 0, 11, 0);
+	recreate(c.minute);
+	reconcile();
+	assert_nothing_inherited();
+	see(0, pod("b", 0, ENDED("state", WORDS("12", "0"))));
+	lose(0);
+	reconcile();
+	assert_nothing_inherited();
+	assert_int_equal(c.counts->pod_count, 0);
+}
+
+/* Another API server may have set its time. */
+static void test_a_pod_made_a_second_before_its_flow(void **state)
+{
+	struct df_value *early;
+
+	(void)state;
+	recreate(5);
+	early = pod("a", 0, RUNNING);
+	df_object_set(at(early, "metadata"), DF_STR("creationTimestamp"),
+		      df_value_string(&arena, DF_STR("2026-01-01T00:04:59Z")));
+	see(0, early);
+	scrape("a", 0, 10, 0);
+	reconcile();
+	assert_counts(10, 0);
+}
+
 static void test_other_pods_do_not_count(void **state)
 {
 	static const char *const others[] = {
@@ -565,6 +694,10 @@ int main(void)
 		TEST(test_numbers_beyond_all_bounds),
 		TEST(test_last_processed_time_never_goes_back),
 		TEST(test_a_connector_that_is_not_connected),
+		TEST(test_a_namesake_counts_for_itself),
+		TEST(test_a_namesake_made_at_once),
+		TEST(test_of_a_flow_that_is_gone_nothing_is_kept),
+		TEST(test_a_pod_made_a_second_before_its_flow),
 		TEST(test_other_pods_do_not_count),
 		TEST(test_where_a_pod_can_be_asked),
 	};
