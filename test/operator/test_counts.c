@@ -594,6 +594,17 @@ static void test_of_a_flow_that_is_gone_nothing_is_kept(void **state)
 	assert_int_equal(c.counts->pod_count, 0);
 }
 
+/* The list of pods may be ahead of what is known. */
+static void test_a_namesakes_pod_that_only_the_caller_knows(void **state)
+{
+	(void)state;
+	c.pods[0] = pod("a", 1, RUNNING "," ENDED("lastState", WORDS("10", "2")));
+	c.n = 1;
+	recreate(5);
+	reconcile();
+	assert_nothing_inherited();
+}
+
 /* Another API server may have set its time. */
 static void test_a_pod_made_a_second_before_its_flow(void **state)
 {
@@ -697,6 +708,7 @@ int main(void)
 		TEST(test_a_namesake_counts_for_itself),
 		TEST(test_a_namesake_made_at_once),
 		TEST(test_of_a_flow_that_is_gone_nothing_is_kept),
+		TEST(test_a_namesakes_pod_that_only_the_caller_knows),
 		TEST(test_a_pod_made_a_second_before_its_flow),
 		TEST(test_other_pods_do_not_count),
 		TEST(test_where_a_pod_can_be_asked),
