@@ -304,6 +304,30 @@ class Flow(cluster.Case):
         self.assertNotEqual(self.condition("f", "Ready")["lastTransitionTime"], changed)
         self.assertEqual(status["observedGeneration"], 1)
 
+    def count(self, pod, restarts, processed):
+        """A process of the pod has ended, and the next one runs."""
+        words = json.dumps({"exit": 1, "error_type": "x", "message": "m", "processed": processed, "errors": 1, "lastProcessedTime": "2026-01-01T00:00:00Z"})
+        self.container(pod, {"running": {}}, ready=True, restarts=restarts, last_state={"terminated": {"exitCode": 1, "message": words}})
+
+    def test_recreated(self):
+        """The pods of one that was deleted may take minutes to end; what they count is not that of the next one of its name."""
+        self.operator()
+        self.apply(dataflow("f"))
+        old = self.await_pod("f")
+        self.count(old, 1, 7)
+        wait_until(lambda: self.status("f").get("processedCount") == 7, 10, lambda: self.status("f"))
+        self.delete("dataflow", "f")
+        self.apply(dataflow("f"))
+        new = self.await_pod("f", but=[old])
+        self.count(old, 2, 8)
+        self.assertIn("deletionTimestamp", self.get("pod", old)["metadata"])
+        cluster.stays(lambda: self.status("f").get("processedCount", 0) == 0 and "lastProcessedTime" not in self.status("f"), 1, lambda: self.status("f"))
+        self.count(new, 1, 2)
+        wait_until(lambda: self.status("f").get("processedCount", 0) > 0, 10, lambda: self.status("f"))
+        self.end_pod(old)
+        cluster.stays(lambda: (self.status("f")["processedCount"], self.status("f")["errorCount"]) == (2, 1), 1, lambda: self.status("f"))
+        self.assertEqual({p["podUID"] for p in self.status("f")["processors"]}, {self.get("pod", new)["metadata"]["uid"]})
+
     def test_a_new_one_asks_for_nothing(self):
         """Its objects are created without a look whether they are there; of a checkpoint, and of what an original operator may have left, there is one."""
         self.operator()
