@@ -2,6 +2,7 @@
  * and 7). */
 #include "kube/build.h"
 #include "operator/internal.h"
+#include "operator/job_owner.h"
 #include "operator/names.h"
 #include "operator/reset.h"
 #include "operator/runs.h"
@@ -357,6 +358,7 @@ static int gather(struct df_steps *s, struct df_error *err)
 		code = df_watched_of(r, DF_WATCH_JOBS, &c->jobs, &c->job_count, err);
 	if (code < 0)
 		return code;
+	c->job_count = df_jobs_keep_own(c->jobs, c->job_count, c->cronjob, df_str_c(s->resource.uid), r->arena);
 	doubt(c);
 	code = df_watched_of(r, DF_WATCH_PODS, &c->pods, &c->pod_count, err);
 	return code < 0 ? code : df_watched_of(r, DF_WATCH_TRIGGER_PODS, &c->trigger_pods, &c->trigger_pod_count, err);

@@ -85,6 +85,24 @@ class Cron(cluster.Case):
         wait_until(lambda: any(c["type"] == kind and c["status"] == "True" for c in self.job(name).get("status", {}).get("conditions", [])),
                    15, lambda: f"Job {name} {kind}: {self.job(name)['status']}")
 
+    def test_recreated(self):
+        """What is left of the runs of a cron that was deleted is no run of the next one of its name."""
+        self.operator()
+        self.cron(triggers=TRIGGERS)
+        job = self.run_now()
+        self.await_phase("Running")
+        self.merge("job", job, {"metadata": {"finalizers": ["test/hold"]}})
+        uid = self.get("dataflowcron", "c")["metadata"]["uid"]
+        self.delete("dataflowcron", "c")
+        wait_until(lambda: "deletionTimestamp" in self.job(job)["metadata"], 15, lambda: self.job(job))
+        self.cron(triggers=TRIGGERS)
+        self.assertNotEqual(self.get("dataflowcron", "c")["metadata"]["uid"], uid)
+        self.await_phase("Pending", "No run yet")
+        cluster.stays(lambda: self.status().get("message") == "No run yet" and self.jobs() == [job], 1, lambda: (self.status(), self.jobs()))
+        self.merge("job", job, {"metadata": {"finalizers": None}})
+        wait_until(lambda: self.jobs() == [], 10, self.jobs)
+        self.assertEqual(self.await_phase("Pending")["message"], "No run yet")
+
     # ---- a chain -------------------------------------------------------------------------------------------------
 
     def test_a_chain_over_a_killed_operator(self):
