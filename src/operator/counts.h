@@ -38,11 +38,12 @@ void df_counts_on_change(struct df_counts *counts,
 /*
  * The status fields of a DataFlow from its pods: processedCount, errorCount, lastProcessedTime, processors, added to
  * `status` (an object). The totals of object.status grow by what processors[] does not contain yet; the termination
- * message of an ended process gives its last numbers. Pure but for the scraped numbers.
+ * message of an ended process gives its last numbers. Pods of a namesake that was deleted do not count. deployment: as
+ * it is; NULL: none. Pure but for the scraped numbers.
  */
-int df_counts_status(struct df_counts *counts, const struct df_value *object, struct df_value *const *pods,
-		     size_t pod_count, struct df_arena *arena, struct df_value *status, bool *ret_disconnected,
-		     struct df_error *err) df_must_check;
+int df_counts_status(struct df_counts *counts, const struct df_value *object, const struct df_value *deployment,
+		     struct df_value *const *pods, size_t pod_count, struct df_arena *arena, struct df_value *status,
+		     bool *ret_disconnected, struct df_error *err) df_must_check;
 
 /* ---- metrics.c: /metrics of the operator ----------------------------------------------------------------- */
 

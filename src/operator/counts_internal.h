@@ -71,7 +71,7 @@ void df_counts_forget(struct df_known_pod *pod, int32_t restarts); /* that proce
  */
 struct df_counts_of {
 	struct df_str uid;
-	int64_t created; /* seconds since 1970 */
+	int64_t begin; /* seconds since 1970: no pod of it is older */
 };
 bool df_counts_made_before(int64_t pod_created, const struct df_counts_of *of);
 /* False: it is a namesake's, from now on for good. */

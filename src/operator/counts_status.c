@@ -6,6 +6,7 @@
  */
 #include "kube/build.h"
 #include "operator/counts_internal.h"
+#include "operator/owner.h"
 #include "operator/status.h"
 
 /* What the status has, and what it shall have, of one process. */
@@ -262,16 +263,28 @@ static int write_status(struct df_arena *arena, const struct totals *totals, str
 	return 0;
 }
 
-int df_counts_status(struct df_counts *counts, const struct df_value *object, struct df_value *const *pods,
-		     size_t pod_count, struct df_arena *arena, struct df_value *status, bool *ret_disconnected,
-		     struct df_error *err)
+/* No pod of its is older: than itself, or than a Deployment that it takes over, which has had pods since. */
+static int64_t begin_of(const struct df_value *object, const struct df_value *deployment, struct df_arena *arena)
+{
+	struct df_str uid = df_kube_text(object, arena, "metadata", "uid", NULL);
+	int64_t made = df_kube_time(object, arena, "metadata", "creationTimestamp", NULL), older;
+
+	if (!deployment || df_owned_by_another(deployment, "DataFlow", uid))
+		return made;
+	older = df_kube_time(deployment, arena, "metadata", "creationTimestamp", NULL);
+	return older && older < made ? older : made;
+}
+
+int df_counts_status(struct df_counts *counts, const struct df_value *object, const struct df_value *deployment,
+		     struct df_value *const *pods, size_t pod_count, struct df_arena *arena, struct df_value *status,
+		     bool *ret_disconnected, struct df_error *err)
 {
 	const struct df_value *old = df_object_get_c(object, "status");
 	const struct view view = { counts,
 				   df_kube_text(object, arena, "metadata", "namespace", NULL),
 				   df_kube_text(object, arena, "metadata", "name", NULL),
 				   { df_kube_text(object, arena, "metadata", "uid", NULL),
-				     df_kube_time(object, arena, "metadata", "creationTimestamp", NULL) } };
+				     begin_of(object, deployment, arena) } };
 	struct df_value *list = df_value_new(arena, DF_ARRAY);
 	struct totals totals = totals_of(old, arena);
 	struct entries all = { .arena = arena };

@@ -2,7 +2,7 @@
  * and 7). */
 #include "kube/build.h"
 #include "operator/internal.h"
-#include "operator/job_owner.h"
+#include "operator/owner.h"
 #include "operator/names.h"
 #include "operator/reset.h"
 #include "operator/runs.h"

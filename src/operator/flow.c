@@ -153,8 +153,8 @@ static int write_status(struct df_steps *s, bool worked, struct df_error *err)
 	f->facts.pods = f->pods;
 	f->facts.pod_count = f->pod_count;
 	if (code == 0)
-		code = df_counts_status(r->counts, s->resource.object, f->pods, f->pod_count, r->arena, status,
-					&f->facts.disconnected, err);
+		code = df_counts_status(r->counts, s->resource.object, f->deployment, f->pods, f->pod_count, r->arena,
+					status, &f->facts.disconnected, err);
 	if (code == 0)
 		code = df_flow_phase(&f->facts, r->arena, &phase, err);
 	if (code == 0)

@@ -148,7 +148,7 @@ struct df_known_process *df_counts_process_made(struct df_known_pod *pod, int32_
 
 bool df_counts_made_before(int64_t pod_created, const struct df_counts_of *of)
 {
-	return pod_created && pod_created + CLOCKS_S < of->created;
+	return pod_created && pod_created + CLOCKS_S < of->begin;
 }
 
 /* It is scraped for its metrics as long as it is there; its counts are nobody's. */

@@ -17,7 +17,7 @@
 /* The cluster: a DataFlow with its status, and pods. */
 static struct {
 	struct df_counts *counts;
-	struct df_value *object;
+	struct df_value *object, *deployment;
 	struct df_value *pods[PODS];
 	size_t n;
 	int minute; /* in which pods are made */
@@ -144,7 +144,7 @@ static struct df_value *reconciled(void)
 	struct df_value *status = df_value_new(&arena, DF_OBJECT);
 	struct df_error err = DF_ERROR_INIT;
 
-	if (df_counts_status(c.counts, c.object, c.pods, c.n, &arena, status, &c.disconnected, &err) < 0)
+	if (df_counts_status(c.counts, c.object, c.deployment, c.pods, c.n, &arena, status, &c.disconnected, &err) < 0)
 		fail_msg("%s", err.text);
 	return status;
 }
@@ -594,6 +594,42 @@ static void test_of_a_flow_that_is_gone_nothing_is_kept(void **state)
 	assert_int_equal(c.counts->pod_count, 0);
 }
 
+/* A Deployment that it takes over (a backup, say, of which it is the last to come) comes with pods, which are its. */
+static void test_pods_that_came_with_the_deployment(void **state)
+{
+	static const struct {
+		const char *owners;
+		int made, pod;
+		const char *processed;
+	} rows[] = {
+		{ "", 1, 2, "10" }, /* not yet taken */
+		{ "{'kind':'DataFlow','uid':'two'}", 1, 2, "10" },
+		{ "{'kind':'DataFlow','uid':'one'}", 1, 2, "0" }, /* a namesake's, which goes */
+		{ "{'kind':'DataFlow','uid':'two'}", 3, 2, "0" }, /* it had none so early */
+		{ "{'kind':'DataFlow','uid':'two'}", 9, 2, "0" },
+		{ "{'kind':'DataFlow','uid':'two'}", 9, 6, "10" }, /* of one that somebody deleted since */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < DF_ARRAY_SIZE(rows); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			 "{'metadata':{'creationTimestamp':'2026-01-01T00:%02d:00Z','ownerReferences':[%s]}}",
+			 rows[i].made, rows[i].owners);
+		recreate(5);
+		c.deployment = json(text);
+		c.minute = rows[i].pod;
+		c.n = 0;
+		restart_operator();
+		see(0, pod("a", 0, RUNNING));
+		scrape("a", 0, 10, 0);
+		reconcile();
+		if (strcmp(text_of(at(c.object, "status processedCount")), rows[i].processed) != 0)
+			fail_msg("%zu: %s", i, text_of(c.object));
+	}
+}
+
 /* The list of pods may be ahead of what is known. */
 static void test_a_namesakes_pod_that_only_the_caller_knows(void **state)
 {
@@ -708,6 +744,7 @@ int main(void)
 		TEST(test_a_namesake_counts_for_itself),
 		TEST(test_a_namesake_made_at_once),
 		TEST(test_of_a_flow_that_is_gone_nothing_is_kept),
+		TEST(test_pods_that_came_with_the_deployment),
 		TEST(test_a_namesakes_pod_that_only_the_caller_knows),
 		TEST(test_a_pod_made_a_second_before_its_flow),
 		TEST(test_other_pods_do_not_count),

@@ -488,7 +488,7 @@ static int64_t processed_of(const char *flow, struct df_value **pods, size_t n)
 
 	snprintf(object_text, sizeof(object_text), "{'metadata':{'namespace':'ns','name':'%s'}}", flow);
 	object = json(object_text);
-	assert_int_equal(df_counts_status(counts, object, pods, n, &arena, status, &disconnected, &err), 0);
+	assert_int_equal(df_counts_status(counts, object, NULL, pods, n, &arena, status, &disconnected, &err), 0);
 	df_value_to_int64(df_object_get_c(status, "errorCount"), &ret);
 	return ret;
 }

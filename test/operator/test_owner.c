@@ -1,4 +1,4 @@
-/* Whose a Job is, when DataFlowCrons of one name come and go. */
+/* Whose an object is, when resources of one name come and go. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "operator/job_owner.h"
+#include "operator/owner.h"
 #include "test/operator/resources.h"
 
 #define OBJECT(name, owners) "{'metadata':{'name':'" name "','uid':'uid-of-" name "'" owners "}}"

@@ -1,4 +1,4 @@
-#include "operator/job_owner.h"
+#include "operator/owner.h"
 
 enum owned { BY_NOBODY, BY_US, BY_ANOTHER };
 
@@ -22,6 +22,11 @@ static enum owned owned_by(const struct df_value *object, const char *kind, stru
 	return found;
 }
 
+bool df_owned_by_another(const struct df_value *object, const char *kind, struct df_str uid)
+{
+	return owned_by(object, kind, uid) == BY_ANOTHER;
+}
+
 bool df_job_is_of(const struct df_value *job, const struct df_value *cronjob, struct df_str uid, struct df_arena *arena)
 {
 	enum owned by_cron = owned_by(job, "DataFlowCron", uid), by_cronjob;
@@ -30,7 +35,7 @@ bool df_job_is_of(const struct df_value *job, const struct df_value *cronjob, st
 		return by_cron == BY_US;
 	by_cronjob = owned_by(job, "CronJob", df_kube_text(cronjob, arena, "metadata", "uid", NULL));
 	if (by_cronjob == BY_US) /* a namesake's is there until it is collected */
-		return owned_by(cronjob, "DataFlowCron", uid) != BY_ANOTHER;
+		return !df_owned_by_another(cronjob, "DataFlowCron", uid);
 	return by_cronjob == BY_NOBODY;
 }
 
