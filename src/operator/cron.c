@@ -2,8 +2,8 @@
  * and 7). */
 #include "kube/build.h"
 #include "operator/internal.h"
-#include "operator/owner.h"
 #include "operator/names.h"
+#include "operator/owner.h"
 #include "operator/reset.h"
 #include "operator/runs.h"
 #include "operator/steps.h"
