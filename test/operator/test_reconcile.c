@@ -253,6 +253,9 @@ static void what_is_not_wanted_goes_after_a_failed_step(void **state)
 {
 	(void)state;
 	put_resource(DF_KIND_DATAFLOWCRON, "{" GENERATE "," DISCARD "," HOURLY ",'checkpointPersistence':false}");
+	put(DF_WATCH_CRONJOBS,
+	    json("{'metadata':{'name':'dfc-f','uid':'w-1','labels':{'dataflow.dataflow.io/owned':'true'},"
+		 "'ownerReferences':[{'kind':'DataFlowCron','name':'f','uid':'" UID "','controller':true}]}}"));
 	put(DF_WATCH_JOBS, json(JOB));
 	fake_on("POST /api/v1/namespaces/team/configmaps?", 500, "", NULL);
 	assert_int_equal(reconcile(DF_KIND_DATAFLOWCRON), DF_ERR_TRANSIENT);
