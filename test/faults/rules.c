@@ -1,4 +1,5 @@
 /* The rules: reading them, counting how often a place was reached, doing what they say. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -184,6 +185,11 @@ static bool means(const struct faults_rule *rule, const struct faults_place *pla
 	       (rule->output < 0 || rule->output == place->output);
 }
 
+static bool is_while(const struct faults_rule *rule)
+{
+	return !rule->while_path || access(rule->while_path, F_OK) == 0;
+}
+
 /* Counts this time; true when the rule applies to it. */
 static bool due(struct faults_rule *rule)
 {
@@ -191,7 +197,7 @@ static bool due(struct faults_rule *rule)
 
 	if (n < rule->from || (rule->times > 0 && n >= rule->from + rule->times))
 		return false;
-	return !rule->while_path || access(rule->while_path, F_OK) == 0;
+	return is_while(rule);
 }
 
 static bool is_whole(enum action action)
@@ -327,12 +333,14 @@ int64_t faults_clock_step(void)
 {
 	struct timespec now;
 	int64_t ms, seconds = 0;
+	int saved_errno = errno; /* clock_gettime leaves it alone */
 
 	pthread_once(&faults.once, load);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	ms = ((int64_t)now.tv_sec * DF_NS_PER_S + now.tv_nsec - faults.started_ns) / DF_NS_PER_MS;
 	for (size_t i = 0; i < faults.count; i++)
-		if (faults.rules[i].action == DO_STEP && ms >= faults.rules[i].ms)
+		if (faults.rules[i].action == DO_STEP && ms >= faults.rules[i].ms && is_while(&faults.rules[i]))
 			seconds += faults.rules[i].seconds;
+	errno = saved_errno;
 	return seconds;
 }

@@ -40,7 +40,7 @@ class Pipelined(FaultCase):
         for _ in range(3):
             self.start()
             self.wait_for(lambda: self.value("dataflow_messages_total", outcome="written") > 0)
-            self.assertLess(self.stop(), 2 * SLOW)
+            self.assertLess(self.stop(), 20)
         self.assert_all(len(self.stored()))
 
     def test_kills(self):

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import statistics
 import time
 import unittest
 
@@ -32,12 +33,13 @@ class Soak(FaultCase):
         self.start()
         time.sleep(max(5, SECONDS / 10))
         first, read = self.usage(), self.value("dataflow_messages_received_total")
-        peak = dict(first)
+        peak, resident = dict(first), []
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             time.sleep(0.5)
             now = self.usage()
             peak = {key: max(peak[key], now[key]) for key in peak}
+            resident.append(now["resident"])
         self.assertGreater(self.value("dataflow_messages_received_total"), read + 1000 * SECONDS / SLOW)
         summary = (self.stop(), self.summary(self.log()))[1]
         self.assert_adds_up(summary)
@@ -46,7 +48,8 @@ class Soak(FaultCase):
         self.assertGreater(summary["retries"], 0)
         self.assertEqual(peak["threads"], first["threads"])
         self.assertLessEqual(peak["descriptors"], first["descriptors"] + 2)  # the scrape's own, and one that is opened again
-        self.assertLess(peak["resident"], first["resident"] + (2 << 20) * SLOW, "memory grows")
+        # At the end, not once in between: what a machine that stalls makes wait is given back.
+        self.assertLess(statistics.median(resident[-10:]), first["resident"] + (2 << 20) * SLOW, "memory grows")
 
 
 if __name__ == "__main__":

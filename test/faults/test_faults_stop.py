@@ -56,11 +56,12 @@ class Stop(FaultCase):
 
 
 class Hang(FaultCase):
-    def hang(self, at, **rule):
+    def hang(self, at, grace="60", **rule):
+        """A grace period of 60 s: what ends within 20 s did not wait for it."""
         self.rows(2000)
         self.rules({"at": at, "do": "hang", **rule})
         self.flow(sink=self.sqlite(columns="id INTEGER"), checkpointSaveInterval="10ms")
-        self.start("--grace", "2")
+        self.start("--grace", grace)
 
     def then_nothing_is_missing(self):
         self.rules()
@@ -70,27 +71,26 @@ class Hang(FaultCase):
     def test_in_read(self):
         self.hang("read", **{"from": 2})
         self.wait_for(lambda: self.value("dataflow_messages_total", outcome="written") > 0)
-        self.assertLess(self.stop(), 1 * SLOW)
+        self.assertLess(self.stop(), 20)
         self.then_nothing_is_missing()
         self.assertEqual(len(self.stored()), 2000, "doubled")
 
     def test_in_the_sources_connect(self):
         self.hang("source_connect")
         time.sleep(0.2)
-        self.assertLess(self.stop(), 1 * SLOW)
+        self.assertLess(self.stop(), 20)
         self.then_nothing_is_missing()
 
     def test_in_the_sinks_connect(self):
         self.hang("sink_connect")
         time.sleep(0.2)
-        self.assertLess(self.stop(), 1 * SLOW)
+        self.assertLess(self.stop(), 20)
         self.then_nothing_is_missing()
 
     def test_in_write_until_the_grace_is_over(self):
-        self.hang("write", **{"from": 2})
+        self.hang("write", grace="2", **{"from": 2})
         self.wait_for(lambda: self.value("dataflow_messages_total", outcome="written") > 0)
-        took = self.stop(code=1)
-        self.assertTrue(1.8 < took < 4 * SLOW, took)
+        self.assertGreater(self.stop(code=1), 1.8)
         self.assertIn("grace period", self.log())
         self.then_nothing_is_missing()
 
@@ -98,9 +98,10 @@ class Hang(FaultCase):
         self.hang("write", **{"from": 2})
         self.wait_for(lambda: self.value("dataflow_messages_total", outcome="written") > 0)
         self.process.send_signal(signal.SIGTERM)
+        self.wait_for(lambda: "a second signal stops at once" in self.log())
         time.sleep(0.3)
         self.assertIsNone(self.process.poll())
-        self.assertLess(self.stop(code=1), 0.5 * SLOW)
+        self.assertLess(self.stop(code=1), 20)
         self.then_nothing_is_missing()
 
 
