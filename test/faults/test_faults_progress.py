@@ -45,7 +45,7 @@ class Progress(FaultCase):
         self.rules({"at": "write", "from": 5, "do": "hang"})
         self.flow(source=ENDLESS)
         self.start("--grace", "1")
-        wait, = self.wait_for(lambda: self.lines() and self.lines()[-1]["waiting"])
+        wait, = self.wait_for(lambda: [w for line in self.lines()[-1:] for w in line["waiting"] if w["operation"] == "write"])
         self.assertEqual((wait["connector"], wait["operation"], wait["reason"]), ("sink", "write", "it does not answer"))
         self.stop(code=1)
 
