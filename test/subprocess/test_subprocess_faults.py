@@ -58,7 +58,8 @@ class Faults(ProgramTest):
 
     def check(self, cases):
         self.only("faulty")
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        cases.sort(key=lambda case: case[1] not in ("hang", "deaf"))  # first those that take longest
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
             outcomes = [(case, pool.submit(self.problem, *case[:4], **(case[4] if len(case) > 4 else {}))) for case in cases]
         for case, outcome in outcomes:
             with self.subTest(case[:3]):
