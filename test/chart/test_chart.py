@@ -8,8 +8,8 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -18,6 +18,9 @@ import urllib.request
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "test"))
+from ports import free_port  # noqa: E402
+
 HERE = pathlib.Path(__file__).resolve().parent
 CHART = ROOT / "charts/dataflow"
 DATAFLOW = os.environ.get("DATAFLOW", str(ROOT / "build/src/cmd/dataflow"))
@@ -464,12 +467,6 @@ class Rbac(unittest.TestCase):
 METRIC = re.compile(r"\bdataflow_[a-z_0-9]+")
 OPERATORS = {"dataflow_processor_scrape_up", "dataflow_operator_leader", "dataflow_controller_reconcile_duration_seconds",
              "dataflow_controller_reconcile_errors_total", "dataflow_controller_reconcile_inflight"}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Monitoring(unittest.TestCase):

@@ -9,7 +9,6 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,9 @@ import unittest
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "test"))
+from ports import free_port  # noqa: E402
+
 DATAFLOW = os.environ.get("DATAFLOW", str(ROOT / "build/src/cmd/dataflow"))
 
 
@@ -81,12 +83,6 @@ def flow(source, sink):
     return {"apiVersion": "dataflow.dataflow.io/v1", "kind": "DataFlow", "metadata": {"name": f"f{time.monotonic_ns()}"}, "spec": {
         "source": source, "sink": sink,
         "transformations": [{"type": "timezone", "config": {"timezone": "Europe/Berlin", "fields": ["at"]}}]}}
-
-
-def unused_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 GENERATE = {"type": "generate", "config": {"count": 10, "template": '{"id": ${counter}, "at": "${now}"}'}}
@@ -190,7 +186,7 @@ class Alone(unittest.TestCase):
 
     def test_metrics(self):
         """libmicrohttpd is there, and what it needs."""
-        port = unused_port()
+        port = free_port()
         source = {"type": "generate", "config": {"rate": 10, "template": GENERATE["config"]["template"]}}
         program = start("/dataflow", "run", "--metrics", f"127.0.0.1:{port}", manifest=flow(source, {"type": "discard"}))
         try:
@@ -210,7 +206,7 @@ class Alone(unittest.TestCase):
 
     def test_what_is_loaded_by_name(self):
         """libpq and libcurl are there: what fails is the connection, to a port where nobody listens."""
-        port = unused_port()
+        port = free_port()
         sinks = ({"type": "postgresql", "config": {"connectionString": f"postgres://u:p@127.0.0.1:{port}/d", "table": "t"}},
                  {"type": "clickhouse", "config": {"connectionString": f"http://u:p@127.0.0.1:{port}/d", "table": "t"}},
                  {"type": "trino", "config": {"serverURL": f"https://127.0.0.1:{port}", "catalog": "c", "schema": "s", "table": "t"}})

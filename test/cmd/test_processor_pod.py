@@ -3,14 +3,17 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 
-from cli import DATAFLOW, CliTest
+from cli import DATAFLOW, ROOT, CliTest
+
+sys.path.insert(0, str(ROOT / "test"))
+from ports import free_port  # noqa: E402
 
 SECRET = "kanarienvogel"  # part of every value; nobody may ever say it
 
@@ -21,12 +24,6 @@ def wait_until(condition, seconds, what):
         if time.monotonic() > end:
             raise AssertionError(f"{what() if callable(what) else what}: not within {seconds} s")
         time.sleep(0.02)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class PodTest(CliTest):

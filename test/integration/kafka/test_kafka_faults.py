@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -16,6 +17,9 @@ from collections import Counter
 from kafkacase import DATAFLOW, KafkaCase, LONG, Producer, services, wait_until
 
 from proxy import Proxy
+
+sys.path.insert(0, str(services.ROOT / "test"))
+from ports import free_port  # noqa: E402
 
 AWAY = 60 if LONG else 4
 STILL = 30 if LONG else 5
@@ -100,9 +104,7 @@ class Faults(KafkaCase):
 
     def test_metrics_tell_that_the_broker_is_away(self):
         """Also where no message comes afterwards."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
 
         def value(sample):
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:

@@ -26,9 +26,9 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -38,6 +38,9 @@ import urllib.request
 import uuid
 
 import services
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+from ports import free_port  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 DATAFLOW = os.environ.get("DATAFLOW", str(ROOT / "build/src/cmd/dataflow"))
@@ -111,12 +114,6 @@ def stays(condition, seconds, what):
         if not condition():
             raise AssertionError(f"did not stay so for {seconds} s: {what() if callable(what) else what}")
         time.sleep(PAUSE)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 # ---- requests --------------------------------------------------------------------------------------------------
