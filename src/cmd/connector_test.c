@@ -14,11 +14,16 @@
 struct connector_test_options {
 	const char *server, *setup, *cleanup, *feed, *dump, *restart, *against, *report, *secrets;
 	struct df_option_list rules, wrong_credentials;
-	uint64_t time_limit;
+	uint64_t time_limit, patience;
 	bool quick, list_rules;
 };
 
 #define OPTION(...) DF_OPTION(struct connector_test_options, __VA_ARGS__)
+
+static int64_t seconds(uint64_t n)
+{
+	return (int64_t)(n < RULE_SECONDS_MAX ? n : RULE_SECONDS_MAX) * DF_NS_PER_S;
+}
 
 static const struct df_option connector_test_rows[] = {
 	OPTION(server, "server", 's', .argument = "HOST:PORT",
@@ -41,6 +46,8 @@ static const struct df_option connector_test_rows[] = {
 	OPTION(secrets, "secrets", 0, .argument = "DIR", .doc = "Secrets as files: DIR/<secret>/<key>"),
 	OPTION(time_limit, "time-limit", 0, .argument = "SECONDS",
 	       .doc = "how long a rule may take that does not say so itself (default 60)"),
+	OPTION(patience, "patience", 0, .argument = "SECONDS",
+	       .doc = "how long may take what must return soon, close above all (default 1)"),
 	OPTION(quick, "quick", 'q', .doc = "fewer rows and rounds"),
 	OPTION(list_rules, "list-rules", 0, .doc = "list the rules as a Markdown table and run nothing"),
 };
@@ -130,7 +137,8 @@ static int connector_test_run(const struct df_command *command, void *options, i
 		.report = o->report,
 		.out = stdout,
 		.secrets = secrets ? df_secret_store_get(secrets) : NULL,
-		.rule_ns = (int64_t)(o->time_limit < RULE_SECONDS_MAX ? o->time_limit : RULE_SECONDS_MAX) * DF_NS_PER_S,
+		.rule_ns = seconds(o->time_limit),
+		.soon_ns = seconds(o->patience),
 		.quick = o->quick,
 	});
 	df_secret_store_free(secrets);

@@ -38,6 +38,7 @@ struct df_conformance_options {
 	FILE *out;			      /* one line a rule; NULL: none */
 	const struct df_secrets *secrets;     /* for SecretRefs of the manifest */
 	int64_t rule_ns;		      /* a rule may take so long; 0: 60 s (rules may ask for more) */
+	int64_t soon_ns;		      /* what must return soon may take so long; 0: 1 s */
 	bool quick;			      /* smaller counts: for `make test` */
 };
 

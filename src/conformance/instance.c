@@ -8,6 +8,7 @@
 #include "conformance/internal.h"
 
 #define CONNECT_NS (30 * DF_NS_PER_S)
+#define SOON_NS (1 * DF_NS_PER_S)
 #define ROWS 3 /* in the store before a rule that wants some */
 
 /* ---- either kind ----------------------------------------------------------------------------------------- */
@@ -26,6 +27,11 @@ struct df_instance df_instance_of(struct df_stage *st, const struct df_component
 struct df_instance df_instance_new(struct df_stage *st, enum df_component_kind kind, bool once)
 {
 	return df_instance_of(st, df_stage_as_written(st, kind), once);
+}
+
+int64_t df_soon_ns(const struct df_stage *st)
+{
+	return st->options->soon_ns > 0 ? st->options->soon_ns : SOON_NS;
 }
 
 int df_instance_connect(struct df_stage *st, struct df_instance *i, struct df_context *ctx, struct df_error *err)
@@ -56,7 +62,7 @@ int df_instance_close(struct df_stage *st, struct df_instance *i, struct df_erro
 	struct close_call call = { i };
 
 	df_stage_doing(st, "closing the %s", df_component_kind_name(i->kind));
-	return df_task_end(st, df_task_start(st, close_main, &call), DF_SOON_NS,
+	return df_task_end(st, df_task_start(st, close_main, &call), df_soon_ns(st),
 			   i->kind == DF_SOURCE ? "close of the source" : "close of the sink", err);
 }
 

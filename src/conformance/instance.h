@@ -4,8 +4,10 @@
 
 #include "conformance/stage.h"
 
-/* How soon close, and what it interrupts, must return. */
-#define DF_SOON_NS (1 * DF_NS_PER_S)
+/* How soon close, and what it interrupts, must return: options.soon_ns. */
+int64_t df_soon_ns(const struct df_stage *st);
+/* How long a write is left alone whose results close may have forgotten, until it is cancelled. */
+#define DF_FORGOTTEN_NS (1 * DF_NS_PER_S)
 
 struct df_instance {
 	enum df_component_kind kind;
@@ -18,7 +20,7 @@ struct df_instance df_instance_new(struct df_stage *st, enum df_component_kind k
 struct df_instance df_instance_of(struct df_stage *st, const struct df_component *component, bool once);
 /* What the connector returned. ctx may be NULL: 30 s. */
 int df_instance_connect(struct df_stage *st, struct df_instance *i, struct df_context *ctx, struct df_error *err);
-/* Fails the rule when it takes longer than DF_SOON_NS. Any thread. */
+/* Fails the rule when it takes longer than df_soon_ns. Any thread. */
 int df_instance_close(struct df_stage *st, struct df_instance *i, struct df_error *err);
 void df_instance_free(struct df_instance *i);
 /* Made and connected; fails the rule when connect does. */

@@ -63,7 +63,7 @@ static const char *close_together_side(struct df_stage *st, enum df_component_ki
 		tasks[n] = df_task_start(st, close_main, &closer);
 	for (size_t n = 0; n < CLOSERS; n++) {
 		struct df_error err = DF_ERROR_INIT;
-		int r = df_task_end(st, tasks[n], 2 * DF_SOON_NS, "one of four closes at once", &err);
+		int r = df_task_end(st, tasks[n], 2 * df_soon_ns(st), "one of four closes at once", &err);
 
 		must_succeed(st, kind, "one of four closes at once", r, &err);
 	}

@@ -66,7 +66,7 @@ static const char *close_during_connect_side(struct df_stage *st, enum df_compon
 
 		pass_time((int64_t)n * n * 20 * 1000);
 		must_close(st, &i);
-		r = df_task_end(st, t, DF_SOON_NS, "connect that close interrupted", &err);
+		r = df_task_end(st, t, df_soon_ns(st), "connect that close interrupted", &err);
 		if (r != 0)
 			check_interrupted(st, "connect", r, &err);
 		r = df_instance_connect(st, &i, NULL, &err);
@@ -90,7 +90,7 @@ static struct df_task *start_waiting_connect(struct df_stage *st, struct connect
 
 	if (!df_task_wait(t, SETTLE_NS))
 		return t;
-	df_task_end(st, t, DF_SOON_NS, "connect", NULL);
+	df_task_end(st, t, df_soon_ns(st), "connect", NULL);
 	df_instance_free(c->i);
 	return NULL;
 }
@@ -110,7 +110,8 @@ static const char *close_silent_connect_side(struct df_stage *st, enum df_compon
 	if (!t)
 		return does_not_wait;
 	must_close(st, &i);
-	check_interrupted(st, "connect", df_task_end(st, t, DF_SOON_NS, "connect that close interrupted", &err), &err);
+	check_interrupted(st, "connect", df_task_end(st, t, df_soon_ns(st), "connect that close interrupted", &err),
+			  &err);
 	df_instance_free(&i);
 	return NULL;
 }
@@ -135,7 +136,7 @@ static const char *cancel_connect_side(struct df_stage *st, enum df_component_ki
 	if (!t)
 		return does_not_wait;
 	df_context_cancel(c.ctx);
-	r = df_task_end(st, t, DF_SOON_NS, "connect whose context was cancelled", &err);
+	r = df_task_end(st, t, df_soon_ns(st), "connect whose context was cancelled", &err);
 	df_rule_check(st, r == DF_ERR_CANCELED,
 		      "%s: connect whose context was cancelled: expected DF_ERR_CANCELED, saw %s%s%s", SIDE(kind),
 		      r == 0 ? "success" : df_code_name(r), r ? ": " : "", r ? err.text : "");
@@ -166,7 +167,7 @@ static const char *connect_deadline_side(struct df_stage *st, enum df_component_
 	t = start_waiting_connect(st, &c);
 	if (!t)
 		return does_not_wait;
-	r = df_task_end(st, t, DEADLINE_NS + DF_SOON_NS, "connect whose context has a deadline in 0.6 s", &err);
+	r = df_task_end(st, t, DEADLINE_NS + df_soon_ns(st), "connect whose context has a deadline in 0.6 s", &err);
 	df_rule_check(st, r == DF_ERR_TIMEOUT || r == DF_ERR_CONNECTION || r == DF_ERR_CANCELED,
 		      "%s: connect whose deadline passed: expected DF_ERR_TIMEOUT, saw %s%s%s", SIDE(kind),
 		      r == 0 ? "success" : df_code_name(r), r ? ": " : "", r ? err.text : "");
@@ -193,7 +194,7 @@ static struct df_reading *start_waiting_read(struct df_stage *st, struct df_coll
 		df_rule_fail(st, "nothing was read within %.0f s", (double)ROWS_NS / (double)DF_NS_PER_S);
 	if (!df_reading_await(r, SIZE_MAX, SETTLE_NS))
 		return r;
-	code = df_reading_finish(r, DF_SOON_NS, &err);
+	code = df_reading_finish(r, df_soon_ns(st), &err);
 	df_rule_ok(st, code, &err, "read");
 	df_rule_not_applicable(st, "the source ends by itself");
 }
@@ -203,7 +204,7 @@ static void interrupt_read(struct df_stage *st, struct df_reading *r, struct df_
 	struct df_error err = DF_ERROR_INIT;
 
 	must_close(st, i);
-	check_interrupted(st, "read", df_reading_finish(r, DF_SOON_NS, &err), &err);
+	check_interrupted(st, "read", df_reading_finish(r, df_soon_ns(st), &err), &err);
 	df_instance_free(i);
 }
 
@@ -252,7 +253,7 @@ static void close_among_rows(struct df_stage *st)
 			df_rule_fail(st, "nothing was read within %.0f s", (double)ROWS_NS / (double)DF_NS_PER_S);
 		pass_time((int64_t)n * n * 20 * 1000);
 		must_close(st, &i);
-		code = df_reading_finish(r, DF_SOON_NS, &err);
+		code = df_reading_finish(r, df_soon_ns(st), &err);
 		if (code != 0)
 			check_interrupted(st, "read", code, &err);
 		df_instance_free(&i);
@@ -309,9 +310,9 @@ static void interrupt_write(struct df_stage *st, struct df_task *t, struct writi
 	int r;
 
 	must_close(st, i);
-	if (!df_task_wait(t, DF_SOON_NS) && atomic_load(&w->pending))
+	if (!df_task_wait(t, DF_FORGOTTEN_NS) && atomic_load(&w->pending))
 		df_context_cancel(w->ctx);
-	r = df_task_end(st, t, DF_SOON_NS, "write that close interrupted", &err);
+	r = df_task_end(st, t, df_soon_ns(st), "write that close interrupted", &err);
 	check_interrupted(st, "write", r, &err);
 	df_instance_free(i);
 }

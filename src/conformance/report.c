@@ -95,6 +95,7 @@ static void add_options(const struct df_conformance_options *o, struct df_buf *b
 		{ "dump", o->dump },
 		{ "restart", o->restart },
 		{ "wrongCredentials", o->wrong_credentials && o->wrong_credentials[0] },
+		{ "patience", o->soon_ns > 0 },
 		{ "quick", o->quick },
 	};
 

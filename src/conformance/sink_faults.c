@@ -376,7 +376,7 @@ static void cancel_stalled(struct df_stage *st)
 	struct df_task *task = write_stalled(t, &m);
 
 	df_context_cancel(m.ctx);
-	int code = df_task_end(st, task, DF_SOON_NS, "a write to a silent server, cancelled,", &err);
+	int code = df_task_end(st, task, df_soon_ns(st), "a write to a silent server, cancelled,", &err);
 
 	expect_none(t, &m, code, &err, "a write to a silent server was cancelled");
 	end_sink(t, m.s);
@@ -390,9 +390,9 @@ static void close_stalled(struct df_stage *st)
 	struct df_task *task = write_stalled(t, &m);
 
 	(void)df_instance_close(st, &(struct df_instance){ .kind = DF_SINK, .sink = m.s }, &err);
-	if (!df_task_wait(task, DF_SOON_NS) && m.s->ops->max_in_flight > 1)
+	if (!df_task_wait(task, DF_FORGOTTEN_NS) && m.s->ops->max_in_flight > 1)
 		df_context_cancel(m.ctx); /* close may have forgotten what was pending: nobody waits for it then */
-	int code = df_task_end(st, task, DF_SOON_NS, "a write to a silent server, whose sink was closed,", &err);
+	int code = df_task_end(st, task, df_soon_ns(st), "a write to a silent server, whose sink was closed,", &err);
 
 	expect_none(t, &m, code, &err, "the sink was closed during a write to a silent server");
 	df_sink_free(m.s);

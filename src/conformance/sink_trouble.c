@@ -3,7 +3,6 @@
 #include "conformance/reader.h"
 
 #define WRITE_NS (30 * DF_NS_PER_S)
-#define CANCEL_NS (2 * DF_NS_PER_S)
 #define MANY 10000
 #define POISONED 1000
 #define ROWS_CANCELLED 10
@@ -379,7 +378,7 @@ static void cancelled(struct df_stage *st)
 	pthread_join(thread, NULL);
 	df_rule_check(st, code >= 0 || code == DF_ERR_CANCELED || df_code_retryable(code),
 		      "a cancelled write fails with %s", df_rule_error(st, &err));
-	df_rule_check(st, ended - c.at_ns < CANCEL_NS, "a cancelled write went on for %.1f s",
+	df_rule_check(st, ended - c.at_ns < 2 * df_soon_ns(st), "a cancelled write went on for %.1f s",
 		      (double)(ended - c.at_ns) / (double)DF_NS_PER_S);
 	for (size_t i = 0; i < MANY; i++) {
 		without[i + 1] = df_write_result(&w.w, i) != NULL;

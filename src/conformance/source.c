@@ -216,13 +216,13 @@ static void grows(struct df_stage *st)
 			df_stage_feed(st, (int64_t)have + 1, 50);
 	}
 	if (c->messages < 200) {
-		df_rule_ok(st, df_reading_finish(r, DF_SOON_NS, &err), &err, "read");
+		df_rule_ok(st, df_reading_finish(r, df_soon_ns(st), &err), &err, "read");
 		df_reader_rows(st, c, &seen);
 		df_rows_check(st, &seen, 1, 50, NULL, false, "rows that were there when read began");
 		df_rule_not_applicable(st, "the source ends, it does not wait for more rows");
 	}
 	(void)df_reading_await(r, 201, 300 * DF_NS_PER_MS);
-	int code = df_reading_stop(r, DF_SOON_NS, &err);
+	int code = df_reading_stop(r, df_soon_ns(st), &err);
 
 	df_rule_check(st, code == DF_ERR_CANCELED, "read, cancelled, returned %s",
 		      code == 0 ? "0" : df_rule_error(st, &err));
@@ -269,7 +269,7 @@ static void backpressure(struct df_stage *st)
 	df_rule_check(st, df_reading_await(r, 10, 2 * COME_NS), "of the rows only %zu came within 60 s", c->messages);
 	nanosleep(&a_while, NULL);
 	df_stage_footprint(&now);
-	(void)df_reading_stop(r, DF_SOON_NS, &err);
+	(void)df_reading_stop(r, df_soon_ns(st), &err);
 	size_t grown = now.resident_bytes > before.resident_bytes ? now.resident_bytes - before.resident_bytes : 0;
 
 	df_rule_check(st, grown <= WIDE_FREE,

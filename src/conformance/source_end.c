@@ -36,7 +36,7 @@ static void cancel_mid_row(struct df_stage *st)
 	struct df_reading *r = df_reading_start(st, c, s);
 
 	df_rule_check(st, df_reading_await(r, 10, 2 * COME_NS), "of 200 rows none came within 60 s");
-	int code = df_reading_finish(r, DF_SOON_NS, &err);
+	int code = df_reading_finish(r, df_soon_ns(st), &err);
 
 	df_rule_check(st, code == DF_ERR_CANCELED, "read, cancelled after 10 of 200 rows, returned %s with %zu rows",
 		      code == 0 ? "0" : df_rule_error(st, &err), c->messages);
@@ -65,7 +65,7 @@ static void cancel_blocked(struct df_stage *st)
 	struct df_error err = DF_ERROR_INIT;
 	struct df_source *s;
 	struct df_reading *r = read_blocked(st, c, &s);
-	int code = df_reading_stop(r, DF_SOON_NS, &err);
+	int code = df_reading_stop(r, df_soon_ns(st), &err);
 
 	df_rule_check(st, code == DF_ERR_CANCELED, "read, cancelled while downstream was full, returned %s",
 		      code == 0 ? "0" : df_rule_error(st, &err));
@@ -99,7 +99,7 @@ static void cancel_idle(struct df_stage *st)
 	struct df_reading *r = start_following(st, c, &s);
 
 	nanosleep(&a_moment, NULL);
-	int code = df_reading_stop(r, DF_SOON_NS, &err);
+	int code = df_reading_stop(r, df_soon_ns(st), &err);
 
 	if (code == 0)
 		df_rule_not_applicable(st, "the source ends, it does not wait for more rows");
@@ -116,7 +116,7 @@ static void close_blocked(struct df_stage *st)
 	struct df_reading *r = read_blocked(st, c, &s);
 
 	close_soon(st, s);
-	int code = df_reading_finish(r, DF_SOON_NS, &err);
+	int code = df_reading_finish(r, df_soon_ns(st), &err);
 
 	df_rule_check(st, code < 0, "read, whose source was closed while downstream was full, returned %d", code);
 	df_source_free(s);
@@ -145,7 +145,7 @@ static void idle(struct df_stage *st)
 		told = c->idles > 0;
 		pthread_mutex_unlock(&c->lock);
 	}
-	int code = df_reading_stop(r, DF_SOON_NS, &err);
+	int code = df_reading_stop(r, df_soon_ns(st), &err);
 
 	if (code == 0)
 		df_rule_not_applicable(st, "the source ends, it does not wait for more rows");
@@ -174,7 +174,7 @@ static void idle_quiet(struct df_stage *st)
 	int64_t before = processor_ns();
 	bool ended = df_reading_await(r, 11, QUIET_NS);
 	int64_t used = processor_ns() - before;
-	int code = df_reading_stop(r, DF_SOON_NS, &err);
+	int code = df_reading_stop(r, df_soon_ns(st), &err);
 
 	if (ended && code == 0)
 		df_rule_not_applicable(st, "the source ends, it does not wait for more rows");

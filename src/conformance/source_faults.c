@@ -71,9 +71,9 @@ static int await_end(struct through *t, struct df_collector *c, struct df_readin
 {
 	*ret_hangs = !df_reading_await(r, t->rows, BOUND_NS);
 	if (!*ret_hangs && c->messages < t->rows)
-		return df_reading_finish(r, DF_SOON_NS, err);
+		return df_reading_finish(r, df_soon_ns(t->st), err);
 	if (*ret_hangs || t->endless)
-		return df_reading_stop(r, DF_SOON_NS, err);
+		return df_reading_stop(r, df_soon_ns(t->st), err);
 	return df_reading_finish(r, BOUND_NS, err);
 }
 
@@ -276,7 +276,7 @@ static void stalled(struct df_stage *st)
 	struct df_source *s;
 	struct df_reading *r = read_stalled(t, c, &s);
 	bool ended = df_reading_await(r, t->rows, STALL_NS);
-	int code = df_reading_stop(r, DF_SOON_NS, &err);
+	int code = df_reading_stop(r, df_soon_ns(st), &err);
 
 	df_rule_check(st, code != 0 || note_rows(t, c) == 0,
 		      "the server was silent in mid-read, and read returned as if %zu of %zu rows were all",
@@ -301,7 +301,7 @@ static void close_stalled(struct df_stage *st)
 
 	(void)df_reading_await(r, t->rows, STALL_NS / 4);
 	(void)df_instance_close(st, &(struct df_instance){ .kind = DF_SOURCE, .source = s }, &err);
-	int code = df_reading_finish(r, DF_SOON_NS, &err);
+	int code = df_reading_finish(r, df_soon_ns(st), &err);
 
 	df_rule_check(
 		st, code != 0 || note_rows(t, c) == 0,
@@ -335,9 +335,9 @@ static void commit_stalled(struct df_stage *st)
 	struct df_reading *r = read_stalled(t, c, &s);
 	struct committing m = { st, c, s, df_reader_boundary(c, 20) };
 
-	(void)df_task_end(st, df_task_start(st, commit_main, &m), DF_SOON_NS, "commit, while the server was silent,",
-			  &err);
-	(void)df_reading_stop(r, DF_SOON_NS, &err);
+	(void)df_task_end(st, df_task_start(st, commit_main, &m), df_soon_ns(st),
+			  "commit, while the server was silent,", &err);
+	(void)df_reading_stop(r, df_soon_ns(st), &err);
 	(void)df_instance_close(st, &(struct df_instance){ .kind = DF_SOURCE, .source = s }, &err);
 	df_source_free(s);
 }

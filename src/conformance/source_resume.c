@@ -175,13 +175,13 @@ static void commit_beside_read(struct df_stage *st)
 	df_rule_check(st, df_reading_await(r, 20, COME_NS), "of 100 rows only %zu came within 60 s", c->messages);
 	struct df_task *task = df_task_start(st, commit_some, &(struct committing){ st, c, s, 20 });
 
-	(void)df_task_end(st, task, DF_SOON_NS, "commit, while read waits for downstream,", &err);
+	(void)df_task_end(st, task, df_soon_ns(st), "commit, while read waits for downstream,", &err);
 	pthread_mutex_lock(&c->lock);
 	c->block_after = 0;
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 	df_rule_check(st, df_reading_await(r, ROWS, COME_NS), "after a commit only %zu of 100 rows came", c->messages);
-	(void)df_reading_stop(r, DF_SOON_NS, &err);
+	(void)df_reading_stop(r, df_soon_ns(st), &err);
 	df_source_free(s);
 }
 

@@ -16,12 +16,18 @@ void suite_write_manifest(const char *source)
 	assert_int_equal(fclose(f), 0);
 }
 
-char *suite_verdict(const char *source, const char *server, const char *rule)
+const struct suite_limits suite_patient = { .rule_ns = 60 * DF_NS_PER_S, .soon_ns = 10 * DF_NS_PER_S };
+const struct suite_limits suite_usual = { 0 };
+
+char *suite_verdict(const char *source, const char *server, const char *rule, const struct suite_limits *limits)
 {
 	const char *rules[] = { rule, NULL };
-	struct df_conformance_options options = {
-		.manifest = suite_manifest, .server = server, .rules = rules, .rule_ns = 2 * DF_NS_PER_S, .quick = true
-	};
+	struct df_conformance_options options = { .manifest = suite_manifest,
+						  .server = server,
+						  .rules = rules,
+						  .rule_ns = limits->rule_ns,
+						  .soon_ns = limits->soon_ns,
+						  .quick = true };
 	struct df_conformance_report report;
 	struct df_diags diags = { 0 };
 	struct df_error err = DF_ERROR_INIT;

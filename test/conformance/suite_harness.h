@@ -18,9 +18,18 @@ extern char suite_manifest[64];
 /* source: YAML of the component. */
 void suite_write_manifest(const char *source);
 
+/* How long a rule has, or more when it asks for it, and what must return soon; 0: as users have it. */
+struct suite_limits {
+	int64_t rule_ns, soon_ns;
+};
+/* For what must pass, however busy the machine is. */
+extern const struct suite_limits suite_patient;
+/* For what must fail. */
+extern const struct suite_limits suite_usual;
+
 /* NULL: the rule, or every one of the group, passed or does not apply; else what was seen. The caller frees. server may
- * be NULL. A rule has 2 s, or what it asks for. */
-char *suite_verdict(const char *source, const char *server, const char *rule);
+ * be NULL. */
+char *suite_verdict(const char *source, const char *server, const char *rule, const struct suite_limits *limits);
 /* How many rules of the last verdict passed. */
 size_t suite_passed(void);
 

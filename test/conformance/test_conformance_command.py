@@ -116,7 +116,7 @@ spec:
         self.assertRegex(passport["date"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
         self.assertEqual((passport["source"]["type"], passport["sink"]["type"]), ("file", "file"))
         self.assertEqual(passport["source"]["settings"]["path"], "rows/{name}.jsonl")
-        self.assertEqual(passport["options"], ["cleanup", "quick"])
+        self.assertEqual(passport["options"], ["cleanup", "patience", "quick"])
         self.assertEqual(passport["only"], ["lifecycle"])
         self.assertEqual(len(passport["rules"]), passport["passed"] + passport["failed"] + passport["notApplicable"])
         for rule in passport["rules"]:

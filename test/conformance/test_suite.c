@@ -138,30 +138,35 @@ static const struct df_connector brittle = { .source = &brittle_type, .source_op
 
 /* ---- tests ----------------------------------------------------------------------------------------------- */
 
-static char *verdict(const char *mode, const char *rule)
+static char *verdict(const char *mode, const char *rule, const struct suite_limits *limits)
 {
 	char config[128];
 
 	snprintf(config, sizeof(config), "{type: brittle, config: {mode: %s, password: not-for-anybody}}", mode);
-	return suite_verdict(config, NULL, rule);
+	return suite_verdict(config, NULL, rule, limits);
 }
 
-static void must_fail(const char *mode, const char *rule, const char *said)
+static void must_fail_within(const char *mode, const char *rule, const char *said, const struct suite_limits *limits)
 {
-	char *seen = verdict(mode, rule);
+	char *seen = verdict(mode, rule, limits);
 
 	if (!seen || !strstr(seen, said))
 		fail_msg("%s: the rule %s saw \"%s\", not \"%s\"", mode, rule, seen ? seen : "(it passed)", said);
 	free(seen);
 }
 
+static void must_fail(const char *mode, const char *rule, const char *said)
+{
+	must_fail_within(mode, rule, said, &suite_usual);
+}
+
 static void test_whole(void **state)
 {
-	char *seen = verdict("none", "lifecycle");
+	char *seen = verdict("none", "lifecycle", &suite_patient);
 
 	(void)state;
 	if (!seen)
-		seen = verdict("none", "settings");
+		seen = verdict("none", "settings", &suite_patient);
 	if (seen)
 		fail_msg("%s", seen);
 }
@@ -178,7 +183,10 @@ static void test_hangs(void **state)
 {
 	(void)state;
 	must_fail("hang", "lifecycle.close-twice", "close of the source did not return within 1.0 s");
-	must_fail("stuck", "lifecycle.close-twice", "still at it after 2 s: connecting the source");
+	must_fail_within("hang", "lifecycle.close-twice", "close of the source did not return within 0.3 s",
+			 &(struct suite_limits){ .soon_ns = 300 * DF_NS_PER_MS });
+	must_fail_within("stuck", "lifecycle.close-twice", "still at it after 2 s: connecting the source",
+			 &(struct suite_limits){ .rule_ns = 2 * DF_NS_PER_S });
 }
 
 static void test_left(void **state)

@@ -191,17 +191,17 @@ static const struct df_connector caller = { .source = &caller_type, .source_ops 
 
 /* ---- tests ----------------------------------------------------------------------------------------------- */
 
-static char *verdict(const char *mode, const char *rule)
+static char *verdict(const char *mode, const char *rule, const struct suite_limits *limits)
 {
 	char source[128];
 
 	snprintf(source, sizeof(source), "{type: caller, config: {address: \"{address}\", mode: %s}}", mode);
-	return suite_verdict(source, server, rule);
+	return suite_verdict(source, server, rule, limits);
 }
 
 static void must_pass(const char *rule)
 {
-	char *seen = verdict("good", rule);
+	char *seen = verdict("good", rule, &suite_patient);
 
 	if (seen)
 		fail_msg("%s", seen);
@@ -210,7 +210,7 @@ static void must_pass(const char *rule)
 
 static void must_fail(const char *mode, const char *rule, const char *said)
 {
-	char *seen = verdict(mode, rule);
+	char *seen = verdict(mode, rule, &suite_usual);
 
 	if (!seen || !strstr(seen, said))
 		fail_msg("%s: the rule %s saw \"%s\", not \"%s\"", mode, rule, seen ? seen : "(it passed)", said);

@@ -47,7 +47,8 @@ class SkeletonTest(unittest.TestCase):
     def passes(self, manifest, *options, program=DATAFLOW, at_least, env=None):
         """Runs the suite: nothing fails, and so many rules apply."""
         report = manifest.with_suffix(".json")
-        done = run(program, "connector", "test", "--quick", "--report", report, "--cleanup", f"rm -rf {self.dir}/store/*", *options, manifest, env=env)
+        done = run(program, "connector", "test", "--quick", "--patience", "10", "--report", report, "--cleanup", f"rm -rf {self.dir}/store/*",
+                   *options, manifest, env=env)
         self.assertTrue(report.exists(), done.stdout)
         rules = json.loads(report.read_text())["rules"]
         self.assertEqual([f"{r['rule']}: {r.get('seen', '')}" for r in rules if r["verdict"] == "fail"], [])

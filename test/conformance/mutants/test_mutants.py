@@ -10,6 +10,7 @@ from mutants import MUTANTS
 from variants import DATAFLOW, ROOT, WARNINGS, Workshop, compile_file, link, run, skeleton
 
 PARALLEL = 2
+PATIENCE = 10  # of what must pass, beside all the others
 KINDS = ("source", "sink", "both")
 WHOLE = (("mutex", True), ("rw", True), ("mutex", False))  # base, upsertMode
 
@@ -44,7 +45,7 @@ def judge(shop, mutant):
 
 def examine(shop, base, upsert):
     """The verdicts on the connector as it is, by rule, and the suite's output."""
-    results, output = shop.test(shop.build(f"whole-{base}-{upsert}", base), upsert)
+    results, output = shop.test(shop.build(f"whole-{base}-{upsert}", base), upsert, patience=PATIENCE)
     return {rule: verdict for verdict, rule, _ in results}, output
 
 
@@ -58,7 +59,7 @@ def as_written(folder, kind):
     link(objects, folder / "kv.so")
     flow = folder / "flow.yaml"
     flow.write_text((sources / "flow.yaml").read_text().replace("path: /tmp", f"path: {folder}"))
-    return run(DATAFLOW, "connector", "test", "--quick", "--against", folder / "kv.so", "--cleanup", f"rm -rf {folder}/*.kv", flow)
+    return run(DATAFLOW, "connector", "test", "--patience", PATIENCE, "--quick", "--against", folder / "kv.so", "--cleanup", f"rm -rf {folder}/*.kv", flow)
 
 
 class Variants(unittest.TestCase):

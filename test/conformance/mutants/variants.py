@@ -92,11 +92,11 @@ class Workshop:
         path.write_text(json.dumps(flow, indent=1))
         return path
 
-    def test(self, plugin, upsert=True, quick=True, rules=(), timeout=300):
+    def test(self, plugin, upsert=True, quick=True, rules=(), patience=1, timeout=300):
         """What the suite says: [(verdict, rule, seen)], and its output."""
         folder = plugin.parent
         report = folder / "report.json"
-        done = run(DATAFLOW, "connector", "test", "--against", plugin, "--report", report, *(["--quick"] if quick else []),
+        done = run(DATAFLOW, "connector", "test", "--patience", patience, "--against", plugin, "--report", report, *(["--quick"] if quick else []),
                    *[part for rule in rules for part in ("--rule", rule)],
                    "--wrong-credentials", "source.config.token=wrong", "--wrong-credentials", "sink.config.token=wrong",
                    "--cleanup", f"rm -rf {folder}/store/*.kv", self.manifest(folder, upsert), timeout=timeout)

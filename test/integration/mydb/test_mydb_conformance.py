@@ -52,7 +52,7 @@ def suite(folder, manifest, wanted, options):
     """Runs these rules in a process group of its own; what the passport says of them."""
     report = folder / f"{manifest}-{wanted[0]}.json"
     only = [part for rule in wanted for part in ("--rule", rule)]
-    done = subprocess.run([DATAFLOW, "connector", "test", "--connector-dir", PLUGINS, "--quick", "--report", report,
+    done = subprocess.run([DATAFLOW, "connector", "test", "--connector-dir", PLUGINS, "--quick", "--patience", "10", "--report", report,
                            "--server", f"127.0.0.1:{REDIS['REDIS_PORT']}", *options, *only, EXAMPLE / manifest],
                           capture_output=True, text=True, timeout=300, start_new_session=True)
     if done.returncode not in (0, 1):

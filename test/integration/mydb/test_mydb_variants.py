@@ -96,6 +96,7 @@ def examine(folder, v):
     service = services.SCRIPTS / "redis"
     report = folder / f"{v.name}.json"
     done = subprocess.run([DATAFLOW, "connector", "test", "--against", build(folder, v), "--quick", "--report", report,
+                           "--patience", "10" if v is WHOLE else "1",
                            "--server", f"127.0.0.1:{REDIS['REDIS_PORT']}", "--restart", f"{service} stop && {service} start",
                            *(part for rule in v.rules for part in ("--rule", rule)), EXAMPLE / "conformance.yaml"],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
