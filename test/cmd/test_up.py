@@ -385,10 +385,8 @@ class Isolation(Up):
         self.process.send_signal(signal.SIGTERM)
         self.wait_log("stopping:")
         time.sleep(0.5)
-        begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(20)
-        self.assertLess(time.monotonic() - begun, 8)
 
     def test_a_suspended_flow_and_one_in_its_window_rest(self):
         suspended = self.ticker("a", spec="  maintenance: {suspended: true}\n")

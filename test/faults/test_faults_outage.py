@@ -129,7 +129,7 @@ class Time(FaultCase):
         self.stop()
 
     def test_a_budget_for_memory(self):
-        self.rules({"at": "write", "times": 0, "do": "delay", "ms": 20})
+        self.rules({"at": "write", "times": 0, "do": "delay", "ms": 50})
         self.rows(3000, row=lambda i: {"id": i, "n": "x" * 10_000})
         self.flow(memoryLimit="4Mi", channelBufferSize=10_000, sink=self.sqlite(batchSize=100))
         self.start()

@@ -26,15 +26,20 @@ class Progress(FaultCase):
     def lines(self):
         return [json.loads(line) for line in self.log().splitlines() if line.startswith('{"name"') and line.endswith("}")]
 
+    def await_wait(self, connector, operation, reason, which=lambda wait: True):
+        """Until the newest line says that it waits for this; the wait."""
+        def found():
+            return [w for line in self.lines()[-1:] for w in line["waiting"]
+                    if (w["connector"], w["operation"], w["reason"]) == (connector, operation, reason) and which(w)]
+        return self.wait_for(found)[0]
+
     def test_json_says_what_it_waits_for(self):
         down = self.outage()
         self.start()
         self.wait_for(lambda: any(line["written"] > 0 and line["waiting"] == [] for line in self.lines()))
         down.touch()
-        waits = lambda: [w for w in self.lines()[-1]["waiting"] if w["attempts"] >= 3 and w["seconds"] > 0.3]
-        wait, = self.wait_for(waits)
-        self.assertEqual({k: wait[k] for k in ("connector", "type", "operation", "reason")},
-                         {"connector": "sink", "type": "sqlite", "operation": "connect", "reason": "connection refused"})
+        wait = self.await_wait("sink", "connect", "connection refused", lambda wait: wait["attempts"] >= 3 and wait["seconds"] > 0.3)
+        self.assertEqual(wait["type"], "sqlite")
         self.assertGreater(self.lines()[-1]["queued"]["output"], 0)
         self.assertGreater(self.lines()[-1]["connector_errors"], 2)
         down.unlink()
@@ -45,8 +50,7 @@ class Progress(FaultCase):
         self.rules({"at": "write", "from": 5, "do": "hang"})
         self.flow(source=ENDLESS)
         self.start("--grace", "1")
-        wait, = self.wait_for(lambda: [w for line in self.lines()[-1:] for w in line["waiting"] if w["operation"] == "write"])
-        self.assertEqual((wait["connector"], wait["operation"], wait["reason"]), ("sink", "write", "it does not answer"))
+        self.await_wait("sink", "write", "it does not answer")
         self.stop(code=1)
 
     def test_a_batch_that_fills(self):
@@ -54,9 +58,7 @@ class Progress(FaultCase):
         self.flow(source={"type": "file", "config": {"path": str(self.dir / "in.jsonl"), "follow": True}},
                   sink=self.sqlite(batchSize=1000, batchFlushIntervalSeconds=600))
         self.start()
-        wait, = self.wait_for(lambda: self.lines() and self.lines()[-1]["waiting"])
-        self.assertEqual((wait["connector"], wait["operation"], wait["reason"]),
-                         ("sink", "batch", "500 of 1000 messages are there"))
+        self.await_wait("sink", "batch", "500 of 1000 messages are there")
         self.stop()
         self.assert_all(500)
 
@@ -67,8 +69,7 @@ class Progress(FaultCase):
         self.start()
         self.wait_for(lambda: self.value("dataflow_messages_total", outcome="written") > 0)
         down.touch()
-        wait, = self.wait_for(lambda: self.lines() and self.lines()[-1]["waiting"])
-        self.assertEqual((wait["connector"], wait["operation"], wait["reason"]), ("source", "read", "reset by the peer"))
+        self.await_wait("source", "read", "reset by the peer")
         down.unlink()
         self.wait_for(lambda: self.lines()[-1]["waiting"] == [])
         self.stop()
