@@ -5,7 +5,6 @@ DATAFLOW_LONG=1: the broker stands still for 30 s and is away for a minute.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
