@@ -492,6 +492,7 @@ static void *run_thread(void *arg)
 	struct kit *k = arg;
 
 	k->result = run(k);
+	atomic_store(&k->ended, true);
 	return NULL;
 }
 
@@ -499,6 +500,7 @@ void kit_start(struct kit *k)
 {
 	k->stop = df_context_new(NULL);
 	k->kill = df_context_new(NULL);
+	atomic_store(&k->ended, false);
 	assert_int_equal(make(k), 0);
 	assert_int_equal(pthread_create(&k->thread, NULL, run_thread, k), 0);
 }
@@ -510,6 +512,16 @@ int kit_join(struct kit *k)
 	df_context_free(DF_TAKE(k->stop));
 	df_context_free(DF_TAKE(k->kill));
 	return k->result;
+}
+
+void kit_answer_all(struct kit *k)
+{
+	while (!atomic_load(&k->ended)) {
+		if (kit_pending(&k->main))
+			kit_answer(&k->main, 0, 0);
+		else
+			kit_sleep(1);
+	}
 }
 
 void kit_free(struct kit *k)

