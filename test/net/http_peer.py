@@ -15,6 +15,7 @@ import threading
 import time
 
 connections = 0
+arrived = 0  # requests that will never be answered
 
 
 def openssl(*words):
@@ -51,7 +52,7 @@ def read_body(headers, stream):
 
 
 def serve(connection):
-    global connections
+    global connections, arrived
     connections += 1
     stream = connection.makefile("rb")
     dies = False
@@ -65,6 +66,7 @@ def serve(connection):
             lines.append(text)
             headers[text.partition(":")[0].lower()] = text.partition(":")[2].strip()
         if path == "/unread":  # the body stays where it is
+            arrived += 1
             time.sleep(60)
         body = read_body(headers, stream)
         send = connection.sendall
@@ -76,6 +78,8 @@ def serve(connection):
             send(answer(b""))
         elif path == "/connections":
             send(answer(b"%d" % connections))
+        elif path == "/arrived":
+            send(answer(b"%d" % arrived))
         elif path == "/status":
             status, _, retry = query.partition("&")
             send(answer(b"why", f"{status} Because", *([f"Retry-After:  {retry.replace('+', ' ')} "] if retry else [])))
@@ -94,15 +98,17 @@ def serve(connection):
                 time.sleep(0.02)
             send(b"0\r\n\r\n")
         elif path == "/silent":
+            arrived += 1
             time.sleep(60)
         elif path == "/stall":
             send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            arrived += 1
             time.sleep(60)
-        elif path == "/slow":  # a byte every 50 ms
+        elif path == "/slow":  # a byte every 50 ms, or so many
             send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
             for i in range(10):
                 send(b"%d" % i)
-                time.sleep(0.05)
+                time.sleep(int(query or 50) / 1000)
         elif path == "/cut":
             send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
             return

@@ -133,8 +133,8 @@ static void test_hanging_ones_time_out_together(void **state)
 		add(peer.plain, "/echo");
 	}
 	o.at_once = 90;
-	o.timeout_ns = 700 * MS;
-	assert_true(fetch(&o, NULL) < 8 * S); /* one after another it would be 42 s */
+	o.timeout_ns = 5 * S;
+	assert_true(fetch(&o, NULL) < 40 * S); /* one after another it would be 300 s */
 	for (size_t i = 0; i < all.n; i++)
 		assert_int_equal(all.code[i], i % 3 == 2 ? 0 : DF_ERR_TIMEOUT);
 }
@@ -193,8 +193,8 @@ static void test_a_deadline_ends_all(void **state)
 	(void)state;
 	for (int i = 0; i < 200; i++)
 		add(peer.plain, i == 0 ? "/echo" : "/silent");
-	df_context_deadline(ctx, df_clock_monotonic() + 500 * MS);
-	assert_true(fetch(&o, ctx) < 5 * S);
+	df_context_deadline(ctx, df_clock_monotonic() + 3 * S);
+	assert_true(fetch(&o, ctx) < 30 * S); /* four rounds of 10 s without it */
 	assert_int_equal(all.code[0], 0);
 	for (size_t i = 1; i < all.n; i++)
 		assert_int_equal(all.code[i], DF_ERR_TIMEOUT);
