@@ -345,7 +345,7 @@ static void *close_soon(void *arg)
 {
 	struct kit_source *s = arg;
 
-	(void)!df_context_sleep(NULL, 100 * DF_NS_PER_MS);
+	(void)!df_context_sleep(NULL, 500 * DF_NS_PER_MS);
 	assert_int_equal(s->source->ops->close(s->source, NULL), 0);
 	return NULL;
 }
@@ -367,7 +367,7 @@ static void close_during_a_long_query(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, close_soon, &s), 0);
 	assert_int_equal(kit_source_read(&s), DF_ERR_CANCELED);
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_true(df_clock_monotonic() - start < DF_NS_PER_S);
+	assert_true(df_clock_monotonic() - start < 10 * DF_NS_PER_S);
 	kit_source_close(&s);
 }
 
@@ -380,7 +380,7 @@ static void close_between_polls(void **state)
 	pthread_t thread;
 
 	kit_sql(kit, "CREATE TABLE t (id, updated_at); INSERT INTO t VALUES (1, 1)");
-	assert_int_equal(kit_source_open(kit, &s, "{\"table\":\"t\"}", NULL), 0);
+	assert_int_equal(kit_source_open(kit, &s, "{\"table\":\"t\",\"pollInterval\":60}", NULL), 0);
 	assert_int_equal(df_connector_sqlite.source_ops->create(&s.settings, &env, &endless, &s.err), 0);
 	s.source->ops->free(s.source);
 	s.source = endless;
@@ -389,7 +389,7 @@ static void close_between_polls(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, close_soon, &s), 0);
 	assert_int_equal(kit_source_read(&s), DF_ERR_CANCELED);
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_true(df_clock_monotonic() - start < DF_NS_PER_S);
+	assert_true(df_clock_monotonic() - start < 10 * DF_NS_PER_S);
 	IDS(&s, "1");
 	kit_source_close(&s);
 }

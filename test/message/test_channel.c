@@ -439,9 +439,9 @@ static void test_nobody_wakes_up_in_vain(void **state)
 	pthread_join(receiver.thread, NULL);
 	assert_int_equal(sender.rc, 0);
 	assert_int_equal(receiver.rc, 0);
-	/* One to sleep, and a few for mutexes that were taken. */
-	assert_in_range(sender.switches, 0, 8);
-	assert_in_range(receiver.switches, 0, 8);
+	/* One to sleep, and a few for mutexes that were taken; 99 in vain. */
+	assert_in_range(sender.switches, 0, 40);
+	assert_in_range(receiver.switches, 0, 40);
 	df_channel_free(ch);
 	df_channel_free(empty);
 }
@@ -454,13 +454,13 @@ static void test_wait_time(void **state)
 	int64_t from = df_clock_monotonic();
 
 	(void)state;
-	assert_int_equal(df_channel_receive(ch, NULL, from + 5 * DF_NS_PER_MS, &batch, NULL), DF_ERR_TIMEOUT);
+	assert_int_equal(df_channel_receive(ch, NULL, from + 300 * DF_NS_PER_MS, &batch, NULL), DF_ERR_TIMEOUT);
 	int64_t to = df_clock_monotonic();
 	assert_int_equal(try(ch, 1, 1), 0);
 	assert_int_equal(take(ch), 1);
 	df_channel_stats(ch, &stats);
 	assert_int_equal(stats.send_wait_ns, 0);
-	assert_in_range(stats.receive_wait_ns, 4 * DF_NS_PER_MS, to - from);
+	assert_in_range(stats.receive_wait_ns, 50 * DF_NS_PER_MS, to - from);
 	df_channel_free(ch);
 }
 
