@@ -255,10 +255,15 @@ static int64_t take_due(struct df_kube_queue *q)
 	return -1;
 }
 
-static void sleep_until(struct df_kube_queue *q, int64_t ns)
+/* Until that time (-1: there is none), the context's deadline or a change. */
+static void sleep_until(struct df_kube_queue *q, const struct df_context *ctx, int64_t ns)
 {
-	struct timespec at = { .tv_sec = ns / DF_NS_PER_S, .tv_nsec = ns % DF_NS_PER_S };
+	int left_ms = df_context_remaining_ms(ctx);
+	int64_t deadline_ns = df_clock_monotonic() + left_ms * DF_NS_PER_MS;
 
+	if (left_ms >= 0 && (ns < 0 || deadline_ns < ns))
+		ns = deadline_ns;
+	struct timespec at = { .tv_sec = ns / DF_NS_PER_S, .tv_nsec = ns % DF_NS_PER_S };
 	if (ns < 0)
 		pthread_cond_wait(&q->changed, &q->lock);
 	else
@@ -280,7 +285,7 @@ int df_kube_queue_get(struct df_kube_queue *q, struct df_context *ctx, char **re
 		e = q->first;
 		if (e)
 			break;
-		sleep_until(q, next_ns);
+		sleep_until(q, ctx, next_ns);
 	}
 	if (code == 0) {
 		q->first = e->next;
