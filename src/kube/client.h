@@ -141,5 +141,7 @@ struct df_value *df_kube_at(const struct df_value *object, ...) __attribute__((s
 struct df_str df_kube_text(const struct df_value *object, struct df_arena *arena, ...) __attribute__((sentinel));
 /* The time there, in whole seconds since 1970; 0 when it is none. */
 int64_t df_kube_time(const struct df_value *object, struct df_arena *arena, ...) __attribute__((sentinel));
+/* Have two objects the same members, but for that one, which either may have? False when one is no object. */
+bool df_kube_same_but(const struct df_value *a, const struct df_value *b, const char *key);
 
 #endif

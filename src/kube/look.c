@@ -43,3 +43,21 @@ int64_t df_kube_time(const struct df_value *object, struct df_arena *arena, ...)
 	va_end(keys);
 	return v && v->kind == DF_STRING && df_rfc3339_parse(df_value_text(v, arena), &time) ? time.seconds : 0;
 }
+
+bool df_kube_same_but(const struct df_value *a, const struct df_value *b, const char *key)
+{
+	size_t left = 0;
+
+	if (!a || !b || a->kind != DF_OBJECT || b->kind != DF_OBJECT)
+		return false;
+	df_for_each (member, a) {
+		const struct df_value *other = df_object_get(b, df_value_key(member));
+
+		if (df_str_equal_c(df_value_key(member), key))
+			continue;
+		if (!other || !df_value_equal(member, other))
+			return false;
+		left++;
+	}
+	return left + (df_object_get_c(b, key) != NULL) == b->len;
+}

@@ -65,20 +65,8 @@ static int read_request(struct review *r, struct df_str text, struct df_error *e
 static bool only_ends_reset(const struct df_value *old, const struct df_value *spec)
 {
 	const struct df_value *is = df_object_get_c(spec, RESET_KEY);
-	size_t left = 0;
 
-	if (!old || !spec || old->kind != DF_OBJECT || spec->kind != DF_OBJECT || (is && is->kind != DF_FALSE))
-		return false;
-	df_for_each (member, old) {
-		const struct df_value *now = df_object_get(spec, df_value_key(member));
-
-		if (df_str_equal_c(df_value_key(member), RESET_KEY))
-			continue;
-		if (!now || !df_value_equal(member, now))
-			return false;
-		left++;
-	}
-	return left + (is != NULL) == spec->len;
+	return df_kube_same_but(old, spec, RESET_KEY) && (!is || is->kind == DF_FALSE);
 }
 
 /* What is not looked at: deletions, the status, an object that is going, and one whose spec stays, however wrong it is.

@@ -139,29 +139,11 @@ static void trim_pod(struct df_value *object, struct df_arena *arena)
 
 /* ---- changes --------------------------------------------------------------------------------------------- */
 
-/* But for that member? */
-static bool equal_but(const struct df_value *a, const struct df_value *b, const char *key)
-{
-	size_t left = 0;
-
-	df_for_each (member, a) {
-		const struct df_value *other = df_object_get(b, df_value_key(member));
-
-		if (df_str_equal_c(df_value_key(member), key))
-			continue;
-		if (!other || !df_value_equal(member, other))
-			return false;
-		left++;
-	}
-	return left + (df_object_get_c(b, key) != NULL) == b->len;
-}
-
 /* Only the status is another one, which is our own word: another spec is another generation. */
 static bool same_but_status(const struct df_value *before, const struct df_value *now)
 {
-	const struct df_value *old = df_object_get_c(before, "metadata"), *new = df_object_get_c(now, "metadata");
-
-	return old && new && old->kind == DF_OBJECT &&new->kind == DF_OBJECT &&equal_but(old, new, "resourceVersion");
+	return df_kube_same_but(df_object_get_c(before, "metadata"), df_object_get_c(now, "metadata"),
+				"resourceVersion");
 }
 
 static void flow_changed(void *arg, enum df_kube_event event, struct df_value *object, struct df_arena *arena)
