@@ -14,16 +14,9 @@ from cli import DATAFLOW, ROOT, CliTest
 
 sys.path.insert(0, str(ROOT / "test"))
 from ports import free_port  # noqa: E402
+from waiting import wait_until  # noqa: E402
 
 SECRET = "kanarienvogel"  # part of every value; nobody may ever say it
-
-
-def wait_until(condition, seconds, what):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"{what() if callable(what) else what}: not within {seconds} s")
-        time.sleep(0.02)
 
 
 class PodTest(CliTest):

@@ -5,11 +5,16 @@
     running.wait_log("connection refused")
     status, seconds = running.stop()
 """
+import pathlib
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from waiting import wait_until  # noqa: E402,F401  who imports this wants both
 
 
 class Running:
@@ -62,13 +67,3 @@ class Running:
     def _close(self):
         self._reader.join(5)
         self.process.stderr.close()
-
-
-def until(condition, seconds=60, what=""):
-    """Waits for a true answer and returns it. what: a text, or a function that says how things stand."""
-    end = time.monotonic() + seconds
-    while not (result := condition()):
-        if time.monotonic() > end:
-            raise AssertionError(f"it did not happen within {seconds} s: {what() if callable(what) else what}")
-        time.sleep(0.02)
-    return result

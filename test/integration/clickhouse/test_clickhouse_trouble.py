@@ -2,7 +2,6 @@
 
 DATAFLOW_LONG=1 kills more often.
 """
-import json
 import os
 import random
 import signal
@@ -14,7 +13,7 @@ import services
 from clickhouse_kit import ClickHouseTest, cli, everywhere
 from proxy import Proxy
 from rows import json_lines
-from running import until
+from running import wait_until
 
 LONG = bool(os.environ.get("DATAFLOW_LONG"))
 MANY = "SELECT number AS id, toDateTime(1700000000 + intDiv(number, 10)) AS created_at, toString(number) AS s FROM numbers({})"
@@ -135,7 +134,7 @@ class Broken(ClickHouseTest):
                 self.flow("clickhouse", {"connectionString": self.new.url(transport, port=proxy.port, read_timeout="1s"),
                                          "table": "stalled", "pollInterval": 1}, "file", {"path": str(self.dir / f"{transport}.jsonl")})
                 running = self.begin()
-                until(lambda: json_lines(self.dir / f"{transport}.jsonl"), what=running.text)
+                wait_until(lambda: json_lines(self.dir / f"{transport}.jsonl"), what=running.text)
                 self.assertNotIn("timeout", running.text())
                 proxy.stall.set()
                 running.wait_log("timeout")
@@ -149,12 +148,12 @@ class Broken(ClickHouseTest):
                     self.flow("clickhouse", {"connectionString": server.url(transport, max_block_size=5), "query":
                                              "SELECT sleepEachRow(0.1) AS x, number AS id FROM numbers(400)"}, "discard", {})
                     running = self.begin()
-                    until(lambda: self.sleeps(server), what=running.text)
+                    wait_until(lambda: self.sleeps(server), what=running.text)
                     status, seconds = running.stop()
                     self.assertEqual(status, 0, running.text())
                     self.assertLess(seconds, 20)
                     if not (server.old and transport == "http"):  # it does not see that nobody listens any more
-                        until(lambda: not self.sleeps(server), what="the server's end of it")
+                        wait_until(lambda: not self.sleeps(server), what="the server's end of it")
 
     @staticmethod
     def sleeps(server):

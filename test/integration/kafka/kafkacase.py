@@ -11,10 +11,11 @@ import unittest
 import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "test/integration"))
+sys.path[:0] = [str(ROOT / "test/integration"), str(ROOT / "test")]
 import peers  # noqa: E402
 from rows import json_lines
 import services  # noqa: E402
+from waiting import wait_until  # noqa: E402
 
 DATAFLOW = os.environ.get("DATAFLOW", str(ROOT / "build/src/cmd/dataflow"))
 LONG = bool(os.environ.get("DATAFLOW_LONG"))  # the long forms: 100,000 messages, a broker that stands still for 30 s
@@ -22,15 +23,6 @@ LONG = bool(os.environ.get("DATAFLOW_LONG"))  # the long forms: 100,000 messages
 peers.need("confluent-kafka==2.16.1")
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition  # noqa: E402
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # noqa: E402
-
-
-def wait_until(condition, seconds=30, what="the condition"):
-    end = time.monotonic() + seconds
-    while not (result := condition()):
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {seconds} s")
-        time.sleep(0.05)
-    return result
 
 
 class KafkaCase(unittest.TestCase):

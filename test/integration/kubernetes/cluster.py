@@ -40,6 +40,7 @@ import uuid
 import services
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+import waiting  # noqa: E402
 from ports import free_port  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
@@ -95,16 +96,8 @@ def use():
 
 
 def wait_until(condition, seconds, what):
-    """Waits for a true answer and returns it. what: a text, or a function that says how things stand."""
-    seconds *= PATIENCE
-    end = time.monotonic() + seconds
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
-        time.sleep(PAUSE)
+    """As everywhere, in the time that this machine needs."""
+    return waiting.wait_until(condition, seconds * PATIENCE, what, PAUSE)
 
 
 def stays(condition, seconds, what):

@@ -1,5 +1,4 @@
 """The worked example when the server, the network or the program itself fails: nothing lost, and nothing doubled where that can be."""
-import json
 import random
 import time
 

@@ -1,6 +1,5 @@
 """The PostgreSQL sink on a real server: inserts, upserts, deletes, tables as they come, poison. Small flushes (prepared
 statements) and large ones (COPY) must do the same, so most tests run as both."""
-import json
 import unittest
 
 from postgresql_kit import PG, PostgresTest, rows, sql, start, superuser

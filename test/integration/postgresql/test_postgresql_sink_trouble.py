@@ -9,7 +9,7 @@ import unittest
 
 from postgresql_kit import PG, PostgresTest, rows, services, sql, start, superuser
 from proxy import Proxy
-from running import until
+from running import wait_until
 
 setUpModule = start
 
@@ -73,7 +73,7 @@ class Rights(PostgresTest):
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(locker.wait)
         self.addCleanup(locker.kill)
-        holder = until(lambda: sql("SELECT pid FROM pg_locks WHERE relation = to_regclass('t') AND mode = 'AccessExclusiveLock' AND granted"))
+        holder = wait_until(lambda: sql("SELECT pid FROM pg_locks WHERE relation = to_regclass('t') AND mode = 'AccessExclusiveLock' AND granted"))
         running = self.begin(self.flow(self.sink(url=url)), "--once")
         running.wait_log("55P03")
         sql(f"SELECT pg_terminate_backend({holder})")  # without psql the backend would sleep on
@@ -109,7 +109,7 @@ class Rights(PostgresTest):
         running = self.begin(self.flow(self.sink()))
         running.wait_log("53100")
         subprocess.run(["mount", "-o", "remount,size=64m", mount], check=True)
-        until(lambda: sql("SELECT count(*) FROM t WHERE id >= 0") == "2000")
+        wait_until(lambda: sql("SELECT count(*) FROM t WHERE id >= 0") == "2000")
         self.assertEqual(running.stop()[0], 0, running.text())
 
 
@@ -134,7 +134,7 @@ class Changes(PostgresTest):
                 self.fail(self.running.text())
             return sql(query, check=False) == expected
 
-        until(there, what=lambda: f"{query} is {sql(query, check=False)} instead of {expected}\n{self.running.text()}")
+        wait_until(there, what=lambda: f"{query} is {sql(query, check=False)} instead of {expected}\n{self.running.text()}")
 
     def test_column_added_dropped_and_changed(self):
         for size in (1, 200):
@@ -180,7 +180,7 @@ class Network(PostgresTest):
         with Proxy((PG["POSTGRESQL_HOST"], int(PG["POSTGRESQL_PORT"]))) as proxy:
             url = PG["POSTGRESQL_URL"].replace(PG["POSTGRESQL_PORT"], str(proxy.port)) + "?sslmode=disable"
             running = self.begin(self.flow(self.sink(url=url, batchSize=20_000)), "--grace", "1")
-            until(lambda: proxy.connections)
+            wait_until(lambda: proxy.connections)
             time.sleep(0.15)
             proxy.stall.set()
             time.sleep(0.5)
@@ -272,7 +272,7 @@ class Kills(PostgresTest):
         """The one that connected first cannot commit any more once the second asked for the position."""
         flow = self.flow(self.sink("keyless", batchSize=100, exactlyOnce=True), source=self.source())
         first = self.begin(flow)
-        until(lambda: sql("SELECT count(*) FROM keyless") != "0")
+        wait_until(lambda: sql("SELECT count(*) FROM keyless") != "0")
         done = self.run_flow(flow, "--once")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.more_source()

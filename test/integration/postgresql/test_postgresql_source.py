@@ -8,7 +8,7 @@ import unittest
 import postgresql_kit
 from postgresql_kit import PG, sql, superuser
 from postgresql_reading import SourceTest
-from running import Running, until
+from running import Running, wait_until
 
 
 def setUpModule():
@@ -157,9 +157,9 @@ class Modes(SourceTest):
         """A pipeline that goes on while the table is altered."""
         sql("CREATE TABLE t (id int PRIMARY KEY, a int, b text); INSERT INTO t VALUES (1, 1, 'x')")
         running = self.start(pollInterval=1)
-        until(lambda: len(self.lines("out.jsonl")) == 1)
+        wait_until(lambda: len(self.lines("out.jsonl")) == 1)
         sql("ALTER TABLE t ADD c int4range, ALTER a TYPE text, DROP b; INSERT INTO t VALUES (2, 'two', '[1,5)')")
-        until(lambda: len(self.lines("out.jsonl")) == 2)
+        wait_until(lambda: len(self.lines("out.jsonl")) == 2)
         self.assertEqual(self.lines("out.jsonl")[1], {"id": 2, "a": "two", "c": "[1,5)"})
         self.assertIn("the columns of t have changed", running.text())
         sql("ALTER TABLE t DROP id")
@@ -216,17 +216,17 @@ class Late(SourceTest):
     def lose_or_not(self, **config):
         sql("CREATE TABLE t (id int PRIMARY KEY, updated_at timestamptz DEFAULT clock_timestamp()); INSERT INTO t VALUES (1)")
         running = self.start(pollInterval=1, **config)
-        until(lambda: self.out_ids() == [1])
+        wait_until(lambda: self.out_ids() == [1])
         late = subprocess.Popen(["psql", "-XAtq", PG["POSTGRESQL_URL"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         late.stdin.write("BEGIN; INSERT INTO t VALUES (2); SELECT 'open';\n")
         late.stdin.flush()
         self.assertEqual(late.stdout.readline(), "open\n")
         sql("INSERT INTO t VALUES (3)")
-        until(lambda: 3 in self.out_ids())
+        wait_until(lambda: 3 in self.out_ids())
         late.communicate("COMMIT; INSERT INTO t VALUES (4);\n")
-        until(lambda: 4 in self.out_ids())
+        wait_until(lambda: 4 in self.out_ids())
         sql("INSERT INTO t VALUES (5)")
-        until(lambda: 5 in self.out_ids())
+        wait_until(lambda: 5 in self.out_ids())
         self.assertEqual(running.stop()[0], 0)
         return self.out_ids()
 

@@ -13,7 +13,7 @@ import services
 from postgresql_kit import PG, sql, superuser
 from postgresql_reading import SourceTest
 from proxy import Proxy
-from running import until
+from running import wait_until
 
 
 def setUpModule():
@@ -150,7 +150,7 @@ class Connections(SourceTest):
         running = self.start(url=url("reader", "reader-secret"))
         self.assertIn('"transient"', running.wait_log("too many connections for role .*53300|53300"))
         superuser("ALTER ROLE reader CONNECTION LIMIT -1")
-        until(lambda: self.out_ids() == [1])
+        wait_until(lambda: self.out_ids() == [1])
         running.stop()
 
 
@@ -160,11 +160,11 @@ class Cancelling(SourceTest):
 
     def test_stop_in_a_long_query(self):
         running = self.start(table=None, query="SELECT 1 AS id, pg_sleep(60)")
-        until(lambda: self.active() == 1)
+        wait_until(lambda: self.active() == 1)
         status, seconds = running.stop()
         self.assertEqual(status, 0, running.text())
         self.assertLess(seconds, 20)
-        until(lambda: self.active() == 0, 20)
+        wait_until(lambda: self.active() == 0, 20)
 
     def test_stop_while_connecting(self):
         with socket.create_server(("127.0.0.1", 0)) as s:
@@ -180,7 +180,7 @@ class Cancelling(SourceTest):
         sql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 20000) i")
         with Proxy(("127.0.0.1", int(PG["POSTGRESQL_PORT"]))) as proxy:
             running = self.start(url=url(port=proxy.port, query="sslmode=disable"), pollInterval=1)
-            until(lambda: self.lines("out.jsonl"))
+            wait_until(lambda: self.lines("out.jsonl"))
             proxy.stall.set()
             time.sleep(1.5)
             status, seconds = running.stop()
@@ -215,16 +215,16 @@ class Outages(SourceTest):
             return 0
 
     def finish(self, running):
-        until(lambda: self.count() == self.ROWS)
+        wait_until(lambda: self.count() == self.ROWS)
         self.assertEqual(running.stop()[0], 0, running.text())
 
     def test_cut_and_reset_in_the_middle_of_rows(self):
         with Proxy(("127.0.0.1", int(PG["POSTGRESQL_PORT"]))) as proxy:
             proxy.cut_after_answer = 1_000_000
             running = self.pipeline(proxy.port)
-            until(lambda: proxy.connections >= 2)
+            wait_until(lambda: proxy.connections >= 2)
             proxy.cut_after_answer = 2_000_000
-            until(lambda: self.count() > 1000)
+            wait_until(lambda: self.count() > 1000)
             proxy.reset()
             self.finish(running)
             self.assertGreaterEqual(proxy.connections, 2)
@@ -232,7 +232,7 @@ class Outages(SourceTest):
     def test_stall(self):
         with Proxy(("127.0.0.1", int(PG["POSTGRESQL_PORT"]))) as proxy:
             running = self.pipeline(proxy.port, readBatchSize=5000)
-            until(lambda: self.count() > 100)
+            wait_until(lambda: self.count() > 100)
             proxy.stall.set()
             time.sleep(0.5)
             proxy.stall.clear()
@@ -242,16 +242,16 @@ class Outages(SourceTest):
         running = self.pipeline(readBatchSize=200)
         for how in (signal.SIGINT, signal.SIGQUIT):  # pg_ctl stop -m fast, -m immediate
             before = self.count()
-            until(lambda: self.count() > before or self.count() == self.ROWS)
+            wait_until(lambda: self.count() > before or self.count() == self.ROWS)
             pid = int(pathlib.Path(PG["POSTGRESQL_DATA"], "postmaster.pid").read_text().split()[0])
             os.kill(pid, how)
-            until(lambda: subprocess.run([services.SCRIPTS / "postgresql", "status"], stdout=subprocess.DEVNULL).returncode != 0)
+            wait_until(lambda: subprocess.run([services.SCRIPTS / "postgresql", "status"], stdout=subprocess.DEVNULL).returncode != 0)
             services.script("postgresql", "start")
         self.finish(running)
 
     def test_backend_is_terminated(self):
         running = self.pipeline(readBatchSize=100)
-        until(lambda: self.count() > 0)
+        wait_until(lambda: self.count() > 0)
         for _ in range(3):
             superuser("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dataflow/default/flow'")
             time.sleep(0.2)

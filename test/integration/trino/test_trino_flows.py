@@ -8,7 +8,7 @@ import time
 import unittest
 
 from rows import json_lines
-from running import Running, until
+from running import Running, wait_until
 from trino_kit import TrinoTest, cli
 
 
@@ -132,14 +132,14 @@ class Source(TrinoTest):
             return self.sql("SELECT query_id, state FROM system.runtime.queries WHERE state NOT IN ('FINISHED', 'FAILED') "
                             "AND \"query\" LIKE '%lineitem a, lineitem b%' AND \"query\" NOT LIKE '%runtime%'")
 
-        until(lambda: not queries(), what=lambda: f"none of another test is left, but {queries()}")
+        wait_until(lambda: not queries(), what=lambda: f"none of another test is left, but {queries()}")
         running = Running([cli.DATAFLOW, "run", "flow.yaml"], self.dir, self.env())
         self.addCleanup(running.kill)
-        until(lambda: [state for _, state in queries()] == ["RUNNING"], what=running.text)
+        wait_until(lambda: [state for _, state in queries()] == ["RUNNING"], what=running.text)
         status, seconds = running.stop()
         self.assertLess(seconds, 30)
         self.assertEqual(status, 0, running.text())
-        until(lambda: not queries(), what=lambda: f"the query goes on at the server: {queries()}")
+        wait_until(lambda: not queries(), what=lambda: f"the query goes on at the server: {queries()}")
 
 
 class Sink(TrinoTest):
