@@ -5,13 +5,16 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 import tempfile
-import time
 import unittest
 
 import page
 import suite_kit
 from suite_kit import HERE, ROOT, connector_test, lines
+
+sys.path.insert(0, str(ROOT / "test"))
+from waiting import wait_until  # noqa: E402
 
 FILE = HERE / "file.yaml"
 
@@ -157,22 +160,20 @@ spec:
 
     def test_what_a_rule_started_ends_with_it(self):
         connector_test(self.dir, "--time-limit", "1", "--rule", "lifecycle.close-twice", "--feed", "sleep 98765", FILE, timeout=30)
-        self.assertFalse(self.running("sleep 98765"))
+        wait_until(lambda: not self.running("sleep 98765"), 20)  # killed is not yet gone
 
     def test_a_signal_ends_the_rule_cleans_up_and_ends_the_suite(self):
         (self.dir / "rows").mkdir()
         suite = subprocess.Popen([suite_kit.DATAFLOW, "connector", "test", "--rule", "lifecycle", "--feed", "sleep 98764",
                                   "--cleanup", "touch cleaned", FILE], cwd=self.dir, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        until = time.monotonic() + 20
-        while not self.running("sleep 98764") and time.monotonic() < until:
-            time.sleep(0.02)
+        wait_until(lambda: self.running("sleep 98764"), 20)
         suite.send_signal(signal.SIGINT)
         out, err = suite.communicate(timeout=20)
         self.assertEqual(suite.returncode, 1)
         self.assertIn("stopped by SIGINT", err)
         self.assertEqual(len(lines(out)), 1, out)
         self.assertTrue((self.dir / "cleaned").exists())
-        self.assertFalse(self.running("sleep 98764"))
+        wait_until(lambda: not self.running("sleep 98764"), 20)
 
 
 class Page(unittest.TestCase):

@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import pathlib
+import socket
 import ssl
 import subprocess
 import threading
@@ -60,7 +61,7 @@ def served(port, ca=None):
     """The certificate that a TLS client is given there (PEM); None when it does not get through."""
     context = ssl.create_default_context(cadata=ca) if ca else ssl._create_unverified_context()
     try:
-        with cluster.socket.create_connection(("127.0.0.1", port), timeout=5) as raw, context.wrap_socket(raw, server_hostname="127.0.0.1") as tls:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as raw, context.wrap_socket(raw, server_hostname="127.0.0.1") as tls:
             return ssl.DER_cert_to_PEM_cert(tls.getpeercert(binary_form=True))
     except OSError:
         return None
@@ -244,7 +245,7 @@ class Files(Webhook):
 
     def test_tls_1_1_is_refused(self):
         self.start()
-        with cluster.socket.create_connection(("127.0.0.1", self.port), timeout=5) as raw:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as raw:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             context.set_ciphers("ALL:@SECLEVEL=0")
