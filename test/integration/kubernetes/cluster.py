@@ -342,13 +342,13 @@ class Case(unittest.TestCase):
         """Who wrote what in this namespace since cluster.audit_mark()."""
         return audited(mark, self.namespace, **options)
 
-    def await_quiet(self, who="", within=30):
+    def await_quiet(self, who="", within=30, **options):
         """Until nobody (whose user agent has `who`) has written in this namespace for two seconds. Controllers tell their status late."""
 
         def quiet():
             mark = audit_mark()
             time.sleep(2)
-            return not [w for w in self.writes(mark) if who in w[4]]
+            return not [w for w in self.writes(mark, **options) if who in w[4]]
 
         wait_until(quiet, within, "no more writes")
 

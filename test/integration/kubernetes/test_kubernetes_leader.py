@@ -113,6 +113,7 @@ class Leader(cluster.Case):
         wait_until(self.holder, 10, "a leader")
         second = self.operator(kubeconfig=self.account("second"), env=quick)
         self.works("a")
+        self.await_quiet(ignore=("leases",))  # what is on its way to the server arrives, whatever becomes of its sender
         os.kill(first.process.pid, signal.SIGSTOP)
         self.merge("dataflow", "a", {"spec": {"replicas": 0}})  # work that waits for it
         wait_until(lambda: second.metric("dataflow_operator_leader") == 1, 20, "the second one takes over")
