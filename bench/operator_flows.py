@@ -46,7 +46,7 @@ class Cluster:
         self.local = threading.local()
 
     def stop(self):
-        subprocess.run([SERVICE, "stop"], check=False)
+        subprocess.run([SERVICE, "clean"], check=False)
 
     def ask(self, method, path, body=None, kind="application/json"):
         if not hasattr(self.local, "connection"):
