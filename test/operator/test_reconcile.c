@@ -511,6 +511,32 @@ static void what_belongs_to_another_is_not_stopped(void **state)
 	assert_has(fake_body("PATCH " CRONJOB), "\"uid\":\"w-1\"");
 }
 
+/* ---- a resource that is gone ------------------------------------------------------------------------------ */
+
+static void a_namesake_inherits_no_counts(void **state)
+{
+	struct df_value *pod =
+		json("{'metadata':{'namespace':'team','name':'df-f-1','uid':'p-1','labels':{'" DF_LABEL_NAME "':'f'}},"
+		     "'spec':{'containers':[{'name':'processor'}]},'status':{'containerStatuses':[{'name':'processor',"
+		     "'restartCount':0,'state':{'terminated':{'exitCode':0,'message':'{\\u0022exit\\u0022:0,"
+		     "\\u0022processed\\u0022:12,\\u0022errors\\u0022:0}'}}}]}}");
+
+	(void)state;
+	df_counts_pod(op.counts, DF_KUBE_ADDED, pod, &arena);
+	put(DF_WATCH_PODS, pod);
+	put_resource(DF_KIND_DATAFLOW, "{" GENERATE "," DISCARD "}");
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_has(fake_body(FLOW_STATUS), "\"processedCount\":12");
+
+	df_counts_pod(op.counts, DF_KUBE_DELETED, pod, &arena);
+	df_counts_pod(op.counts, DF_KUBE_ADDED, pod, &arena); /* counted by nobody yet */
+	watched[DF_WATCH_DATAFLOWS] = NULL;
+	good(reconcile(DF_KIND_DATAFLOW));
+	put_resource(DF_KIND_DATAFLOW, "{" GENERATE "," DISCARD "}");
+	good(reconcile(DF_KIND_DATAFLOW));
+	assert_null(strstr(fake_body(FLOW_STATUS), "\"processedCount\":12"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -526,6 +552,7 @@ int main(void)
 		TEST(a_permission_ends_while_the_spec_of_a_cron_is_invalid),
 		TEST(a_mirror_that_stays_is_tried_again),
 		TEST(what_belongs_to_another_is_not_stopped),
+		TEST(a_namesake_inherits_no_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
