@@ -388,6 +388,8 @@ int df_steps_reconcile(const struct df_reconciler *how, struct df_reconcile *r, 
 	s->of = (struct df_objects_of){ r->settings, &s->resource, r->arena };
 	if (code == 0)
 		code = reconcile(how, s, err);
+	if (code < 0)
+		keep_retry_after(r);
 	df_resource_done(&s->resource);
 	return code;
 }

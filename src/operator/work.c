@@ -365,8 +365,6 @@ static int reconcile(struct df_operator *op, struct df_reconcile *r, struct df_e
 	r->now = df_clock_now(NULL) / DF_NS_PER_S;
 	df_operator_metrics_begin(op->metrics);
 	code = reconcilers[r->kind](r, err);
-	if (code < 0 && df_kube_retry_after_ns(r->client) > r->retry_after_ns)
-		r->retry_after_ns = df_kube_retry_after_ns(r->client);
 	df_operator_metrics_end(op->metrics, df_clock_monotonic() - began,
 				code < 0 ? (r->stage ? r->stage : "unknown") : NULL);
 	df_context_free(ctx);

@@ -225,6 +225,11 @@ static void what_a_step_was_told_to_wait_survives_its_status(void **state)
 	assert_int_equal(reconcile(DF_KIND_DATAFLOW), DF_ERR_TRANSIENT);
 	assert_has(status_text(FLOW_STATUS, "message"), "Failed to create checkpoint ConfigMap");
 	assert_int_equal(r.retry_after_ns, 7 * DF_NS_PER_S);
+	/* So does that of the status itself. */
+	fake_forget();
+	fake_on(FLOW_STATUS, 503, "Retry-After: 9\r\n", NULL);
+	assert_int_equal(reconcile(DF_KIND_DATAFLOW), DF_ERR_TRANSIENT);
+	assert_int_equal(r.retry_after_ns, 9 * DF_NS_PER_S);
 }
 
 /* What the cluster has once the last status is written. */
